@@ -1,0 +1,89 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "ctl/ctl.h"
+
+#include "lib/endpoint.h"
+#include "lib/err.h"
+#include "lib/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum {
+    ANSWER_MAX = 64 * 1024 * 1024, /* bytes; 10,000 addresses take about 1 MB */
+    ANSWER_WAIT_S = 30,
+};
+
+int
+ctl_load(const char *file, struct conf **ret_conf)
+{
+    struct conf_problems problems = {0};
+    int r = conf_load(file, ret_conf, &problems);
+
+    for (size_t i = 0; i < problems.count; i++)
+        if (r < 0 || !problems.items[i].warning)
+            fprintf(stderr, "%s\n", problems.items[i].text);
+    conf_problems_clear(&problems);
+    return r;
+}
+
+static int
+read_answer(int fd, struct buf *answer)
+{
+    char bytes[16384];
+    ssize_t length;
+
+    while ((length = read(fd, bytes, sizeof(bytes))) != 0) {
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length < 0)
+            return -errno;
+        if (answer->length + (size_t)length > ANSWER_MAX)
+            return -EMSGSIZE;
+        buf_add(answer, bytes, (size_t)length);
+    }
+    return answer->length > 0 ? 0 : -EPIPE;
+}
+
+int
+ctl_ask(const struct conf *conf, const char *question, char **ret_answer)
+{
+    struct timeval wait = {ANSWER_WAIT_S, 0};
+    struct buf answer = {0};
+    struct err err;
+    char line[64];
+    int length = snprintf(line, sizeof(line), "%s\n", question);
+    int fd = endpoint_connect(conf->control, &err);
+    int r;
+
+    if (fd < 0) {
+        fprintf(stderr, "postpool: postpool-policyd does not answer: %s\n", err.msg);
+        return fd;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+    r = send(fd, line, (size_t)length, MSG_NOSIGNAL) == length ? read_answer(fd, &answer) : -errno;
+    close(fd);
+    if (r < 0) {
+        fprintf(stderr, "postpool: %s: no answer: %s\n", conf->control,
+                r == -EAGAIN ? "nothing came in 30 s" : strerror(-r));
+        buf_clear(&answer);
+        return r;
+    }
+    *ret_answer = buf_take(&answer);
+    return 0;
+}
+
+bool
+ctl_colour(void)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL && term != NULL &&
+           strcmp(term, "dumb") != 0;
+}

@@ -1,0 +1,44 @@
+/*
+ * What the commands of postpool(1) share.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include "lib/conf.h"
+
+#include <stdbool.h>
+
+/* Exit statuses. */
+enum {
+    CTL_GOOD = 0,
+    CTL_BAD_NEWS = 1, /* the answer is no, or somebody does not answer */
+    CTL_USAGE = 2,    /* the command line or the configuration is wrong */
+};
+
+/* What stands before the command's name on the command line. */
+struct ctl {
+    const char *file; /* -c */
+    bool json;        /* --json, also behind the command */
+};
+
+/* Load the configuration and print its problems to standard error.  0, or -EINVAL. */
+int ctl_load(const char *file, struct conf **ret_conf);
+
+/*
+ * Ask policyd.  *ret_answer is its JSON text, the caller's.  Returns 0 or a
+ * negative errno, after saying on standard error what is wrong.
+ */
+int ctl_ask(const struct conf *conf, const char *question, char **ret_answer);
+
+/* Is standard output a terminal that shows colours? */
+bool ctl_colour(void);
+
+/* The commands; argv[0] is the command's name.  Each returns an exit status. */
+int ctl_check(const struct ctl *ctl, int argc, char **argv);
+int ctl_status(const struct ctl *ctl, int argc, char **argv);
+int ctl_explain(const struct ctl *ctl, int argc, char **argv);
+int ctl_reload(const struct ctl *ctl, int argc, char **argv);
+
+#endif

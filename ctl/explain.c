@@ -1,0 +1,263 @@
+/*
+ * postpool explain: where would this message leave from, and why?
+ *
+ * The daemons' own code answers, on this host's addresses, without the daemons.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "ctl/ctl.h"
+
+#include "engine/classify.h"
+#include "engine/decide.h"
+#include "engine/roster.h"
+#include "lib/err.h"
+#include "lib/header.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/presence.h"
+#include "lib/tagged.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEADERS_MAX = 64 };
+
+/* The message that is asked about. */
+struct asked {
+    const char *sender;
+    const char *recipient;
+    struct facts facts;
+    struct header headers[HEADERS_MAX];
+    char *texts[HEADERS_MAX]; /* owned: what headers point into */
+};
+
+/* What came of it. */
+struct story {
+    const struct stream *stream;
+    const char *why; /* how the stream was found */
+    char id[TAG_SENDER_SIZE];
+    bool bypass;
+    struct decision decision;
+};
+
+static const char usage[] =
+    "usage: postpool explain --sender ADDRESS --recipient ADDRESS [--header 'NAME: VALUE']...\n"
+    "                        [--sasl-user NAME] [--client IP] [--daemon NAME] [--json]\n"
+    "\n"
+    "Without header, sasl-user, client and daemon the sender alone tells the stream, as it\n"
+    "does for mail that the milter did not tag.  A tagged sender is followed to its stream.\n";
+
+static bool
+add_header(struct asked *asked, const char *text)
+{
+    const char *colon = strchr(text, ':');
+    size_t at = asked->facts.header_count;
+    char value[HEADER_VALUE_MAX + 1];
+    size_t length;
+
+    if (colon == NULL || colon == text || at == HEADERS_MAX)
+        return false;
+    length = (size_t)(colon - text);
+    header_unfold(colon + 1, value);
+    asked->texts[at] = mem_printf("%.*s%c%s", (int)length, text, '\n', value);
+    asked->texts[at][length] = '\0';
+    asked->headers[at] = (struct header){asked->texts[at], asked->texts[at] + length + 1};
+    asked->facts.header_count++;
+    return true;
+}
+
+static bool
+parse(int argc, char **argv, struct ctl *ctl, struct asked *asked)
+{
+    static const struct option options[] = {
+        {"sender", required_argument, NULL, 's'},
+        {"recipient", required_argument, NULL, 'r'},
+        {"header", required_argument, NULL, 'H'},
+        {"sasl-user", required_argument, NULL, 'u'},
+        {"client", required_argument, NULL, 'c'},
+        {"daemon", required_argument, NULL, 'd'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == 's')
+            asked->sender = optarg;
+        else if (c == 'r')
+            asked->recipient = optarg;
+        else if (c == 'u')
+            asked->facts.sasl_user = optarg;
+        else if (c == 'd')
+            asked->facts.daemon = optarg;
+        else if (c == 'j')
+            ctl->json = true;
+        else if (c == 'H' && !add_header(asked, optarg))
+            return fprintf(stderr, "postpool: \"%s\" is no header, write 'Name: value'\n", optarg),
+                   false;
+        else if (c == 'c' && !ip_parse(optarg, &asked->facts.client))
+            return fprintf(stderr, "postpool: \"%s\" is no IP address\n", optarg), false;
+        else if (c == '?' || c == 'h')
+            return fputs(usage, c == 'h' ? stdout : stderr), false;
+    }
+    if (optind < argc || asked->sender == NULL || asked->recipient == NULL)
+        return fputs(usage, stderr), false;
+    return true;
+}
+
+static void
+find_stream(const struct conf *conf, struct asked *asked, struct story *story)
+{
+    char sender[ADDR_MAX + 1];
+    struct tag tag;
+
+    if (addr_unwrap(asked->sender, sender) < 0)
+        sender[0] = '\0';
+    asked->facts.sender = sender;
+    asked->facts.recipients = &asked->recipient;
+    asked->facts.recipient_count = 1;
+    asked->facts.headers = asked->headers;
+    story->stream = tagged_stream(conf, sender, story->id);
+    if (tag_find(sender, &tag) && tag_verify(conf->secret, &tag) && conf->secret_known) {
+        story->why = strcmp(tag.stream, story->stream->name) == 0
+                         ? "the tag says so"
+                         : "the tag is genuine, but its stream is gone; the sender alone tells";
+    } else if (asked->facts.header_count > 0 || asked->facts.sasl_user != NULL ||
+               asked->facts.client.family != 0 || asked->facts.daemon != NULL) {
+        story->stream = classify(conf->snapshot, &asked->facts);
+        story->why = story->stream->match_count == 0 ? "no stream before it matches"
+                                                     : "the first one that matches";
+    } else {
+        story->why = tag_find(sender, &tag) ? "the tag is not genuine; the sender alone tells"
+                                            : "the sender alone tells";
+    }
+}
+
+static int
+find_address(const struct conf *conf, const struct asked *asked, struct story *story)
+{
+    const struct snapshot *snapshot = conf->snapshot;
+    bool *present = mem_array(snapshot->address_count, sizeof(*present));
+    struct roster *roster = NULL;
+    char domain[256];
+    struct err err;
+    int r = presence_scan(snapshot, present, &err);
+
+    if (r < 0) {
+        fprintf(stderr, "postpool: %s\n", err.msg);
+        goto out;
+    }
+    roster = roster_new(snapshot, present);
+    addr_domain(asked->recipient, domain, sizeof(domain));
+    story->bypass = snapshot_is_bypass(snapshot, domain);
+    if (story->id[0] == '\0') {
+        snprintf(story->id, sizeof(story->id), "%s", asked->recipient);
+        addr_lower(story->id);
+    }
+    decide_explained(roster, story->stream, decide_key(story->id, domain), &story->decision);
+out:
+    roster_free(roster);
+    free(present);
+    return r;
+}
+
+static void
+print_text(const struct story *story)
+{
+    const struct decision *decision = &story->decision;
+    char ip[IP_TEXT_SIZE];
+
+    printf("stream     %s (%s)\n", story->stream->name, story->why);
+    if (story->bypass) {
+        printf(
+            "address    none: the recipient's domain is under bypass and keeps the site's route\n");
+        return;
+    }
+    printf("pool       %s\n", story->stream->pool->name);
+    if (decision->address != NULL) {
+        ip_print(&decision->address->ip, ip);
+        printf("address    %s, %s, as %s, by the Postfix service pp-%s\n", decision->address->name,
+               ip, decision->address->helo, decision->address->name);
+    } else {
+        printf("address    none: the recipient is deferred (4.3.2)\n");
+    }
+    printf("candidates\n");
+    for (size_t i = 0; i < decision->candidate_count; i++) {
+        const struct candidate *candidate = &decision->candidates[i];
+
+        ip_print(&candidate->address->ip, ip);
+        printf("  %-12s %-12s %-20s %s\n", candidate->pool->name, candidate->address->name, ip,
+               verdict_text(candidate->verdict));
+    }
+    if (decision->omitted > 0)
+        printf("  and %zu more\n", decision->omitted);
+}
+
+static void
+print_json(const struct story *story)
+{
+    const struct decision *decision = &story->decision;
+    struct buf text = {0};
+    struct json json = {.out = &text};
+    char ip[IP_TEXT_SIZE];
+
+    json_open(&json, NULL, '{');
+    json_text(&json, "stream", story->stream->name);
+    json_text(&json, "why", story->why);
+    json_bool(&json, "bypass", story->bypass);
+    json_text(&json, "pool", decision->pool != NULL ? decision->pool->name : NULL);
+    json_text(&json, "address",
+              decision->address != NULL && !story->bypass ? decision->address->name : NULL);
+    json_open(&json, "candidates", '[');
+    for (size_t i = 0; i < decision->candidate_count; i++) {
+        const struct candidate *candidate = &decision->candidates[i];
+
+        ip_print(&candidate->address->ip, ip);
+        json_open(&json, NULL, '{');
+        json_text(&json, "pool", candidate->pool->name);
+        json_text(&json, "address", candidate->address->name);
+        json_text(&json, "ip", ip);
+        json_bool(&json, "taken", candidate->verdict == VERDICT_TAKEN);
+        json_text(&json, "why", verdict_text(candidate->verdict));
+        json_close(&json, '}');
+    }
+    json_close(&json, ']');
+    json_number(&json, "omitted", (long long)decision->omitted);
+    json_close(&json, '}');
+    puts(buf_text(&text));
+    buf_clear(&text);
+}
+
+int
+ctl_explain(const struct ctl *ctl_given, int argc, char **argv)
+{
+    struct ctl ctl = *ctl_given;
+    struct asked *asked = mem_new(sizeof(*asked));
+    struct story *story = mem_new(sizeof(*story));
+    struct conf *conf = NULL;
+    int status = CTL_USAGE;
+
+    if (!parse(argc, argv, &ctl, asked) || ctl_load(ctl.file, &conf) < 0)
+        goto out;
+    find_stream(conf, asked, story);
+    if (find_address(conf, asked, story) < 0) {
+        status = CTL_BAD_NEWS;
+        goto out;
+    }
+    if (ctl.json)
+        print_json(story);
+    else
+        print_text(story);
+    status = story->decision.address != NULL || story->bypass ? CTL_GOOD : CTL_BAD_NEWS;
+out:
+    for (size_t i = 0; i < asked->facts.header_count; i++)
+        free(asked->texts[i]);
+    free(asked);
+    free(story);
+    conf_unref(conf);
+    return status;
+}

@@ -1,0 +1,90 @@
+/*
+ * postpool: the admin's command.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "ctl/ctl.h"
+#include "lib/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+    const char *name;
+    int (*run)(const struct ctl *ctl, int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"check", ctl_check, "[FILE]: is the configuration right? every mistake with file and line"},
+    {"status", ctl_status, "the running policy daemon: streams, addresses, decisions"},
+    {"explain", ctl_explain, "where would this message leave from, and why? (explain --help)"},
+    {"reload", ctl_reload, "both daemons take the configuration anew, or say why not"},
+};
+
+static void
+print_help(FILE *out)
+{
+    fprintf(out, "usage: postpool [-c FILE] [--json] COMMAND ...\n\n");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].help);
+    fprintf(out,
+            "\n  -c FILE     configuration (default: %s)\n"
+            "  --json      print data as JSON\n"
+            "  -h, --help, -V, --version\n\n"
+            "Exit status: 0 good, 1 bad news, 2 wrong command line or configuration.\n",
+            CONF_FILE);
+}
+
+/* --json may stand anywhere: take it out.  Returns the new argc. */
+static int
+take_json(int argc, char **argv, bool *ret_json)
+{
+    int kept = 0;
+
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            *ret_json = true;
+        else
+            argv[kept++] = argv[i];
+    }
+    argv[kept] = NULL;
+    return kept;
+}
+
+static int
+run(const struct ctl *ctl, int argc, char **argv)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        if (strcmp(commands[i].name, argv[0]) == 0)
+            return commands[i].run(ctl, argc, argv);
+    fprintf(stderr, "postpool: there is no command \"%s\"; see postpool --help\n", argv[0]);
+    return CTL_USAGE;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct ctl ctl = {.file = CONF_FILE};
+    int i;
+
+    log_open("postpool", true);
+    argc = take_json(argc, argv, &ctl.json);
+    for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
+            ctl.file = argv[++i];
+        } else if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+            print_help(stdout);
+            return CTL_GOOD;
+        } else if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0) {
+            printf("postpool %s\n", PACKAGE_VERSION);
+            return CTL_GOOD;
+        } else {
+            fprintf(stderr, "postpool: unknown option %s; see postpool --help\n", argv[i]);
+            return CTL_USAGE;
+        }
+    }
+    if (i == argc) {
+        print_help(stderr);
+        return CTL_USAGE;
+    }
+    return run(&ctl, argc - i, argv + i);
+}

@@ -1,0 +1,123 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void
+stream_clear(struct stream *stream)
+{
+    for (size_t i = 0; i < stream->match_count; i++) {
+        struct match *match = &stream->matches[i];
+
+        for (size_t j = 0; j < match->condition_count; j++) {
+            struct condition *condition = &match->conditions[j];
+
+            free(condition->name);
+            free(condition->glob);
+            if (condition->regex != NULL)
+                regfree(condition->regex);
+            free(condition->regex);
+            free(condition->regex_source);
+        }
+        free(match->conditions);
+    }
+    free(stream->matches);
+    free(stream->name);
+}
+
+static void
+texts_free(char **texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(texts[i]);
+    free(texts);
+}
+
+void
+snapshot_free(struct snapshot *snapshot)
+{
+    if (snapshot == NULL)
+        return;
+    for (size_t i = 0; i < snapshot->stream_count; i++)
+        stream_clear(&snapshot->streams[i]);
+    for (size_t i = 0; i < snapshot->pool_count; i++) {
+        free(snapshot->pools[i].name);
+        free(snapshot->pools[i].members);
+        free(snapshot->pools[i].overflow);
+        free(snapshot->pools[i].tls);
+    }
+    for (size_t i = 0; i < snapshot->address_count; i++) {
+        free(snapshot->addresses[i].name);
+        free(snapshot->addresses[i].helo);
+    }
+    free(snapshot->streams);
+    free(snapshot->streams_by_name);
+    free(snapshot->pools);
+    free(snapshot->addresses);
+    texts_free(snapshot->bypass, snapshot->bypass_count);
+    texts_free(snapshot->headers, snapshot->header_count);
+    free(snapshot);
+}
+
+const struct address *
+snapshot_find_address(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->address_count; i++)
+        if (strcmp(snapshot->addresses[i].name, name) == 0)
+            return &snapshot->addresses[i];
+    return NULL;
+}
+
+const struct pool *
+snapshot_find_pool(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->pool_count; i++)
+        if (strcmp(snapshot->pools[i].name, name) == 0)
+            return &snapshot->pools[i];
+    return NULL;
+}
+
+const struct stream *
+snapshot_find_stream(const struct snapshot *snapshot, const char *name, size_t length)
+{
+    size_t low = 0, high = snapshot->stream_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct stream *stream = snapshot->streams_by_name[middle];
+        int order = strncmp(name, stream->name, length);
+
+        if (order == 0 && stream->name[length] == '\0')
+            return stream;
+        if (order > 0)
+            low = middle + 1;
+        else
+            high = middle; /* also where name is a beginning of the stream's */
+    }
+    return NULL;
+}
+
+static int
+compare_text(const void *a, const void *b)
+{
+    return strcmp(a, *(char *const *)b);
+}
+
+bool
+snapshot_is_bypass(const struct snapshot *snapshot, const char *domain)
+{
+    if (snapshot->bypass_count == 0)
+        return false;
+    while (domain != NULL && *domain != '\0') {
+        if (bsearch(domain, snapshot->bypass, snapshot->bypass_count, sizeof(*snapshot->bypass),
+                    compare_text) != NULL)
+            return true;
+        domain = strchr(domain, '.');
+        if (domain != NULL)
+            domain++;
+    }
+    return false;
+}

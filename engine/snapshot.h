@@ -1,0 +1,120 @@
+/*
+ * The part of the configuration that decisions are made from.
+ *
+ * A snapshot never changes once it is loaded; a reload makes a new one.
+ * Everything in it belongs to the snapshot and goes with snapshot_free().
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ENGINE_SNAPSHOT_H
+#define ENGINE_SNAPSHOT_H
+
+#include "engine/ip.h"
+
+#include <regex.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    STREAM_NAME_MAX = 32,  /* characters; a stream name is part of the tag */
+    ADDRESS_NAME_MAX = 32, /* characters; "pp-NAME" is a Postfix service name */
+};
+
+/* One pool IP.  Postfix reaches it through the smtp(8) service "pp-<name>". */
+struct address {
+    char *name;
+    size_t index; /* place in snapshot.addresses */
+    struct ip ip;
+    char *helo;
+    int maxproc;           /* most smtp(8) processes at a time */
+    uint64_t seed;         /* hash of the name */
+    const struct pool *of; /* a pool that has it, whose knobs it takes; NULL: none */
+};
+
+struct member {
+    const struct address *address; /* not ours */
+    double weight;                 /* share of the pool's mail; > 0 */
+};
+
+enum exhausted {
+    EXHAUSTED_DEFER,
+    EXHAUSTED_EXCEED, /* go on past caps rather than wait; no address at all still defers */
+};
+
+struct pool {
+    char *name;
+    size_t index; /* place in snapshot.pools */
+    struct member *members;
+    size_t member_count;
+    const struct pool **overflow; /* the ladder: asked in order when this pool has none */
+    size_t overflow_count;
+    enum exhausted exhausted;
+
+    /* Postfix's own per-transport parameters; 0 or NULL: as the site has it. */
+    int concurrency;     /* destination_concurrency_limit */
+    int rate_delay_s;    /* destination_rate_delay, seconds */
+    int recipient_limit; /* destination_recipient_limit */
+    char *tls;           /* smtp_tls_security_level */
+};
+
+enum condition_type {
+    CONDITION_HEADER,    /* a header of that name exists, or has that value */
+    CONDITION_SASL_USER, /* glob over the login name; letter case counts */
+    CONDITION_SENDER,    /* glob over the envelope sender, "<>" for the null sender */
+    CONDITION_CLIENT,    /* network that the client's address is in */
+    CONDITION_DAEMON,    /* glob over {daemon_name}; letter case counts */
+    CONDITION_RECIPIENT, /* glob; one envelope recipient is enough */
+};
+
+struct condition {
+    enum condition_type type;
+    char *name;         /* CONDITION_HEADER: header name */
+    char *glob;         /* pattern with * and ?; NULL: none */
+    regex_t *regex;     /* CONDITION_HEADER, instead of glob; NULL: none */
+    char *regex_source; /* what regex was made from */
+    struct ip_net net;  /* CONDITION_CLIENT */
+};
+
+/* Conditions that must all hold. */
+struct match {
+    struct condition *conditions;
+    size_t condition_count;
+};
+
+struct stream {
+    char *name;
+    size_t index;            /* place in snapshot.streams */
+    const struct pool *pool; /* not ours */
+    struct match *matches;   /* one is enough */
+    size_t match_count;      /* 0: takes every message */
+};
+
+struct snapshot {
+    struct address *addresses;
+    size_t address_count;
+    struct pool *pools;
+    size_t pool_count;
+    struct stream *streams; /* in the order they are tried; the last takes every message */
+    size_t stream_count;
+    const struct stream **streams_by_name; /* sorted, for snapshot_find_stream() */
+    char **bypass;                         /* recipient domains left alone, lower case, sorted */
+    size_t bypass_count;
+    char **headers; /* header names that conditions ask for, each once */
+    size_t header_count;
+};
+
+/* Takes NULL. */
+void snapshot_free(struct snapshot *snapshot);
+
+const struct address *snapshot_find_address(const struct snapshot *snapshot, const char *name);
+const struct pool *snapshot_find_pool(const struct snapshot *snapshot, const char *name);
+
+/* name need not end in NUL.  Letter case counts: names are lower case. */
+const struct stream *snapshot_find_stream(const struct snapshot *snapshot, const char *name,
+                                          size_t length);
+
+/* Is domain, or a parent domain of it, under bypass?  domain is lower case. */
+bool snapshot_is_bypass(const struct snapshot *snapshot, const char *domain);
+
+#endif

@@ -1,0 +1,356 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "lib/conf.h"
+
+#include "engine/hash.h"
+#include "lib/conf_lines.h"
+#include "lib/conf_site.h"
+#include "lib/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SECRET_MIN = 16, SECRET_MAX = 4096 }; /* bytes in the secret's file */
+
+#define AT(member) offsetof(struct conf, member)
+
+static const struct conf_key listen_keys[] = {
+    {"lookup", KEY_ENDPOINT, AT(lookup), "unix:/var/spool/postfix/postpool/lookup", 0, 0,
+     "Where Postfix asks for transports (socketmap).", NULL, NULL},
+    {"control", KEY_ENDPOINT, AT(control), "unix:/run/postpool/control", 0, 0,
+     "Where postpool(1) asks.", NULL, NULL},
+    {"owner", KEY_TEXT, AT(listen_owner), "", 0, 0,
+     "Owner of the lookup socket; default: the daemon's user.", NULL, NULL},
+    {"group", KEY_TEXT, AT(listen_group), "postfix", 0, 0, "Group of the lookup socket.", NULL,
+     NULL},
+    {"mode", KEY_MODE, AT(listen_mode), "0660", 0, 0, "Mode of the lookup socket.", NULL, NULL},
+    {"clients", KEY_COUNT, AT(clients), "4000", 1, 100000,
+     "Most lookup connections at a time; beyond it the one that was idle longest is closed.", NULL,
+     NULL},
+    CONF_KEY_END,
+};
+
+static const struct conf_key milter_keys[] = {
+    {"socket", KEY_ENDPOINT, AT(milter_socket), "unix:/var/spool/postfix/postpool/milter", 0, 0,
+     "Where Postfix reaches the milter.", NULL, NULL},
+    {"pid_file", KEY_PATH, AT(milter_pid_file), "/run/postpool/milter.pid", 0, 0,
+     "Where the milter writes its process id.", NULL, NULL},
+    {"owner", KEY_TEXT, AT(milter_owner), "", 0, 0,
+     "Owner of that socket; default: the daemon's user.", NULL, NULL},
+    {"group", KEY_TEXT, AT(milter_group), "postfix", 0, 0, "Group of that socket.", NULL, NULL},
+    {"mode", KEY_MODE, AT(milter_mode), "0660", 0, 0, "Mode of that socket.", NULL, NULL},
+    {"header", KEY_HEADER, AT(stream_header), "X-Postpool-Stream", 0, 0,
+     "The header that tells a message's stream.", NULL, NULL},
+    {"strip", KEY_LIST, AT(strip), "", 0, 0,
+     "Headers that only serve to select a stream and are removed.", NULL, NULL},
+    {"internal", KEY_LIST, AT(internal_text), "127.0.0.0/8 ::1", 0, 0,
+     "Clients whose mail is the site's own even without a login: addresses and networks.", NULL,
+     NULL},
+    {"local_domains", KEY_LIST, AT(local_domains), "localhost", 0, 0,
+     "Domains delivered on this host, for mail of sendmail(1), where Postfix does not say; the "
+     "node's "
+     "name is one, too.",
+     NULL, NULL},
+    {"local_mailers", KEY_LIST, AT(local_mailers), "local virtual lmtp dovecot maildrop cyrus", 0,
+     0, "Transports that deliver on this host; mail with only such recipients is not touched.",
+     NULL, NULL},
+    CONF_KEY_END,
+};
+
+/* Addresses, pools and streams are read by read_root(), in an order of its own. */
+static const struct conf_key keys[] = {
+    {"node", KEY_HOST, AT(node), "", 0, 0, "The name of this host; default: its host name.", NULL,
+     NULL},
+    {"user", KEY_TEXT, AT(user), "postpool", 0, 0,
+     "Whom the daemons become when root started them.", NULL, NULL},
+    {"group", KEY_TEXT, AT(group), "", 0, 0, "Their group; default: the user's own.", NULL, NULL},
+    {"tag_secret_file", KEY_PATH, AT(tag_secret_file), SYSCONFDIR "/postpool/tag.secret", 0, 0,
+     "At least 16 secret bytes that make tags genuine; the same on every host.", NULL, NULL},
+    {"watchdog", KEY_DURATION, AT(watchdog_ms), "3s", 500, 600 * 1000,
+     "A policy daemon that stands still for so long is killed and started again.", NULL, NULL},
+    {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
+    {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
+    {"addresses", KEY_OWN, 0, NULL, 0, 0, "The pool IPs, by name.", conf_address_keys, NULL},
+    {"pools", KEY_OWN, 0, NULL, 0, 0, "The pools, by name.", conf_pool_keys, NULL},
+    {"streams", KEY_OWN, 0, NULL, 0, 0, "The streams, in the order they are tried.",
+     conf_stream_keys, NULL},
+    {"bypass", KEY_OWN, 0, "", 0, 0,
+     "Recipient domains that postpool leaves alone, with their subdomains.", NULL,
+     conf_read_bypass},
+    CONF_KEY_END,
+};
+
+static void
+set_node(struct conf *conf)
+{
+    char name[256] = "";
+
+    if (conf->node != NULL)
+        return;
+    if (gethostname(name, sizeof(name) - 1) < 0 || name[0] == '\0')
+        strcpy(name, "localhost");
+    conf->node = mem_strdup(name);
+}
+
+/* The file's bytes, of any kind and length, become the key of SipHash. */
+static void
+read_secret(struct conf_reader *reader)
+{
+    static const uint8_t zero[HASH_KEY_SIZE], one[HASH_KEY_SIZE] = {1};
+    struct conf *conf = reader->conf;
+    char bytes[SECRET_MAX], text[600];
+    ssize_t length;
+    int fd = open(conf->tag_secret_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    uint64_t half;
+
+    if (fd < 0) {
+        snprintf(text, sizeof(text), "warning: tag_secret_file: %s: %s%s", conf->tag_secret_file,
+                 strerror(errno),
+                 errno == ENOENT ? "; make one with: head -c 32 /dev/urandom > FILE" : "");
+        conf_problem_at(reader->problems, true, reader->file, text);
+        return;
+    }
+    length = read(fd, bytes, sizeof(bytes));
+    close(fd);
+    if (length < SECRET_MIN) {
+        snprintf(text, sizeof(text),
+                 "tag_secret_file: %s holds fewer than %d bytes; make one with: head -c 32 "
+                 "/dev/urandom > FILE",
+                 conf->tag_secret_file, SECRET_MIN);
+        conf_problem_at(reader->problems, false, reader->file, text);
+        return;
+    }
+    half = hash_sip(zero, bytes, (size_t)length);
+    memcpy(conf->secret, &half, sizeof(half));
+    half = hash_sip(one, bytes, (size_t)length);
+    memcpy(conf->secret + sizeof(half), &half, sizeof(half));
+    explicit_bzero(bytes, sizeof(bytes));
+    conf->secret_known = true;
+}
+
+static config_setting_t *
+member_of(config_setting_t *group, const char *name)
+{
+    return group != NULL && config_setting_is_group(group) ? config_setting_get_member(group, name)
+                                                           : NULL;
+}
+
+static void
+read_internal(struct conf_reader *reader, config_setting_t *setting)
+{
+    struct conf *conf = reader->conf;
+
+    conf->internal = mem_array(conf->internal_text.count, sizeof(*conf->internal));
+    for (size_t i = 0; i < conf->internal_text.count; i++) {
+        if (ip_net_parse(conf->internal_text.items[i], &conf->internal[conf->internal_count]))
+            conf->internal_count++;
+        else
+            conf_problem(
+                reader, setting,
+                "\"%s\" is no address or network, write one such as \"192.0.2.0/24\" (no bits "
+                "behind the prefix)",
+                conf->internal_text.items[i]);
+    }
+}
+
+static void
+read_root(struct conf_reader *reader, config_setting_t *root)
+{
+    config_setting_t *addresses = config_setting_get_member(root, "addresses");
+    config_setting_t *pools = config_setting_get_member(root, "pools");
+    config_setting_t *streams = config_setting_get_member(root, "streams");
+
+    conf_read_group(reader, root, keys, reader->conf);
+    set_node(reader->conf);
+    read_internal(reader, member_of(member_of(root, "milter"), "internal"));
+    if (addresses != NULL)
+        conf_read_addresses(reader, addresses);
+    if (pools != NULL)
+        conf_read_pools(reader, pools);
+    if (streams != NULL)
+        conf_read_streams(reader, streams);
+    if (addresses != NULL && pools != NULL)
+        conf_warn_unused(reader, addresses, pools);
+    read_secret(reader);
+}
+
+static void
+syntax_problem(struct conf_reader *reader, const config_t *config)
+{
+    const char *file = config_error_file(config);
+    const char *text = config_error_text(config);
+    char where[512];
+
+    if (file == NULL)
+        file = reader->file;
+    if (config_error_type(config) == CONFIG_ERR_FILE_IO) {
+        conf_problem_at(reader->problems, false, file, "cannot be read");
+        return;
+    }
+    snprintf(where, sizeof(where), "%s:%d", file, config_error_line(config));
+    if (text != NULL && strcmp(text, "duplicate setting name") == 0)
+        text = "the same name twice in one group; every name may stand once";
+    else if (text != NULL && strcmp(text, "syntax error") == 0)
+        text =
+            "syntax error at or before this line; a setting is NAME = VALUE; with a semicolon at "
+            "its end";
+    conf_problem_at(reader->problems, false, where, text != NULL ? text : "syntax error");
+}
+
+/* Read the text, or the file when text is NULL, into config. */
+static int
+parse(config_t *config, const char *file, const char *text)
+{
+    char *copy;
+    int fine;
+
+    if (text != NULL)
+        return config_read_string(config, text) == CONFIG_TRUE ? 0 : -EINVAL;
+    copy = mem_strdup(file);
+    config_set_include_dir(config, dirname(copy));
+    free(copy);
+    fine = config_read_file(config, file);
+    return fine == CONFIG_TRUE ? 0 : -EINVAL;
+}
+
+static int
+load(const char *file, const char *text, struct conf **ret_conf, struct conf_problems *problems)
+{
+    struct conf *conf = mem_new(sizeof(*conf));
+    struct conf_reader reader = {.conf = conf, .problems = problems, .file = file};
+    config_t config;
+
+    conf_problems_clear(problems);
+    atomic_init(&conf->refs, 1);
+    conf->file = mem_strdup(file);
+    conf->snapshot = mem_new(sizeof(*conf->snapshot));
+    conf_read_defaults(keys, conf);
+    config_init(&config);
+    if (parse(&config, file, text) < 0) {
+        syntax_problem(&reader, &config);
+    } else {
+        read_root(&reader, config_root_setting(&config));
+        conf_lines(config_root_setting(&config), conf);
+    }
+    config_destroy(&config);
+    if (problems->error_count > 0) {
+        conf_unref(conf);
+        return -EINVAL;
+    }
+    *ret_conf = conf;
+    return 0;
+}
+
+int
+conf_load(const char *file, struct conf **ret_conf, struct conf_problems *problems)
+{
+    if (access(file, R_OK) < 0) {
+        int r = -errno;
+
+        conf_problems_clear(problems);
+        conf_problem_at(problems, false, file, strerror(-r));
+        return -EINVAL;
+    }
+    return load(file, NULL, ret_conf, problems);
+}
+
+int
+conf_load_text(const char *text, struct conf **ret_conf, struct conf_problems *problems)
+{
+    return load("text", text, ret_conf, problems);
+}
+
+void
+conf_problems_clear(struct conf_problems *problems)
+{
+    for (size_t i = 0; i < problems->count; i++)
+        free(problems->items[i].text);
+    free(problems->items);
+    *problems = (struct conf_problems){0};
+}
+
+struct conf *
+conf_ref(struct conf *conf)
+{
+    atomic_fetch_add(&conf->refs, 1);
+    return conf;
+}
+
+static void
+list_free(struct conf_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+}
+
+void
+conf_unref(struct conf *conf)
+{
+    if (conf == NULL || atomic_fetch_sub(&conf->refs, 1) > 1)
+        return;
+    snapshot_free(conf->snapshot);
+    free(conf->file);
+    free(conf->node);
+    free(conf->user);
+    free(conf->group);
+    free(conf->tag_secret_file);
+    free(conf->lookup);
+    free(conf->control);
+    free(conf->listen_owner);
+    free(conf->listen_group);
+    free(conf->milter_socket);
+    free(conf->milter_pid_file);
+    free(conf->milter_owner);
+    free(conf->milter_group);
+    free(conf->stream_header);
+    list_free(&conf->strip);
+    list_free(&conf->internal_text);
+    list_free(&conf->local_domains);
+    list_free(&conf->local_mailers);
+    free(conf->internal);
+    for (size_t i = 0; i < conf->line_count; i++)
+        free(conf->lines[i]);
+    free(conf->lines);
+    explicit_bzero(conf->secret, sizeof(conf->secret));
+    free(conf);
+}
+
+static void
+each_key(const struct conf_key *table, const char *path,
+         void (*visit)(void *arg, const char *path, const char *initial, const char *help),
+         void *arg)
+{
+    static const struct {
+        const char *path;
+        const struct conf_key *keys;
+    } nested[] = {{"pools.NAME.addresses", conf_member_keys}, {"streams.match", conf_match_keys}};
+
+    for (const struct conf_key *key = table; key->name != NULL; key++) {
+        bool by_name = key->keys == conf_address_keys || key->keys == conf_pool_keys;
+        char *here = mem_printf("%s%s%s", path, path[0] != '\0' ? "." : "", key->name);
+        char *below = mem_printf("%s%s", here, by_name ? ".NAME" : "");
+
+        visit(arg, here, key->initial, key->help);
+        if (key->keys != NULL)
+            each_key(key->keys, below, visit, arg);
+        for (size_t i = 0; i < sizeof(nested) / sizeof(*nested); i++)
+            if (strcmp(nested[i].path, here) == 0)
+                each_key(nested[i].keys, here, visit, arg);
+        free(below);
+        free(here);
+    }
+}
+
+void
+conf_each_key(void (*visit)(void *arg, const char *path, const char *initial, const char *help),
+              void *arg)
+{
+    each_key(keys, "", visit, arg);
+}

@@ -1,0 +1,112 @@
+/*
+ * The configuration file, read into one struct that never changes.
+ *
+ * conf_load() reads libconfig syntax, checks all of it and reports every
+ * mistake, not only the first.  A file with a mistake gives no struct conf:
+ * whoever runs on an older one keeps it.
+ *
+ * A struct conf is counted: conf_ref() and conf_unref() from any thread.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef LIB_CONF_H
+#define LIB_CONF_H
+
+#include "engine/ip.h"
+#include "engine/snapshot.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CONF_FILE SYSCONFDIR "/postpool/postpool.conf"
+
+enum { CONF_SECRET_SIZE = 16 };
+
+struct conf_list {
+    char **items; /* owned */
+    size_t count;
+};
+
+struct conf {
+    atomic_int refs;
+    char *file; /* as given to conf_load() */
+    struct snapshot *snapshot;
+
+    char *node;
+    char *user;  /* whom the daemons become when root started them */
+    char *group; /* their group; "" for the user's own */
+    char *tag_secret_file;
+    uint8_t secret[CONF_SECRET_SIZE]; /* from that file; see secret_known */
+    bool secret_known;                /* false: the caller may not read the file */
+
+    char *lookup;        /* endpoint of the socketmap server */
+    char *control;       /* endpoint of the control socket */
+    char *listen_owner;  /* of the unix sockets; "" for the daemon's user */
+    char *listen_group;  /* "" for the daemon's group */
+    int listen_mode;     /* of the lookup socket */
+    int clients;         /* most lookup connections at a time */
+    int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */
+
+    char *milter_socket;
+    char *milter_pid_file; /* postpool reload signals what it names */
+    char *milter_owner;
+    char *milter_group;
+    int milter_mode;
+    char *stream_header;            /* name of the header the milter adds */
+    struct conf_list strip;         /* headers the milter removes */
+    struct conf_list internal_text; /* as written */
+    struct ip_net *internal;        /* networks whose mail is the site's own */
+    size_t internal_count;
+    struct conf_list local_domains; /* where Postfix does not say, these are local */
+    struct conf_list local_mailers; /* transports that deliver on this host */
+
+    char **lines; /* sorted "path = value", what conf_diff() compares */
+    size_t line_count;
+};
+
+/* What conf_load() found, in the order of the file. */
+struct conf_problem {
+    bool warning; /* else the file is refused */
+    char *text;   /* "file:line: what is wrong, and what would be right" */
+};
+
+struct conf_problems {
+    struct conf_problem *items;
+    size_t count;
+    size_t error_count;
+};
+
+/*
+ * Read file.  Returns 0 with *ret_conf set (one reference, the caller's), or
+ * -EINVAL with the reasons in problems.  problems is emptied first and may
+ * hold warnings after success; conf_problems_clear() frees what is in it.
+ *
+ * A secret file that may not be read is no mistake (the admin's command runs
+ * as anyone); secret_known tells.
+ */
+int conf_load(const char *file, struct conf **ret_conf, struct conf_problems *problems);
+
+/* The same from text, for tests; includes are not possible. */
+int conf_load_text(const char *text, struct conf **ret_conf, struct conf_problems *problems);
+
+void conf_problems_clear(struct conf_problems *problems);
+
+struct conf *conf_ref(struct conf *conf);
+void conf_unref(struct conf *conf); /* takes NULL */
+
+/*
+ * Call changed(arg, line) for each setting that differs: "+ path = value" for
+ * one that is new, "- path = value" for one that is gone, "~ path = value (was
+ * value)" for one that changed.  Returns how many.
+ */
+size_t conf_diff(const struct conf *before, const struct conf *after,
+                 void (*changed)(void *arg, const char *line), void *arg);
+
+/* Call visit(arg, path, initial, help) for every key the file may hold. */
+void conf_each_key(void (*visit)(void *arg, const char *path, const char *initial,
+                                 const char *help),
+                   void *arg);
+
+#endif

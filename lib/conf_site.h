@@ -1,0 +1,33 @@
+/*
+ * The parts of the file that become the snapshot: addresses, pools, streams.
+ *
+ * Each function fills the snapshot of reader->conf from its setting and turns
+ * mistakes into problems; what is wrong is left out, so that the parts behind
+ * it can be checked in the same run.  To be called in this order.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef LIB_CONF_SITE_H
+#define LIB_CONF_SITE_H
+
+#include "lib/conf_key.h"
+
+extern const struct conf_key conf_address_keys[];
+extern const struct conf_key conf_pool_keys[];
+extern const struct conf_key conf_member_keys[]; /* an address in a pool */
+extern const struct conf_key conf_stream_keys[];
+extern const struct conf_key conf_match_keys[];
+
+void conf_read_addresses(struct conf_reader *reader, config_setting_t *setting);
+void conf_read_pools(struct conf_reader *reader, config_setting_t *setting);
+void conf_read_streams(struct conf_reader *reader, config_setting_t *setting);
+void conf_read_bypass(struct conf_reader *reader, config_setting_t *setting);
+
+/* Warn of addresses in no pool and of pools that nothing leads to. */
+void conf_warn_unused(struct conf_reader *reader, config_setting_t *addresses,
+                      config_setting_t *pools);
+
+/* Is text lower-case letters, digits and "-", at most max long, starting with a letter? */
+bool conf_is_name(const char *text, size_t max);
+
+#endif

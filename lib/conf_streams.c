@@ -1,0 +1,369 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "lib/addr.h"
+#include "lib/conf_site.h"
+#include "lib/err.h"
+#include "lib/mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* A stream and a match group as they are written. */
+struct stream_input {
+    char *name;
+    char *pool;
+};
+
+struct match_input {
+    char *header;
+    char *value;
+    char *regex;
+    char *sasl_user;
+    char *sender;
+    char *client;
+    char *daemon;
+    char *recipient;
+};
+
+const struct conf_key conf_stream_keys[] = {
+    {"name", KEY_TEXT, offsetof(struct stream_input, name), NULL, 0, 0,
+     "Its name, which the tag and the stream header carry.", NULL, NULL},
+    {"pool", KEY_TEXT, offsetof(struct stream_input, pool), NULL, 0, 0,
+     "The pool that its mail leaves from.", NULL, NULL},
+    {"match", KEY_OWN, 0, NULL, 0, 0,
+     "Which messages it takes: groups of conditions; () is the catch-all.", NULL, NULL},
+    CONF_KEY_END,
+};
+
+const struct conf_key conf_match_keys[] = {
+    {"header", KEY_HEADER, offsetof(struct match_input, header), "", 0, 0,
+     "A header field of this name is there.", NULL, NULL},
+    {"value", KEY_TEXT, offsetof(struct match_input, value), "", 0, 0,
+     "Its value fits this pattern (* and ?); letter case means nothing.", NULL, NULL},
+    {"regex", KEY_TEXT, offsetof(struct match_input, regex), "", 0, 0,
+     "Its value holds this POSIX extended regular expression; letter case means nothing.", NULL,
+     NULL},
+    {"sasl_user", KEY_TEXT, offsetof(struct match_input, sasl_user), "", 0, 0,
+     "The client logged in with a name that fits this pattern; letter case counts.", NULL, NULL},
+    {"sender", KEY_TEXT, offsetof(struct match_input, sender), "", 0, 0,
+     "The envelope sender fits this pattern; \"<>\" is the null sender.", NULL, NULL},
+    {"client", KEY_TEXT, offsetof(struct match_input, client), "", 0, 0,
+     "The client's address is this one or in this network.", NULL, NULL},
+    {"daemon", KEY_TEXT, offsetof(struct match_input, daemon), "", 0, 0,
+     "Postfix' {daemon_name} (milter_macro_daemon_name) fits this pattern; letter case counts.",
+     NULL, NULL},
+    {"recipient", KEY_TEXT, offsetof(struct match_input, recipient), "", 0, 0,
+     "One of the envelope recipients fits this pattern.", NULL, NULL},
+    CONF_KEY_END,
+};
+
+static bool
+is_set(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+static struct condition *
+add_condition(struct match *match, enum condition_type type)
+{
+    struct condition *condition = &match->conditions[match->condition_count++];
+
+    condition->type = type;
+    return condition;
+}
+
+static void
+add_glob(struct match *match, enum condition_type type, const char *glob)
+{
+    if (is_set(glob))
+        add_condition(match, type)->glob = mem_strdup(glob);
+}
+
+static void
+add_regex(struct conf_reader *reader, config_setting_t *item, struct condition *condition,
+          const char *source)
+{
+    regex_t *regex = mem_new(sizeof(*regex));
+    int r = regcomp(regex, source, REG_EXTENDED | REG_ICASE | REG_NOSUB);
+    char why[200];
+
+    if (r != 0) {
+        regerror(r, regex, why, sizeof(why));
+        conf_problem(reader, config_setting_get_member(item, "regex"),
+                     "\"%s\" is no POSIX extended regular expression: %s", source, why);
+        free(regex);
+        return;
+    }
+    condition->regex = regex;
+    condition->regex_source = mem_strdup(source);
+}
+
+static void
+add_header(struct conf_reader *reader, config_setting_t *item, const struct match_input *input,
+           struct match *match)
+{
+    struct condition *condition;
+
+    if (!is_set(input->header)) {
+        if (is_set(input->value) || is_set(input->regex))
+            conf_problem(reader, item, "value and regex need the header that they are about");
+        return;
+    }
+    if (is_set(input->value) && is_set(input->regex))
+        conf_problem(reader, item, "value and regex exclude each other, write one of them");
+    condition = add_condition(match, CONDITION_HEADER);
+    condition->name = mem_strdup(input->header);
+    if (is_set(input->value))
+        condition->glob = mem_strdup(input->value);
+    if (is_set(input->regex))
+        add_regex(reader, item, condition, input->regex);
+}
+
+static void
+add_client(struct conf_reader *reader, config_setting_t *item, const char *text,
+           struct match *match)
+{
+    struct ip_net net;
+
+    if (!is_set(text))
+        return;
+    if (ip_net_parse(text, &net))
+        add_condition(match, CONDITION_CLIENT)->net = net;
+    else
+        conf_problem(reader, config_setting_get_member(item, "client"),
+                     "\"%s\" is no address or network, write one such as \"192.0.2.7\" or "
+                     "\"192.0.2.0/24\" (no bits behind the prefix)",
+                     text);
+}
+
+static void
+match_input_clear(struct match_input *input)
+{
+    free(input->header);
+    free(input->value);
+    free(input->regex);
+    free(input->sasl_user);
+    free(input->sender);
+    free(input->client);
+    free(input->daemon);
+    free(input->recipient);
+}
+
+static void
+read_match(struct conf_reader *reader, config_setting_t *item, struct match *match)
+{
+    struct match_input input = {0};
+
+    match->conditions = mem_array(sizeof(input) / sizeof(char *), sizeof(*match->conditions));
+    if (!config_setting_is_group(item)) {
+        conf_problem(reader, item, "a group of conditions is needed, { header = ...; }");
+        return;
+    }
+    if (config_setting_length(item) == 0)
+        conf_problem(reader, item,
+                     "an empty group would take every message; write match = () for the catch-all");
+    conf_read_defaults(conf_match_keys, &input);
+    conf_read_group(reader, item, conf_match_keys, &input);
+    for (int i = 0; i < config_setting_length(item); i++) {
+        config_setting_t *member = config_setting_get_elem(item, (unsigned)i);
+        const char *text = config_setting_get_string(member);
+
+        if (text != NULL && text[0] == '\0')
+            conf_problem(reader, member, "is empty, write a pattern or leave the key out");
+    }
+    add_header(reader, item, &input, match);
+    add_client(reader, item, input.client, match);
+    add_glob(match, CONDITION_SASL_USER, input.sasl_user);
+    add_glob(match, CONDITION_SENDER, input.sender);
+    add_glob(match, CONDITION_DAEMON, input.daemon);
+    add_glob(match, CONDITION_RECIPIENT, input.recipient);
+    match_input_clear(&input);
+}
+
+static void
+read_matches(struct conf_reader *reader, config_setting_t *setting, struct stream *stream)
+{
+    size_t count = (size_t)config_setting_length(setting);
+
+    if (!conf_read_is_list(reader, setting, "groups of conditions"))
+        return;
+    stream->matches = mem_array(count, sizeof(*stream->matches));
+    for (size_t i = 0; i < count; i++)
+        read_match(reader, config_setting_get_elem(setting, (unsigned)i),
+                   &stream->matches[stream->match_count++]);
+}
+
+static void
+check_stream_name(struct conf_reader *reader, config_setting_t *item, const struct stream *stream)
+{
+    const struct snapshot *snapshot = reader->conf->snapshot;
+
+    if (!conf_is_name(stream->name, STREAM_NAME_MAX))
+        conf_problem(
+            reader, item,
+            "the name \"%s\" does not fit the tag in the sender: write up to %d lower-case "
+            "letters, digits and \"-\", starting with a letter",
+            stream->name, STREAM_NAME_MAX);
+    for (size_t i = 0; i < stream->index; i++)
+        if (strcmp(snapshot->streams[i].name, stream->name) == 0)
+            conf_problem(reader, item, "stream %s is there already, every name may stand once",
+                         stream->name);
+}
+
+static void
+find_pool(struct conf_reader *reader, config_setting_t *item, const char *name,
+          struct stream *stream)
+{
+    const struct snapshot *snapshot = reader->conf->snapshot;
+    const char **names;
+
+    stream->pool = snapshot_find_pool(snapshot, name);
+    if (stream->pool != NULL)
+        return;
+    names = mem_array(snapshot->pool_count, sizeof(*names));
+    for (size_t i = 0; i < snapshot->pool_count; i++)
+        names[i] = snapshot->pools[i].name;
+    conf_problem(reader, config_setting_get_member(item, "pool"), "there is no pool %s%s", name,
+                 conf_nearest(name, names, snapshot->pool_count));
+    free(names);
+}
+
+static void
+read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *stream)
+{
+    struct stream_input input = {0};
+    config_setting_t *match = NULL;
+
+    if (config_setting_is_group(item)) {
+        conf_read_group(reader, item, conf_stream_keys, &input);
+        match = config_setting_get_member(item, "match");
+    } else {
+        conf_problem(reader, item,
+                     "a group is needed, { name = ...; pool = ...; match = ( ... ); }");
+    }
+    stream->name = input.name != NULL ? input.name : mem_strdup("?");
+    if (input.name != NULL)
+        check_stream_name(reader, item, stream);
+    if (input.pool != NULL)
+        find_pool(reader, item, input.pool, stream);
+    free(input.pool);
+    if (match != NULL)
+        read_matches(reader, match, stream);
+}
+
+/* The catch-all must be there, and nothing behind it. */
+static void
+check_catch_all(struct conf_reader *reader, config_setting_t *setting)
+{
+    const struct snapshot *snapshot = reader->conf->snapshot;
+
+    for (size_t i = 0; i < snapshot->stream_count; i++) {
+        const struct stream *stream = &snapshot->streams[i];
+
+        if (stream->match_count > 0)
+            continue;
+        if (i + 1 < snapshot->stream_count)
+            conf_problem(reader, config_setting_get_elem(setting, (unsigned)i + 1),
+                         "is never reached: stream %s before it takes every message; the catch-all "
+                         "must be the last",
+                         stream->name);
+        return;
+    }
+    conf_problem(
+        reader, setting,
+        "there is no catch-all; end with one such as { name = \"default\"; pool = \"%s\"; match "
+        "= (); }",
+        snapshot->pool_count > 0 ? snapshot->pools[0].name : "...");
+}
+
+static int
+compare_streams(const void *a, const void *b)
+{
+    return strcmp((*(const struct stream *const *)a)->name,
+                  (*(const struct stream *const *)b)->name);
+}
+
+/* The milter keeps only headers that somebody asks for. */
+static void
+collect_headers(struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->stream_count; i++)
+        for (size_t j = 0; j < snapshot->streams[i].match_count; j++) {
+            const struct match *match = &snapshot->streams[i].matches[j];
+
+            for (size_t k = 0; k < match->condition_count; k++) {
+                const char *name = match->conditions[k].name;
+                size_t at = 0;
+
+                if (name == NULL)
+                    continue;
+                while (at < snapshot->header_count && strcasecmp(snapshot->headers[at], name) != 0)
+                    at++;
+                if (at < snapshot->header_count)
+                    continue;
+                snapshot->headers = mem_resize(snapshot->headers, at + 1, sizeof(char *));
+                snapshot->headers[snapshot->header_count++] = mem_strdup(name);
+            }
+        }
+}
+
+void
+conf_read_streams(struct conf_reader *reader, config_setting_t *setting)
+{
+    struct snapshot *snapshot = reader->conf->snapshot;
+    size_t count;
+
+    if (!conf_read_is_list(reader, setting, "streams"))
+        return;
+    count = (size_t)config_setting_length(setting);
+    snapshot->streams = mem_array(count, sizeof(*snapshot->streams));
+    snapshot->streams_by_name = mem_array(count, sizeof(*snapshot->streams_by_name));
+    for (size_t i = 0; i < count; i++) {
+        snapshot->streams[i].index = i;
+        read_stream(reader, config_setting_get_elem(setting, (unsigned)i), &snapshot->streams[i]);
+        snapshot->streams_by_name[i] = &snapshot->streams[i];
+        snapshot->stream_count++;
+    }
+    qsort(snapshot->streams_by_name, count, sizeof(*snapshot->streams_by_name), compare_streams);
+    check_catch_all(reader, setting);
+    collect_headers(snapshot);
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void
+conf_read_bypass(struct conf_reader *reader, config_setting_t *setting)
+{
+    struct snapshot *snapshot = reader->conf->snapshot;
+    size_t count;
+
+    if (!conf_read_is_list(reader, setting, "domains"))
+        return;
+    count = (size_t)config_setting_length(setting);
+    snapshot->bypass = mem_array(count, sizeof(*snapshot->bypass));
+    for (size_t i = 0; i < count; i++) {
+        config_setting_t *item = config_setting_get_elem(setting, (unsigned)i);
+        const char *text = conf_read_text(reader, item);
+
+        if (text == NULL)
+            continue;
+        if (text[0] == '\0' || strpbrk(text, "@ *?<>,") != NULL || text[0] == '.' ||
+            text[strlen(text) - 1] == '.') {
+            conf_problem(reader, item,
+                         "\"%s\" is no domain; write one such as \"internal.example.com\", its "
+                         "subdomains are meant, too",
+                         text);
+            continue;
+        }
+        snapshot->bypass[snapshot->bypass_count] = mem_strdup(text);
+        addr_lower(snapshot->bypass[snapshot->bypass_count++]);
+    }
+    qsort(snapshot->bypass, snapshot->bypass_count, sizeof(*snapshot->bypass), compare_texts);
+}

@@ -1,0 +1,158 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "lib/tag.h"
+
+#include "engine/hash.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+_Static_assert((int)CONF_SECRET_SIZE == (int)HASH_KEY_SIZE, "the secret is a SipHash key");
+
+static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+static void
+print_base32(uint64_t bits, char *out, size_t length)
+{
+    for (size_t i = 0; i < length; i++, bits >>= 5)
+        out[i] = base32[bits & 31];
+    out[length] = '\0';
+}
+
+void
+tag_id(uint64_t random, char id[static TAG_ID_LENGTH + 1])
+{
+    print_base32(random, id, TAG_ID_LENGTH);
+}
+
+static void
+make_mac(const uint8_t secret[static CONF_SECRET_SIZE], const char *stream, const char *id,
+         char mac[static TAG_MAC_LENGTH + 1])
+{
+    char text[STREAM_NAME_MAX + 1 + TAG_ID_LENGTH + 1];
+    int length = snprintf(text, sizeof(text), "%s.%s", stream, id);
+
+    print_base32(hash_sip(secret, text, (size_t)length), mac, TAG_MAC_LENGTH);
+}
+
+int
+tag_add(const uint8_t secret[static CONF_SECRET_SIZE], const char *sender, const char *stream,
+        const char *id, char out[static TAG_SENDER_SIZE])
+{
+    struct addr addr;
+    char mac[TAG_MAC_LENGTH + 1];
+    int before;
+
+    if (strlen(stream) > STREAM_NAME_MAX || strlen(id) != TAG_ID_LENGTH)
+        return -EINVAL;
+    if (addr_split(sender, &addr) < 0)
+        return -EINVAL;
+    make_mac(secret, stream, id, mac);
+    before = (int)addr.local_length - (addr.quoted ? 1 : 0);
+    snprintf(out, TAG_SENDER_SIZE, "%.*s+pp=%s.%s.%s%s", before, sender, stream, id, mac,
+             sender + before);
+    return 0;
+}
+
+/* How many bytes at the end of text[0..end) are in the alphabet; end when all are. */
+static size_t
+run_before(const char *text, size_t end, const char *alphabet)
+{
+    size_t count = 0;
+
+    while (count < end && text[end - 1 - count] != '\0' &&
+           strchr(alphabet, tolower((unsigned char)text[end - 1 - count])) != NULL)
+        count++;
+    return count;
+}
+
+static void
+copy_lower(char *out, const char *text, size_t length)
+{
+    memcpy(out, text, length);
+    out[length] = '\0';
+    addr_lower(out);
+}
+
+/*
+ * Read the tag that ends at text[end], from its end to its start, because
+ * only the end is certain.  Returns its length, 0 for none.
+ */
+static size_t
+tag_before(const char *text, size_t end, struct tag *tag)
+{
+    static const char name[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    size_t at = end, length;
+
+    if (run_before(text, at, base32) != TAG_MAC_LENGTH)
+        return 0;
+    at -= TAG_MAC_LENGTH;
+    copy_lower(tag->mac, text + at, TAG_MAC_LENGTH);
+    if (at == 0 || text[--at] != '.' || run_before(text, at, base32) != TAG_ID_LENGTH)
+        return 0;
+    at -= TAG_ID_LENGTH;
+    copy_lower(tag->id, text + at, TAG_ID_LENGTH);
+    if (at == 0 || text[--at] != '.')
+        return 0;
+    length = run_before(text, at, name);
+    if (length == 0 || length > STREAM_NAME_MAX)
+        return 0;
+    at -= length;
+    copy_lower(tag->stream, text + at, length);
+    if (at < 4 || strncasecmp(text + at - 4, "+pp=", 4) != 0)
+        return 0;
+    return end - (at - 4);
+}
+
+static size_t
+local_end(const struct addr *addr)
+{
+    return addr->local_length - (addr->quoted ? 1 : 0);
+}
+
+bool
+tag_find(const char *sender, struct tag *ret_tag)
+{
+    struct addr addr;
+    struct tag tag;
+
+    if (addr_split(sender, &addr) < 0 || tag_before(sender, local_end(&addr), &tag) == 0)
+        return false;
+    *ret_tag = tag;
+    return true;
+}
+
+bool
+tag_verify(const uint8_t secret[static CONF_SECRET_SIZE], const struct tag *tag)
+{
+    char mac[TAG_MAC_LENGTH + 1];
+    int difference = 0;
+
+    make_mac(secret, tag->stream, tag->id, mac);
+    for (size_t i = 0; i < TAG_MAC_LENGTH; i++) /* in constant time */
+        difference |= mac[i] ^ tag->mac[i];
+    return difference == 0;
+}
+
+int
+tag_remove(char *sender)
+{
+    struct addr addr;
+    struct tag tag;
+    int count = 0;
+
+    while (addr_split(sender, &addr) == 0) {
+        size_t end = local_end(&addr);
+        size_t length = tag_before(sender, end, &tag);
+
+        if (length == 0)
+            break;
+        memmove(sender + end - length, sender + end, strlen(sender + end) + 1);
+        count++;
+    }
+    return count;
+}

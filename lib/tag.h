@@ -1,0 +1,58 @@
+/*
+ * The tag in the envelope sender: user+pp=<stream>.<id>.<mac>@domain.
+ *
+ * It carries a message's stream and id to where the address is chosen, and is
+ * gone before the message leaves the host.  id is 12 and mac 8 characters of
+ * base32 (a-z2-7); the mac is SipHash-2-4 over "stream.id" under a secret that
+ * the milter and the policy daemon share.  Letter case means nothing: mail
+ * software may change it.  In a quoted local part the tag stands before the
+ * closing quote.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef LIB_TAG_H
+#define LIB_TAG_H
+
+#include "engine/snapshot.h"
+#include "lib/addr.h"
+#include "lib/conf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    TAG_ID_LENGTH = 12,
+    TAG_MAC_LENGTH = 8,
+    TAG_LENGTH_MAX = 4 + STREAM_NAME_MAX + 1 + TAG_ID_LENGTH + 1 + TAG_MAC_LENGTH,
+    TAG_SENDER_SIZE = ADDR_MAX + TAG_LENGTH_MAX + 1, /* room for any tagged sender */
+};
+
+struct tag {
+    char stream[STREAM_NAME_MAX + 1];
+    char id[TAG_ID_LENGTH + 1];
+    char mac[TAG_MAC_LENGTH + 1];
+};
+
+/* An id from 60 random bits. */
+void tag_id(uint64_t random, char id[static TAG_ID_LENGTH + 1]);
+
+/*
+ * Write sender with a tag to out.  Returns 0, or -EINVAL for a sender that
+ * addr_split() refuses or that is the null sender.
+ */
+int tag_add(const uint8_t secret[static CONF_SECRET_SIZE], const char *sender, const char *stream,
+            const char *id, char out[static TAG_SENDER_SIZE]);
+
+/*
+ * Find the tag at the end of sender's local part.  Says nothing of whether it
+ * is genuine.  Returns false, and leaves *ret_tag alone, when there is none.
+ */
+bool tag_find(const char *sender, struct tag *ret_tag);
+
+/* Is the tag one that tag_add() made with this secret? */
+bool tag_verify(const uint8_t secret[static CONF_SECRET_SIZE], const struct tag *tag);
+
+/* Take every tag from the end of sender's local part, in place.  Returns how many. */
+int tag_remove(char *sender);
+
+#endif

@@ -1,0 +1,366 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "milter/milter.h"
+
+#include "lib/conf.h"
+#include "lib/daemon.h"
+#include "lib/endpoint.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "milter/session.h"
+
+#include <errno.h>
+#include <libmilter/mfapi.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct conf *current; /* guarded by lock */
+static sigset_t reload_signal;
+
+/* One client of Postfix, from its connect to its end. */
+struct connection {
+    struct session *session;
+    unsigned long steps; /* what was negotiated */
+};
+
+static struct conf *
+current_conf(void)
+{
+    struct conf *conf;
+
+    pthread_mutex_lock(&lock);
+    conf = conf_ref(current);
+    pthread_mutex_unlock(&lock);
+    return conf;
+}
+
+/*
+ * Only the steps that are used are asked for: each one left out saves a trip
+ * between Postfix and us.  Macros are asked for by name, so that a site's own
+ * milter_*_macros do not matter.
+ */
+static sfsistat
+on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned long unused2,
+             unsigned long unused3, unsigned long *ret_actions, unsigned long *ret_steps,
+             unsigned long *ret_unused2, unsigned long *ret_unused3)
+{
+    unsigned long wanted = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGFROM;
+    struct connection *connection;
+
+    (void)unused2;
+    (void)unused3;
+    if ((actions & wanted) != wanted) {
+        log_error(
+            "Postfix does not let a milter change the sender and headers -- connection refused");
+        return SMFIS_REJECT;
+    }
+    if (actions & SMFIF_SETSYMLIST) {
+        wanted |= SMFIF_SETSYMLIST;
+        smfi_setsymlist(ctx, SMFIM_CONNECT, (char *)"{daemon_name}");
+        smfi_setsymlist(ctx, SMFIM_ENVFROM, (char *)"i {auth_authen} {mail_addr}");
+        smfi_setsymlist(ctx, SMFIM_ENVRCPT, (char *)"{rcpt_mailer}");
+        smfi_setsymlist(ctx, SMFIM_EOM, (char *)"i");
+    }
+    *ret_actions = wanted;
+    *ret_steps =
+        steps & (SMFIP_NOHELO | SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOBODY | SMFIP_NOUNKNOWN |
+                 SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_HDR);
+    *ret_unused2 = 0;
+    *ret_unused3 = 0;
+    connection = mem_new(sizeof(*connection));
+    connection->session = session_new();
+    connection->steps = *ret_steps;
+    smfi_setpriv(ctx, connection);
+    return SMFIS_CONTINUE;
+}
+
+/* The answer to a step that Postfix may not be waiting for. */
+static sfsistat
+go_on(const struct connection *connection, unsigned long no_reply)
+{
+    return connection->steps & no_reply ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+/*
+ * sendmail(1) speaks through cleanup(8), which pretends a connection from the
+ * loopback address, port 0; no client can have that.
+ */
+static void
+set_client(struct session *session, const struct sockaddr *sa)
+{
+    static const struct ip loopback4 = {4, {127, 0, 0, 1}};
+    static const struct ip loopback6 = {6, {[15] = 1}};
+    in_port_t port;
+
+    if (sa != NULL && sa->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)sa;
+
+        session->client.family = 4;
+        memcpy(session->client.bytes, &in->sin_addr, 4);
+        port = in->sin_port;
+    } else if (sa != NULL && sa->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)sa;
+
+        session->client.family = 6;
+        memcpy(session->client.bytes, &in6->sin6_addr, 16);
+        port = in6->sin6_port;
+    } else {
+        return;
+    }
+    session->submission = port == 0 && (ip_compare(&session->client, &loopback4) == 0 ||
+                                        ip_compare(&session->client, &loopback6) == 0);
+}
+
+static sfsistat
+on_connect(SMFICTX *ctx, char *name, struct sockaddr *sa)
+{
+    struct connection *connection = smfi_getpriv(ctx);
+    const char *daemon = smfi_getsymval(ctx, (char *)"{daemon_name}");
+
+    (void)name;
+    set_client(connection->session, sa);
+    if (daemon != NULL && connection->session->daemon == NULL)
+        connection->session->daemon = mem_strdup(daemon);
+    return go_on(connection, SMFIP_NR_CONN);
+}
+
+static sfsistat
+on_mail(SMFICTX *ctx, char **arguments)
+{
+    struct connection *connection = smfi_getpriv(ctx);
+    const char *user = smfi_getsymval(ctx, (char *)"{auth_authen}");
+
+    session_mail(connection->session, current_conf(), arguments[0],
+                 smfi_getsymval(ctx, (char *)"{mail_addr}"),
+                 user != NULL && user[0] != '\0' ? user : NULL);
+    return go_on(connection, SMFIP_NR_MAIL);
+}
+
+static sfsistat
+on_rcpt(SMFICTX *ctx, char **arguments)
+{
+    struct connection *connection = smfi_getpriv(ctx);
+
+    session_rcpt(connection->session, arguments[0], smfi_getsymval(ctx, (char *)"{rcpt_mailer}"));
+    return go_on(connection, SMFIP_NR_RCPT);
+}
+
+static sfsistat
+on_header(SMFICTX *ctx, char *name, char *value)
+{
+    struct connection *connection = smfi_getpriv(ctx);
+
+    session_header(connection->session, name, value);
+    return go_on(connection, SMFIP_NR_HDR);
+}
+
+/* From the last to the first: each removal counts the others anew (CVE-2022-48521). */
+static int
+remove_headers(SMFICTX *ctx, const char *name, unsigned count)
+{
+    int r = MI_SUCCESS;
+
+    for (unsigned i = count; i > 0 && r == MI_SUCCESS; i--)
+        r = smfi_chgheader(ctx, (char *)name, (int)i, NULL);
+    return r;
+}
+
+static int
+carry_out(SMFICTX *ctx, const struct session *session, const struct verdict *verdict)
+{
+    const struct conf *conf = session->conf;
+    int r = remove_headers(ctx, conf->stream_header, session->own_headers);
+
+    for (size_t i = 0; i < conf->strip.count && r == MI_SUCCESS; i++)
+        r = remove_headers(ctx, conf->strip.items[i], session->strip_counts[i]);
+    if (r == MI_SUCCESS)
+        r = smfi_addheader(ctx, conf->stream_header, verdict->stream->name);
+    if (r == MI_SUCCESS && verdict->tag)
+        r = smfi_chgfrom(ctx, (char *)verdict->sender, NULL);
+    return r;
+}
+
+static sfsistat
+on_end_of_message(SMFICTX *ctx)
+{
+    struct connection *connection = smfi_getpriv(ctx);
+    struct session *session = connection->session;
+    const char *queue_id = smfi_getsymval(ctx, (char *)"i");
+    struct verdict verdict;
+    uint64_t random = 0;
+    sfsistat answer = SMFIS_CONTINUE;
+
+    if (queue_id == NULL)
+        queue_id = "NOQUEUE";
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random)) {
+        log_error("%s: getrandom: %s -- message is deferred", queue_id, strerror(errno));
+        return SMFIS_TEMPFAIL;
+    }
+    session_verdict(session, random, &verdict);
+    if (verdict.stream == NULL) {
+        session_reset(session);
+        return SMFIS_CONTINUE;
+    }
+    if (carry_out(ctx, session, &verdict) != MI_SUCCESS) {
+        log_error("%s: Postfix does not take the changes -- message is deferred", queue_id);
+        answer = SMFIS_TEMPFAIL;
+    } else if (verdict.too_odd) {
+        log_warn("%s: sender <%s> cannot carry a tag -- the sender alone will tell the stream",
+                 queue_id, session->sender);
+    } else {
+        log_info("%s: stream=%s, id=%s, from=<%s>", queue_id, verdict.stream->name, verdict.id,
+                 session->sender);
+    }
+    session_reset(session);
+    return answer;
+}
+
+static sfsistat
+on_abort(SMFICTX *ctx)
+{
+    struct connection *connection = smfi_getpriv(ctx);
+
+    if (connection != NULL)
+        session_reset(connection->session);
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat
+on_close(SMFICTX *ctx)
+{
+    struct connection *connection = smfi_getpriv(ctx);
+
+    if (connection == NULL)
+        return SMFIS_CONTINUE;
+    session_free(connection->session);
+    free(connection);
+    smfi_setpriv(ctx, NULL);
+    return SMFIS_CONTINUE;
+}
+
+static void
+on_change(void *arg, const char *line)
+{
+    (void)arg;
+    log_info("reload: %s", line);
+}
+
+/* Sessions in the middle of a message keep what they began with. */
+static void
+reload(void)
+{
+    struct conf *before = current_conf(), *after = NULL;
+
+    if (daemon_load(before->file, &after) == 0 && after->secret_known) {
+        size_t changes = conf_diff(before, after, on_change, NULL);
+
+        if (strcmp(before->milter_socket, after->milter_socket) != 0)
+            log_warn("milter.socket takes effect at the next restart");
+        pthread_mutex_lock(&lock);
+        current = after;
+        pthread_mutex_unlock(&lock);
+        conf_unref(before); /* what current held */
+        log_info("reload: configuration taken over changes=%zu", changes);
+    } else {
+        conf_unref(after);
+        log_error("reload: configuration refused -- the running one stays");
+    }
+    conf_unref(before);
+}
+
+static void *
+wait_for_reload(void *arg)
+{
+    int number;
+
+    (void)arg;
+    while (sigwait(&reload_signal, &number) == 0)
+        reload();
+    return NULL;
+}
+
+static struct smfiDesc description = {
+    .xxfi_name = (char *)"postpool",
+    .xxfi_version = SMFI_VERSION,
+    .xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGFROM | SMFIF_SETSYMLIST,
+    .xxfi_connect = on_connect,
+    .xxfi_envfrom = on_mail,
+    .xxfi_envrcpt = on_rcpt,
+    .xxfi_header = on_header,
+    .xxfi_eom = on_end_of_message,
+    .xxfi_abort = on_abort,
+    .xxfi_close = on_close,
+    .xxfi_negotiate = on_negotiate,
+};
+
+/* "inet:host:port" is "inet:port@host" in libmilter's words. */
+static char *
+libmilter_socket(const char *endpoint)
+{
+    const char *host = strncmp(endpoint, "inet:", 5) == 0 ? endpoint + 5 : NULL;
+    const char *colon = host != NULL ? strrchr(host, ':') : NULL;
+    size_t length = colon != NULL ? (size_t)(colon - host) : 0;
+
+    if (colon == NULL)
+        return mem_strdup(endpoint);
+    if (host[0] == '[')
+        return mem_printf("inet6:%s@%.*s", colon + 1, (int)length - 2, host + 1);
+    return mem_printf("inet:%s@%.*s", colon + 1, (int)length, host);
+}
+
+int
+milter_open(struct conf *conf, const struct endpoint_access *access, struct err *err)
+{
+    char *where = libmilter_socket(conf->milter_socket);
+    const char *path = endpoint_path(conf->milter_socket);
+    mode_t before;
+    int r = 0;
+
+    current = conf_ref(conf);
+    if (smfi_register(description) == MI_FAILURE || smfi_setconn(where) == MI_FAILURE)
+        r = err_set(err, -EINVAL, "milter.socket: %s: libmilter does not take it",
+                    conf->milter_socket);
+    free(where);
+    sigemptyset(&reload_signal);
+    sigaddset(&reload_signal, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &reload_signal,
+                    NULL); /* in every thread that is made from here on */
+    smfi_setbacklog(ENDPOINT_BACKLOG);
+    if (r == 0)
+        r = endpoint_clear(conf->milter_socket, err);
+    before = umask(0777); /* nobody connects before it is given to whom it shall belong */
+    if (r == 0 && smfi_opensocket(true) == MI_FAILURE)
+        r = err_set(err, -EADDRINUSE, "milter.socket: %s: cannot listen there",
+                    conf->milter_socket);
+    umask(before);
+    if (r == 0 && path != NULL)
+        r = endpoint_give(path, access, err);
+    return r;
+}
+
+int
+milter_run(void)
+{
+    pthread_t thread;
+    int r;
+
+    if (pthread_create(&thread, NULL, wait_for_reload, NULL) != 0) {
+        log_error("cannot make the thread for reloads");
+        return 1;
+    }
+    log_info("ready: %zu streams", current->snapshot->stream_count);
+    r = smfi_main();
+    pthread_cancel(thread);
+    pthread_join(thread, NULL);
+    conf_unref(current);
+    current = NULL;
+    return r == MI_SUCCESS ? 0 : 1;
+}

@@ -1,0 +1,206 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "milter/session.h"
+
+#include "lib/conf.h"
+#include "lib/header.h"
+#include "lib/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct session *
+session_new(void)
+{
+    return mem_new(sizeof(struct session));
+}
+
+void
+session_reset(struct session *session)
+{
+    for (size_t i = 0; i < session->recipient_count && i < SESSION_RECIPIENTS_MAX; i++)
+        free(session->recipients[i]);
+    for (size_t i = 0; i < session->header_count; i++)
+        free(session->header_texts[i]);
+    free(session->sasl_user);
+    free(session->strip_counts);
+    conf_unref(session->conf);
+    session->conf = NULL;
+    session->own = false;
+    session->sender[0] = '\0';
+    session->sender_usable = false;
+    session->sasl_user = NULL;
+    session->recipient_count = 0;
+    session->remote = false;
+    session->header_count = 0;
+    session->own_headers = 0;
+    session->strip_counts = NULL;
+}
+
+void
+session_free(struct session *session)
+{
+    if (session == NULL)
+        return;
+    session_reset(session);
+    free(session->daemon);
+    free(session);
+}
+
+static bool
+is_internal(const struct session *session)
+{
+    const struct conf *conf = session->conf;
+
+    for (size_t i = 0; i < conf->internal_count; i++)
+        if (ip_net_has(&conf->internal[i], &session->client))
+            return true;
+    return false;
+}
+
+/*
+ * The address to tag.  A sender without domain, or one with a source route, is
+ * something else once Postfix has read it; then its own form counts.
+ */
+static void
+set_sender(struct session *session, const char *text, const char *canonical)
+{
+    struct addr addr;
+
+    if (addr_unwrap(text, session->sender) < 0) {
+        session->sender[0] = '\0';
+        return;
+    }
+    if (session->sender[0] == '\0')
+        return;
+    if ((addr_split(session->sender, &addr) < 0 || addr.domain == NULL) && canonical != NULL &&
+        canonical[0] != '\0' && addr_unwrap(canonical, session->sender) < 0)
+        session->sender[0] = '\0';
+    tag_remove(session->sender);
+    session->sender_usable = addr_split(session->sender, &addr) == 0;
+}
+
+void
+session_mail(struct session *session, struct conf *conf, const char *sender, const char *canonical,
+             const char *sasl_user)
+{
+    session_reset(session);
+    session->conf = conf;
+    session->strip_counts = mem_array(conf->strip.count, sizeof(*session->strip_counts));
+    session->own = session->submission || sasl_user != NULL || is_internal(session);
+    if (!session->own)
+        return;
+    session->sasl_user = sasl_user != NULL ? mem_strdup(sasl_user) : NULL;
+    set_sender(session, sender, canonical);
+}
+
+static bool
+list_has(const struct conf_list *list, const char *word)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcasecmp(list->items[i], word) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * Where Postfix does not name a transport (sendmail submission), the domain
+ * tells.  When in doubt a recipient is remote: a tag too many is untagged, one
+ * too few sends mail from another stream's address.
+ */
+static bool
+is_remote(const struct session *session, const char *address, const char *mailer)
+{
+    const struct conf *conf = session->conf;
+    char domain[256];
+
+    if (mailer != NULL && mailer[0] != '\0')
+        return !list_has(&conf->local_mailers, mailer);
+    addr_domain(address, domain, sizeof(domain));
+    return domain[0] != '\0' && strcasecmp(domain, conf->node) != 0 &&
+           !list_has(&conf->local_domains, domain);
+}
+
+void
+session_rcpt(struct session *session, const char *recipient, const char *mailer)
+{
+    char address[ADDR_MAX + 1];
+
+    if (session->conf == NULL || !session->own)
+        return;
+    if (addr_unwrap(recipient, address) < 0) {
+        session->remote = true;
+        return;
+    }
+    session->remote = session->remote || is_remote(session, address, mailer);
+    if (session->recipient_count < SESSION_RECIPIENTS_MAX)
+        session->recipients[session->recipient_count++] = mem_strdup(address);
+}
+
+static bool
+is_asked_for(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->header_count; i++)
+        if (strcasecmp(snapshot->headers[i], name) == 0)
+            return true;
+    return false;
+}
+
+void
+session_header(struct session *session, const char *name, const char *value)
+{
+    char line[HEADER_VALUE_MAX + 1];
+    size_t at = session->header_count, length = strlen(name);
+    const struct conf *conf = session->conf;
+    char *text;
+
+    if (conf == NULL || !session->own)
+        return;
+    if (strcasecmp(name, conf->stream_header) == 0) {
+        session->own_headers++;
+        return; /* never decides anything: anyone can write it */
+    }
+    for (size_t i = 0; i < conf->strip.count; i++)
+        if (strcasecmp(name, conf->strip.items[i]) == 0)
+            session->strip_counts[i]++;
+    if (at == SESSION_HEADERS_MAX || !is_asked_for(conf->snapshot, name))
+        return;
+    header_unfold(value, line);
+    text = mem_array(length + strlen(line) + 2, 1);
+    strcpy(text, name);
+    strcpy(text + length + 1, line);
+    session->header_texts[at] = text;
+    session->headers[at] = (struct header){text, text + length + 1};
+    session->header_count++;
+}
+
+void
+session_verdict(const struct session *session, uint64_t random, struct verdict *ret_verdict)
+{
+    const struct conf *conf = session->conf;
+    struct facts facts = {
+        .sender = session->sender,
+        .sasl_user = session->sasl_user,
+        .daemon = session->daemon,
+        .client = session->client,
+        .recipients = (const char *const *)session->recipients,
+        .recipient_count = session->recipient_count,
+        .headers = session->headers,
+        .header_count = session->header_count,
+    };
+
+    *ret_verdict = (struct verdict){0};
+    if (conf == NULL || !session->own || !session->remote)
+        return;
+    ret_verdict->stream = classify(conf->snapshot, &facts);
+    tag_id(random, ret_verdict->id);
+    if (session->sender[0] == '\0')
+        return; /* the null sender is never tagged */
+    if (session->sender_usable && tag_add(conf->secret, session->sender, ret_verdict->stream->name,
+                                          ret_verdict->id, ret_verdict->sender) == 0)
+        ret_verdict->tag = true;
+    else
+        ret_verdict->too_odd = true;
+}

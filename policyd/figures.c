@@ -1,0 +1,73 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/figures.h"
+
+#include "engine/snapshot.h"
+#include "lib/mem.h"
+#include "policyd/lookup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void
+carry_over(struct figures *figures, const struct figures *before)
+{
+    const struct snapshot *now = figures->snapshot, *then = before->snapshot;
+
+    figures->deferred = before->deferred;
+    for (size_t i = 0; i < then->stream_count; i++) {
+        const char *name = then->streams[i].name;
+        const struct stream *stream = snapshot_find_stream(now, name, strlen(name));
+
+        if (stream != NULL)
+            figures->by_stream[stream->index] = before->by_stream[i];
+    }
+    /* Names mostly keep their order from one file to the next, so look where the last one was. */
+    for (size_t i = 0, at = 0; i < then->address_count && now->address_count > 0; i++) {
+        for (size_t tried = 0; tried < now->address_count; tried++) {
+            size_t j = (at + tried) % now->address_count;
+
+            if (strcmp(now->addresses[j].name, then->addresses[i].name) == 0) {
+                figures->by_address[j] = before->by_address[i];
+                at = j + 1;
+                break;
+            }
+        }
+    }
+}
+
+struct figures *
+figures_new(const struct snapshot *snapshot, const struct figures *before)
+{
+    struct figures *figures = mem_new(sizeof(*figures));
+
+    figures->snapshot = snapshot;
+    figures->by_stream = mem_array(snapshot->stream_count, sizeof(uint64_t));
+    figures->by_address = mem_array(snapshot->address_count, sizeof(uint64_t));
+    if (before != NULL)
+        carry_over(figures, before);
+    return figures;
+}
+
+void
+figures_free(struct figures *figures)
+{
+    if (figures == NULL)
+        return;
+    free(figures->by_stream);
+    free(figures->by_address);
+    free(figures);
+}
+
+void
+figures_count(struct figures *figures, const struct lookup_result *result)
+{
+    if (!result->is_decision)
+        return;
+    figures->by_stream[result->stream->index]++;
+    if (result->address != NULL)
+        figures->by_address[result->address->index]++;
+    else
+        figures->deferred++;
+}

@@ -1,0 +1,303 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/lookup.h"
+
+#include "engine/decide.h"
+#include "lib/conf.h"
+#include "lib/tagged.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAP_NAME_MAX = 16, ARG_MAX_LENGTH = 512 };
+
+/* One request, taken apart. */
+struct request {
+    char map[MAP_NAME_MAX + 1];
+    char nexthop[ARG_MAX_LENGTH + 1];
+    char fallback[ARG_MAX_LENGTH + 1]; /* "default" */
+    bool relay;
+    const char *key; /* ends in NUL */
+};
+
+/* Everything that the rcpt maps need to decide. */
+struct question {
+    const struct lookup_view *view;
+    const struct request *request;
+    const char *sender;
+    const char *recipient;
+};
+
+static size_t
+say(char reply[static LOOKUP_REPLY_SIZE], const char *text)
+{
+    size_t length = strlen(text);
+
+    memcpy(reply, text, length + 1);
+    return length;
+}
+
+static size_t
+not_found(char reply[static LOOKUP_REPLY_SIZE])
+{
+    /* The space belongs to it: Postfix 3.7 takes a bare word for an error in other words. */
+    return say(reply, "NOTFOUND ");
+}
+
+static int
+hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Undo %XX.  The result goes into a netstring for Postfix: printable bytes only. */
+static bool
+decode(const char *text, size_t length, char out[static ARG_MAX_LENGTH + 1])
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        int c = (unsigned char)text[i];
+
+        if (c == '%') {
+            int high = length - i > 2 ? hex_digit(text[i + 1]) : -1;
+            int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+
+            if (low < 0)
+                return false;
+            c = high * 16 + low;
+            i += 2;
+        }
+        if (used == ARG_MAX_LENGTH || c < ' ' || c > '~')
+            return false;
+        out[used++] = (char)c;
+    }
+    out[used] = '\0';
+    return true;
+}
+
+static bool
+starts(const char *text, size_t length, const char *word)
+{
+    return length >= strlen(word) && memcmp(text, word, strlen(word)) == 0;
+}
+
+static bool
+parse_arg(const char *arg, size_t length, struct request *request)
+{
+    if (starts(arg, length, "nexthop="))
+        return decode(arg + 8, length - 8, request->nexthop);
+    if (starts(arg, length, "default="))
+        return decode(arg + 8, length - 8, request->fallback);
+    if (length == 5 && memcmp(arg, "relay", 5) == 0)
+        return request->relay = true;
+    return false;
+}
+
+/* "map[;arg]... key"; text ends in NUL and has no other. */
+static bool
+parse_request(const char *text, struct request *request)
+{
+    const char *space = strchr(text, ' ');
+    size_t length;
+
+    *request = (struct request){.fallback = "smtp:"};
+    if (space == NULL)
+        return false;
+    length = strcspn(text, "; ");
+    if (length > MAP_NAME_MAX)
+        return false;
+    memcpy(request->map, text, length);
+    for (text += length; *text == ';'; text += length) {
+        length = strcspn(++text, "; ");
+        if (!parse_arg(text, length, request))
+            return false;
+    }
+    request->key = space + 1;
+    return text == space;
+}
+
+/* Postfix quotes the null sender as "<>", with the quotes, and asks for <> next. */
+static bool
+is_null_sender(const char *key)
+{
+    return strcmp(key, "\"<>\"") == 0 || strcmp(key, "<>") == 0 || key[0] == '\0';
+}
+
+/* Do a and b differ at most in how the local part is quoted? */
+static bool
+same_recipient(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        a += strspn(a, "\"\\");
+        b += strspn(b, "\"\\");
+        if (*a != *b)
+            return false;
+        if (*a == '\0')
+            return true;
+    }
+}
+
+static void
+note_sender(struct lookup_session *session, const char *key, int64_t now_ms)
+{
+    session->sender_known = true;
+    session->noted_ms = now_ms;
+    session->sender_ours = false;
+    session->relay_free = false;
+    session->pending = false;
+    snprintf(session->sender, sizeof(session->sender), "%s", is_null_sender(key) ? "" : key);
+}
+
+static void
+consume(struct lookup_session *session)
+{
+    session->sender_known = false;
+    session->pending = false;
+}
+
+static void
+note_recipient(struct lookup_session *session, const char *key)
+{
+    /* A second one without a sender of its own is local; or it is the first in other quotes. */
+    if (session->pending && !same_recipient(session->recipient, key))
+        consume(session);
+    session->pending = session->sender_known;
+    snprintf(session->recipient, sizeof(session->recipient), "%s", key);
+}
+
+static size_t
+answer_decision(const struct decision *decision, const char *nexthop,
+                char reply[static LOOKUP_REPLY_SIZE])
+{
+    int length;
+
+    /* Texts become queue names in Postfix: a fixed set, so that there are few. */
+    if (decision->address == NULL)
+        return say(reply, "OK retry:4.3.2 postpool: this host has no address of the pool");
+    length = snprintf(reply, LOOKUP_REPLY_SIZE, "OK pp-%s:%s", decision->address->name, nexthop);
+    return (size_t)length;
+}
+
+static size_t
+answer_sender(const struct lookup_view *view, const char *sender,
+              char reply[static LOOKUP_REPLY_SIZE], struct lookup_result *result)
+{
+    char id[TAG_SENDER_SIZE];
+    const struct stream *stream = tagged_stream(view->conf, sender, id);
+    struct decision decision;
+
+    decide(view->roster, stream, decide_key(id, ""), &decision);
+    result->stream = stream;
+    result->address = decision.address;
+    return answer_decision(&decision, "", reply);
+}
+
+static size_t
+answer_recipient(const struct question *question, char reply[static LOOKUP_REPLY_SIZE],
+                 struct lookup_result *result)
+{
+    const struct lookup_view *view = question->view;
+    char id[TAG_SENDER_SIZE], domain[256];
+    const struct stream *stream = tagged_stream(view->conf, question->sender, id);
+    struct decision decision;
+
+    addr_domain(question->recipient, domain, sizeof(domain));
+    if (snapshot_is_bypass(view->conf->snapshot, domain)) {
+        int length = snprintf(reply, LOOKUP_REPLY_SIZE, "OK %s", question->request->fallback);
+
+        return (size_t)length;
+    }
+    if (id[0] == '\0') { /* bounces have no sender to tell them apart */
+        snprintf(id, sizeof(id), "%s", question->recipient);
+        addr_lower(id);
+    }
+    decide(view->roster, stream, decide_key(id, domain), &decision);
+    result->stream = stream;
+    result->address = decision.address;
+    result->is_decision = true;
+    return answer_decision(&decision, question->request->nexthop, reply);
+}
+
+static bool
+may_decide(const struct lookup_session *session, const struct request *request)
+{
+    return session->sender_known && session->sender_ours &&
+           (!request->relay || session->relay_free);
+}
+
+static size_t
+on_rcpt(const struct lookup_view *view, struct lookup_session *session,
+        const struct request *request, const char *recipient, char reply[static LOOKUP_REPLY_SIZE],
+        struct lookup_result *result)
+{
+    struct question question = {view, request, session->sender, recipient};
+    bool may = may_decide(session, request);
+
+    consume(session);
+    return may ? answer_recipient(&question, reply, result) : not_found(reply);
+}
+
+static size_t
+dispatch(const struct lookup_view *view, struct lookup_session *session,
+         const struct request *request, char reply[static LOOKUP_REPLY_SIZE],
+         struct lookup_result *result)
+{
+    const char *map = request->map;
+    int64_t now_ms = view->now_ms;
+
+    if (now_ms - session->noted_ms > LOOKUP_PAIR_MS)
+        consume(session);
+    if (strcmp(request->key, "*") == 0)
+        return not_found(reply); /* asked now and then, between the others: touch nothing */
+    if (strcmp(map, "sender") == 0) {
+        note_sender(session, request->key, now_ms);
+        session->sender_ours = true;
+        return answer_sender(view, session->sender, reply, result);
+    }
+    if (strcmp(map, "rcpt") == 0)
+        return on_rcpt(view, session, request, request->key, reply, result);
+    if (strcmp(map, "sender.note") == 0) {
+        note_sender(session, request->key, now_ms);
+        return not_found(reply);
+    }
+    if (strcmp(map, "sender.last") == 0) {
+        session->sender_ours = session->sender_known;
+        return session->sender_known ? answer_sender(view, session->sender, reply, result)
+                                     : not_found(reply);
+    }
+    if (strcmp(map, "relay.last") == 0) {
+        session->relay_free = session->sender_known;
+        return not_found(reply);
+    }
+    if (strcmp(map, "rcpt.note") == 0) {
+        note_recipient(session, request->key);
+        return not_found(reply);
+    }
+    if (strcmp(map, "rcpt.last") == 0)
+        return session->pending ? on_rcpt(view, session, request, session->recipient, reply, result)
+                                : not_found(reply);
+    return say(reply, "PERM postpool: no such map");
+}
+
+size_t
+lookup_answer(const struct lookup_view *view, struct lookup_session *session, const char *request,
+              size_t length, char reply[static LOOKUP_REPLY_SIZE], struct lookup_result *ret_result)
+{
+    char text[LOOKUP_REQUEST_MAX + 1];
+    struct request parsed;
+
+    *ret_result = (struct lookup_result){0};
+    if (length > LOOKUP_REQUEST_MAX || memchr(request, '\0', length) != NULL)
+        return say(reply, "PERM postpool: malformed request");
+    memcpy(text, request, length);
+    text[length] = '\0';
+    if (!parse_request(text, &parsed))
+        return say(reply, "PERM postpool: malformed request");
+    return dispatch(view, session, &parsed, reply, ret_result);
+}

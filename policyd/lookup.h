@@ -1,0 +1,89 @@
+/*
+ * What Postfix' resolver is answered: the socketmap names and the state of
+ * one connection.  Pure: no clock, no I/O.
+ *
+ * The resolver of the queue manager asks, on one connection and in this order
+ * for each recipient of the default class, "sender" and then "rcpt"; for local,
+ * virtual and relay recipients "rcpt" alone.  So "sender" is answered with a
+ * transport that would do and remembered, and the "rcpt" behind it makes the
+ * real decision and forgets it again.  A "rcpt" without a remembered sender is
+ * NOTFOUND: local mail is never routed into a pool.
+ *
+ *   sender KEY          remember; a usable transport at once
+ *   rcpt[;ARGS] KEY     the decision for the remembered sender
+ *
+ * A site that has tables of its own wants every key of theirs tried first,
+ * but a socketmap is asked for the full address before theirs is asked for the
+ * domain.  There the work is parted: .note hears the address, .last is asked
+ * when all of the site's tables had nothing.
+ *
+ *   sender.note KEY     remember; NOTFOUND
+ *   sender.last go      the transport for the sender that was noted
+ *   relay.last go       the site has no relay host for this sender
+ *   rcpt.note KEY       remember the recipient of the remembered sender; NOTFOUND
+ *   rcpt.last[;ARGS] go the decision for that recipient
+ *
+ * ARGS say what else the site has, each value percent-encoded:
+ *   ;nexthop=TEXT  relayhost, which a transport answered to "rcpt" must carry
+ *   ;default=TEXT  the transport that a recipient under bypass goes to
+ *   ;relay         sender-dependent relay hosts: only a sender whose "relay.last"
+ *                  was asked has none and may be moved
+ *
+ * Source: Postfix socketmap_table(5), trivial-rewrite(8), transport(5).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICYD_LOOKUP_H
+#define POLICYD_LOOKUP_H
+
+#include "lib/tag.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct address;
+struct conf;
+struct roster;
+struct stream;
+
+enum {
+    LOOKUP_REQUEST_MAX = 10000, /* bytes of one request; Postfix itself sends no longer key */
+    LOOKUP_REPLY_SIZE = 1024,   /* bytes that any reply and its NUL fit in */
+    LOOKUP_PAIR_MS = 5000,      /* a sender is forgotten after that: its "rcpt" never came */
+};
+
+/* What answers are made from. */
+struct lookup_view {
+    const struct conf *conf;     /* not ours */
+    const struct roster *roster; /* not ours */
+    int64_t now_ms;              /* monotonic */
+};
+
+/* What one connection has asked so far.  All zero: nothing. */
+struct lookup_session {
+    bool sender_known;            /* sender was noted and not consumed */
+    bool sender_ours;             /* its transport is ours to decide */
+    bool relay_free;              /* the site has no relay host for it */
+    bool pending;                 /* recipient was noted and not consumed */
+    int64_t noted_ms;             /* when sender was */
+    char sender[TAG_SENDER_SIZE]; /* "" for the null sender */
+    char recipient[ADDR_MAX + 1];
+};
+
+/* What was decided, for the figures.  NULL where nothing was. */
+struct lookup_result {
+    const struct stream *stream;
+    const struct address *address;
+    bool is_decision; /* a recipient's, not the answer to "sender" */
+};
+
+/*
+ * Answer one request, the inside of its netstring.  reply gets the inside of
+ * the answer's; its length is returned.
+ */
+size_t lookup_answer(const struct lookup_view *view, struct lookup_session *session,
+                     const char *request, size_t length, char reply[static LOOKUP_REPLY_SIZE],
+                     struct lookup_result *ret_result);
+
+#endif

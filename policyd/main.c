@@ -1,0 +1,167 @@
+/*
+ * postpool-policyd: answers the queue manager's resolver.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "lib/daemon.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "policyd/guard.h"
+#include "policyd/policyd.h"
+#include "policyd/sockets.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#ifdef HAVE_LIBSYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+enum { BEATS = 4 }; /* signs of life in the watchdog's time */
+
+struct main {
+    struct conf *conf;
+    struct sockets sockets;
+};
+
+/* One descriptor for each client, and some for everything else. */
+static void
+raise_descriptors(const struct conf *conf)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)conf->clients + 256;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur =
+        limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= wanted ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
+        log_warn("only %llu file descriptors are allowed -- listen.clients = %d cannot be reached",
+                 (unsigned long long)limit.rlim_cur, conf->clients);
+}
+
+/* With systemd's watchdog it watches us itself; its interval in *ret_ms. */
+static bool
+systemd_watches(uint64_t *ret_ms)
+{
+#ifdef HAVE_LIBSYSTEMD
+    uint64_t usec;
+
+    if (sd_watchdog_enabled(0, &usec) > 0) {
+        *ret_ms = usec / 1000;
+        return true;
+    }
+#endif
+    (void)ret_ms;
+    return false;
+}
+
+static void
+on_ready(void *arg)
+{
+    (void)arg;
+#ifdef HAVE_LIBSYSTEMD
+    sd_notify(0, "READY=1");
+#endif
+}
+
+/*
+ * A worker after the first loads the file anew: what reloads changed meanwhile
+ * must not be lost.  If the file is bad by now, the guard's own is there still.
+ */
+static int
+work(void *arg, int alive_fd, bool first)
+{
+    struct main *m = arg;
+    struct policyd_start start = {
+        .conf = m->conf,
+        .lookup = m->sockets.lookup,
+        .control = m->sockets.control,
+        .alive_fd = alive_fd,
+        .beat_ms = (uint64_t)m->conf->watchdog_ms / BEATS,
+    };
+    struct conf *newer = NULL;
+    int status;
+
+    if (!first && daemon_load(m->conf->file, &newer) == 0 && newer->secret_known)
+        start.conf = newer;
+    else if (!first)
+        log_error("the configuration of the first start is used again");
+    status = policyd_run(&start);
+    conf_unref(newer);
+    conf_unref(m->conf);
+    return status;
+}
+
+static int
+run(struct main *m)
+{
+    struct policyd_start start = {
+        .conf = m->conf,
+        .lookup = m->sockets.lookup,
+        .control = m->sockets.control,
+        .alive_fd = -1,
+        .notify = true,
+    };
+    uint64_t watchdog_ms;
+
+    if (!systemd_watches(&watchdog_ms))
+        return guard_run(m->conf->watchdog_ms, work, on_ready, m);
+    start.beat_ms = watchdog_ms / BEATS;
+    return policyd_run(&start);
+}
+
+/* Everything that needs rights, and then away with them. */
+static int
+prepare(const struct daemon_options *options, struct main *m, struct err *err)
+{
+    struct daemon_user user;
+    int r = daemon_user(m->conf, &user, err);
+
+    if (r == 0 && !m->conf->secret_known)
+        r = err_set(err, -1, "tag_secret_file: %s cannot be read", m->conf->tag_secret_file);
+    if (r == 0)
+        r = sockets_open(m->conf, &user, &m->sockets, err);
+    if (r == 0 && !options->foreground)
+        r = daemon_detach(err);
+    if (r == 0 && options->pid_file != NULL)
+        r = daemon_write_pid(options->pid_file, &user, err);
+    raise_descriptors(m->conf);
+    if (r == 0)
+        r = daemon_drop(&user, err);
+    return r;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct daemon_options options;
+    struct main m = {0};
+    struct err err;
+    int status;
+
+    if (!daemon_options(
+            argc, argv, "postpool-policyd",
+            "Answer Postfix' queue manager: which pool address does this mail leave from?",
+            &options, &status))
+        return status;
+    log_open("postpool/policyd", true);
+    log_set_debug(options.debug);
+    if (daemon_load(options.file, &m.conf) < 0)
+        return 2;
+    if (options.test) {
+        conf_unref(m.conf);
+        return 0;
+    }
+    if (prepare(&options, &m, &err) < 0) {
+        log_error("%s", err.msg);
+        conf_unref(m.conf);
+        return 1;
+    }
+    log_open("postpool/policyd", options.foreground);
+    status = run(&m);
+    if (options.pid_file != NULL)
+        unlink(options.pid_file);
+    conf_unref(m.conf);
+    return status;
+}

@@ -1,0 +1,386 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/policyd.h"
+
+#include "engine/roster.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/presence.h"
+#include "policyd/control.h"
+#include "policyd/figures.h"
+#include "policyd/netwatch.h"
+#include "policyd/reload.h"
+#include "policyd/server.h"
+#include "policyd/status.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef HAVE_LIBSYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+enum { NAMED_MAX = 10 }; /* addresses that are named in the log when they come or go */
+
+/* policyd owns everything here that is not marked. */
+struct policyd {
+    const struct policyd_start *start; /* not ours */
+    struct event_base *base;
+    struct conf *conf;
+    struct roster *roster;
+    struct figures *figures;
+    struct netwatch *netwatch;
+    struct server *server;
+    struct control *control;
+    struct reload *reload;            /* NULL: none is under way */
+    bool reload_again;                /* another was asked for meanwhile */
+    struct control_call *reload_call; /* who waits for it; NULL: nobody */
+    bool reload_json;                 /* and how the answer is wanted */
+    time_t started;
+};
+
+static void
+on_view(void *arg, struct lookup_view *ret_view)
+{
+    struct policyd *policyd = arg;
+
+    ret_view->conf = policyd->conf;
+    ret_view->roster = policyd->roster;
+}
+
+static void
+on_answered(void *arg, const struct lookup_result *result)
+{
+    struct policyd *policyd = arg;
+
+    figures_count(policyd->figures, result);
+}
+
+static void
+tell_presence(const struct snapshot *snapshot, const bool *before, const bool *now)
+{
+    size_t changes = 0;
+
+    for (size_t i = 0; i < snapshot->address_count; i++) {
+        char ip[IP_TEXT_SIZE];
+
+        if (before[i] == now[i] || changes++ >= NAMED_MAX)
+            continue;
+        ip_print(&snapshot->addresses[i].ip, ip);
+        if (now[i])
+            log_info("address %s: this host has %s again", snapshot->addresses[i].name, ip);
+        else
+            log_warn("address %s: this host does not have %s -- not chosen until it does",
+                     snapshot->addresses[i].name, ip);
+    }
+    if (changes > NAMED_MAX)
+        log_warn("%zu more addresses came or went; see postpool status", changes - NAMED_MAX);
+}
+
+static void
+on_presence(void *arg)
+{
+    struct policyd *policyd = arg;
+    const struct snapshot *snapshot = policyd->conf->snapshot;
+    bool *present = mem_array(snapshot->address_count, sizeof(*present));
+    struct roster *roster;
+    struct err err;
+
+    if (presence_scan(snapshot, present, &err) < 0) {
+        log_error("%s -- the addresses known before stay in use", err.msg);
+    } else if (memcmp(present, policyd->roster->present,
+                      snapshot->address_count * sizeof(*present)) != 0) {
+        tell_presence(snapshot, policyd->roster->present, present);
+        roster = roster_new(snapshot, present);
+        if (roster != NULL) {
+            roster_free(policyd->roster);
+            policyd->roster = roster;
+        }
+    }
+    free(present);
+}
+
+static void start_reload(struct policyd *policyd, struct control_call *call);
+
+/* Sockets are made at the start only. */
+static void
+warn_of_restart(const struct conf *before, const struct conf *after)
+{
+    if (strcmp(before->lookup, after->lookup) != 0 ||
+        strcmp(before->control, after->control) != 0 ||
+        strcmp(before->listen_owner, after->listen_owner) != 0 ||
+        strcmp(before->listen_group, after->listen_group) != 0 ||
+        before->listen_mode != after->listen_mode || strcmp(before->user, after->user) != 0 ||
+        strcmp(before->group, after->group) != 0 || before->watchdog_ms != after->watchdog_ms)
+        log_warn("listen, user, group and watchdog take effect at the next restart");
+}
+
+/* What a reload brought, for the log and for who asked. */
+struct report {
+    struct buf lines; /* to read: "taken over" or "refused", then a line for each thing */
+    struct buf text;  /* JSON */
+    struct json json;
+};
+
+static void
+report_line(struct report *report, const char *line)
+{
+    buf_printf(&report->lines, "%s\n", line);
+    json_text(&report->json, NULL, line);
+}
+
+static void
+on_change(void *arg, const char *line)
+{
+    log_info("reload: %s", line);
+    report_line(arg, line);
+}
+
+static void
+report_problems(struct report *report, const struct conf_problems *problems)
+{
+    for (size_t i = 0; i < problems->count; i++) {
+        if (problems->items[i].warning)
+            log_warn("%s", problems->items[i].text);
+        else
+            log_error("%s", problems->items[i].text);
+        report_line(report, problems->items[i].text);
+    }
+}
+
+static void
+take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
+{
+    struct figures *figures = figures_new(conf->snapshot, policyd->figures);
+
+    warn_of_restart(policyd->conf, conf);
+    roster_free(policyd->roster);
+    figures_free(policyd->figures);
+    conf_unref(policyd->conf);
+    policyd->conf = conf;
+    policyd->roster = roster;
+    policyd->figures = figures;
+    server_set_clients(policyd->server, (size_t)conf->clients);
+}
+
+static void
+report_send(struct policyd *policyd, struct report *report)
+{
+    if (policyd->reload_call != NULL)
+        control_answer(policyd->reload_call,
+                       buf_text(policyd->reload_json ? &report->text : &report->lines));
+    policyd->reload_call = NULL;
+    buf_clear(&report->lines);
+    buf_clear(&report->text);
+}
+
+static void
+on_reloaded(void *arg, struct conf *conf, struct roster *roster,
+            const struct conf_problems *problems)
+{
+    struct policyd *policyd = arg;
+    struct report report = {.json.out = &report.text};
+    bool taken = conf != NULL && conf->secret_known && roster != NULL;
+
+    policyd->reload = NULL;
+    buf_puts(&report.lines, taken ? "taken over\n" : "refused, the running configuration stays\n");
+    json_open(&report.json, NULL, '{');
+    json_bool(&report.json, "taken", taken);
+    json_open(&report.json, "problems", '[');
+    report_problems(&report, problems);
+    json_close(&report.json, ']');
+    json_open(&report.json, "changes", '[');
+    if (taken) {
+        size_t changes = conf_diff(policyd->conf, conf, on_change, &report);
+
+        take_over(policyd, conf, roster);
+        log_info("reload: configuration taken over changes=%zu", changes);
+    } else {
+        roster_free(roster);
+        conf_unref(conf);
+        log_error("reload: configuration refused -- the running one stays");
+    }
+    json_close(&report.json, ']');
+    json_close(&report.json, '}');
+    report_send(policyd, &report);
+    if (policyd->reload_again) {
+        policyd->reload_again = false;
+        start_reload(policyd, NULL);
+    }
+}
+
+static void
+start_reload(struct policyd *policyd, struct control_call *call)
+{
+    if (policyd->reload != NULL) {
+        policyd->reload_again = true;
+        if (call != NULL)
+            control_answer(call, "error: a reload is under way; another follows it");
+        return;
+    }
+    policyd->reload_call = call;
+    policyd->reload = reload_start(policyd->base, policyd->conf->file, on_reloaded, policyd);
+    if (policyd->reload != NULL)
+        return;
+    log_error("reload: no thread to load it in -- the running configuration stays");
+    if (call != NULL)
+        control_answer(call, "error: no thread to load it in");
+    policyd->reload_call = NULL;
+}
+
+static void
+answer_status(struct policyd *policyd, struct control_call *call, bool json)
+{
+    struct status status = {policyd->conf, policyd->roster, policyd->figures,
+                            server_figures(policyd->server), policyd->started};
+    char *text = json ? status_json(&status) : status_text(&status);
+
+    control_answer(call, text);
+    free(text);
+}
+
+static void
+on_ask(void *arg, struct control_call *call, const char *question)
+{
+    struct policyd *policyd = arg;
+    bool json = strstr(question, " json") != NULL;
+
+    if (strncmp(question, "reload", 6) == 0) {
+        policyd->reload_json = json;
+        start_reload(policyd, call);
+    } else if (strncmp(question, "status", 6) == 0) {
+        answer_status(policyd, call, json);
+    } else {
+        control_answer(call,
+                       "error: unknown question; there are status and reload, each also with json");
+    }
+}
+
+static void
+on_end(evutil_socket_t number, short what, void *arg)
+{
+    struct policyd *policyd = arg;
+
+    (void)what;
+    log_info("%s -- ending", strsignal((int)number));
+    event_base_loopbreak(policyd->base);
+}
+
+static void
+on_hangup(evutil_socket_t number, short what, void *arg)
+{
+    (void)number;
+    (void)what;
+    start_reload(arg, NULL);
+}
+
+/* The sign of life, for the guard or for systemd. */
+static void
+on_beat(evutil_socket_t fd, short what, void *arg)
+{
+    struct policyd *policyd = arg;
+
+    (void)fd;
+    (void)what;
+    if (policyd->start->alive_fd >= 0 && write(policyd->start->alive_fd, "", 1) < 0 &&
+        errno != EAGAIN) {
+        log_error("the guard is gone -- ending");
+        event_base_loopbreak(policyd->base);
+    }
+#ifdef HAVE_LIBSYSTEMD
+    if (policyd->start->notify)
+        sd_notify(0, "WATCHDOG=1");
+#endif
+}
+
+static void
+on_libevent_log(int severity, const char *text)
+{
+    if (severity >= EVENT_LOG_WARN)
+        log_warn("libevent: %s", text);
+}
+
+static void
+on_libevent_fatal(int why)
+{
+    log_error("libevent: fatal error %d", why);
+    abort();
+}
+
+static int
+init(struct policyd *policyd)
+{
+    const struct snapshot *snapshot = policyd->conf->snapshot;
+    bool *present = mem_array(snapshot->address_count, sizeof(*present));
+    bool *all = mem_array(snapshot->address_count, sizeof(*all));
+    struct err err;
+
+    memset(all, true, snapshot->address_count * sizeof(*all));
+    if (presence_scan(snapshot, present, &err) < 0)
+        log_error("%s -- no address is known to be here", err.msg);
+    tell_presence(snapshot, all, present);
+    policyd->roster = roster_new(snapshot, present);
+    policyd->figures = figures_new(snapshot, NULL);
+    free(all);
+    free(present);
+    return policyd->roster != NULL ? 0 : -ENOMEM;
+}
+
+int
+policyd_run(const struct policyd_start *start)
+{
+    struct policyd policyd = {.start = start, .conf = conf_ref(start->conf), .started = time(NULL)};
+    struct timeval beat = {(time_t)(start->beat_ms / 1000),
+                           (suseconds_t)(start->beat_ms % 1000) * 1000};
+    struct event *events[4] = {0};
+    int status = 1;
+
+    event_set_log_callback(on_libevent_log);
+    event_set_fatal_callback(on_libevent_fatal);
+    signal(SIGPIPE, SIG_IGN);
+    policyd.base = event_base_new();
+    if (policyd.base == NULL || init(&policyd) < 0)
+        goto out;
+    /* Signals before sockets: who can reach us can also stop us. */
+    events[0] = evsignal_new(policyd.base, SIGTERM, on_end, &policyd);
+    events[1] = evsignal_new(policyd.base, SIGINT, on_end, &policyd);
+    events[2] = evsignal_new(policyd.base, SIGHUP, on_hangup, &policyd);
+    events[3] = event_new(policyd.base, -1, EV_PERSIST, on_beat, &policyd);
+    for (int i = 0; i < 3; i++)
+        event_add(events[i], NULL);
+    event_add(events[3], &beat);
+    policyd.netwatch = netwatch_new(policyd.base, on_presence, &policyd);
+    policyd.server = server_new(policyd.base, start->lookup, (size_t)policyd.conf->clients, on_view,
+                                on_answered, &policyd);
+    policyd.control = control_new(policyd.base, start->control, on_ask, &policyd);
+    log_info("ready: %zu addresses, %zu pools, %zu streams", policyd.conf->snapshot->address_count,
+             policyd.conf->snapshot->pool_count, policyd.conf->snapshot->stream_count);
+    on_beat(-1, 0, &policyd);
+#ifdef HAVE_LIBSYSTEMD
+    if (start->notify)
+        sd_notify(0, "READY=1");
+#endif
+    status = event_base_dispatch(policyd.base) < 0 ? 1 : 0;
+out:
+    reload_cancel(policyd.reload);
+    control_free(policyd.control);
+    server_free(policyd.server);
+    netwatch_free(policyd.netwatch);
+    for (int i = 0; i < 4; i++)
+        if (events[i] != NULL)
+            event_free(events[i]);
+    if (policyd.base != NULL)
+        event_base_free(policyd.base);
+    figures_free(policyd.figures);
+    roster_free(policyd.roster);
+    conf_unref(policyd.conf);
+    libevent_global_shutdown();
+    return status;
+}

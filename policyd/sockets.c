@@ -1,0 +1,108 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/sockets.h"
+
+#include "lib/conf.h"
+#include "lib/daemon.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#ifdef HAVE_LIBSYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#ifdef HAVE_LIBSYSTEMD
+static int
+sort_out(const struct conf *conf, int fd, const char *name, struct sockets *sockets,
+         struct err *err)
+{
+    if (sd_is_socket(fd, 0, SOCK_STREAM, 1) <= 0)
+        return err_set(err, -EINVAL, "descriptor %d from systemd is no listening stream socket",
+                       fd);
+    if (strcmp(name, "lookup") == 0 || endpoint_is(conf->lookup, fd))
+        sockets->lookup = fd;
+    else if (strcmp(name, "control") == 0 || endpoint_is(conf->control, fd))
+        sockets->control = fd;
+    else
+        return err_set(
+            err, -EINVAL,
+            "descriptor %d from systemd (\"%s\") is neither lookup nor control: name it with "
+            "FileDescriptorName= or give it the address of listen",
+            fd, name);
+    return 0;
+}
+
+static int
+take_from_systemd(const struct conf *conf, struct sockets *sockets, struct err *err)
+{
+    char **names = NULL;
+    int count = sd_listen_fds_with_names(1, &names);
+    int r = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (r == 0)
+            r = sort_out(conf, SD_LISTEN_FDS_START + i, names[i], sockets, err);
+        free(names[i]);
+    }
+    free(names);
+    return r;
+}
+#else
+static int
+take_from_systemd(const struct conf *conf, struct sockets *sockets, struct err *err)
+{
+    (void)conf;
+    (void)sockets;
+    if (getenv("LISTEN_FDS") != NULL)
+        return err_set(err, -ENOSYS,
+                       "there are sockets from systemd, but postpool was built without it");
+    return 0;
+}
+#endif
+
+/* listen.lookup belongs to Postfix' group; the control socket to the daemon alone. */
+static int
+open_lookup(const struct conf *conf, const struct daemon_user *user, struct err *err)
+{
+    struct endpoint_access access;
+    int r = daemon_access(user, conf->listen_owner, conf->listen_group, conf->listen_mode, &access,
+                          err);
+
+    if (r < 0)
+        return err_add(err, r, "listen");
+    return endpoint_listen(conf->lookup, &access, err);
+}
+
+static int
+open_control(const struct conf *conf, const struct daemon_user *user, struct err *err)
+{
+    struct endpoint_access access;
+    int r = daemon_access(user, "", "", 0660, &access, err);
+
+    return r < 0 ? r : endpoint_listen(conf->control, &access, err);
+}
+
+int
+sockets_open(const struct conf *conf, const struct daemon_user *user, struct sockets *ret_sockets,
+             struct err *err)
+{
+    struct sockets sockets = {-1, -1};
+    int r = take_from_systemd(conf, &sockets, err);
+
+    if (r < 0)
+        return r;
+    if (sockets.lookup < 0)
+        sockets.lookup = open_lookup(conf, user, err);
+    if (sockets.lookup < 0)
+        return err_add(err, sockets.lookup, "listen.lookup");
+    if (sockets.control < 0)
+        sockets.control = open_control(conf, user, err);
+    if (sockets.control < 0)
+        return err_add(err, sockets.control, "listen.control");
+    *ret_sockets = sockets;
+    return 0;
+}

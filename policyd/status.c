@@ -1,0 +1,134 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/status.h"
+
+#include "engine/roster.h"
+#include "lib/conf.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "policyd/figures.h"
+#include "policyd/server.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static void
+add_addresses(struct json *json, const struct status *status)
+{
+    const struct snapshot *snapshot = status->conf->snapshot;
+
+    json_open(json, "addresses", '[');
+    for (size_t i = 0; i < snapshot->address_count; i++) {
+        const struct address *address = &snapshot->addresses[i];
+        char ip[IP_TEXT_SIZE];
+
+        ip_print(&address->ip, ip);
+        json_open(json, NULL, '{');
+        json_text(json, "name", address->name);
+        json_text(json, "ip", ip);
+        json_bool(json, "present", status->roster->present[i]);
+        json_number(json, "decisions", (long long)status->figures->by_address[i]);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void
+add_streams(struct json *json, const struct status *status)
+{
+    const struct snapshot *snapshot = status->conf->snapshot;
+
+    json_open(json, "streams", '[');
+    for (size_t i = 0; i < snapshot->stream_count; i++) {
+        json_open(json, NULL, '{');
+        json_text(json, "name", snapshot->streams[i].name);
+        json_text(json, "pool", snapshot->streams[i].pool->name);
+        json_number(json, "decisions", (long long)status->figures->by_stream[i]);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+char *
+status_json(const struct status *status)
+{
+    struct buf text = {0};
+    struct json json = {.out = &text};
+
+    json_open(&json, NULL, '{');
+    json_text(&json, "version", PACKAGE_VERSION);
+    json_text(&json, "node", status->conf->node);
+    json_text(&json, "file", status->conf->file);
+    json_number(&json, "pid", getpid());
+    json_number(&json, "uptime_s", (long long)(time(NULL) - status->started));
+    json_number(&json, "lookups", (long long)status->server->lookups);
+    json_number(&json, "clients", (long long)status->server->clients);
+    json_number(&json, "connections", (long long)status->server->connections);
+    json_number(&json, "malformed", (long long)status->server->malformed);
+    json_number(&json, "slow", (long long)status->server->slow);
+    json_number(&json, "evicted", (long long)status->server->evicted);
+    json_number(&json, "deferred", (long long)status->figures->deferred);
+    add_streams(&json, status);
+    add_addresses(&json, status);
+    json_close(&json, '}');
+    return buf_take(&text);
+}
+
+/* "3 d 04:05:06", without the days when there are none. */
+static void
+add_span(struct buf *text, long long seconds)
+{
+    if (seconds >= 86400)
+        buf_printf(text, "%lld d ", seconds / 86400);
+    buf_printf(text, "%02lld:%02lld:%02lld", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+}
+
+static int
+widest_name(const struct snapshot *snapshot)
+{
+    size_t width = strlen("address");
+
+    for (size_t i = 0; i < snapshot->address_count; i++)
+        if (strlen(snapshot->addresses[i].name) > width)
+            width = strlen(snapshot->addresses[i].name);
+    for (size_t i = 0; i < snapshot->stream_count; i++)
+        if (strlen(snapshot->streams[i].name) > width)
+            width = strlen(snapshot->streams[i].name);
+    return (int)width;
+}
+
+char *
+status_text(const struct status *status)
+{
+    const struct snapshot *snapshot = status->conf->snapshot;
+    const struct server_figures *server = status->server;
+    int width = widest_name(snapshot);
+    struct buf text = {0};
+
+    buf_printf(&text, "postpool %s on %s, up ", PACKAGE_VERSION, status->conf->node);
+    add_span(&text, (long long)(time(NULL) - status->started));
+    buf_printf(&text, ", configuration %s\n", status->conf->file);
+    buf_printf(
+        &text,
+        "%llu lookups, %zu clients; connections ended: %llu malformed, %llu slow, %llu evicted\n",
+        (unsigned long long)server->lookups, server->clients, (unsigned long long)server->malformed,
+        (unsigned long long)server->slow, (unsigned long long)server->evicted);
+    buf_printf(&text, "%llu decisions found no address and deferred the recipient\n\n",
+               (unsigned long long)status->figures->deferred);
+    buf_printf(&text, "%-*s  %-*s  %12s\n", width, "stream", width, "pool", "decisions");
+    for (size_t i = 0; i < snapshot->stream_count; i++)
+        buf_printf(&text, "%-*s  %-*s  %12llu\n", width, snapshot->streams[i].name, width,
+                   snapshot->streams[i].pool->name,
+                   (unsigned long long)status->figures->by_stream[i]);
+    buf_printf(&text, "\n%-*s  %-39s  %-9s  %12s\n", width, "address", "ip", "here", "decisions");
+    for (size_t i = 0; i < snapshot->address_count; i++) {
+        char ip[IP_TEXT_SIZE];
+
+        ip_print(&snapshot->addresses[i].ip, ip);
+        buf_printf(&text, "%-*s  %-39s  %-9s  %12llu\n", width, snapshot->addresses[i].name, ip,
+                   status->roster->present[i] ? "yes" : "NO",
+                   (unsigned long long)status->figures->by_address[i]);
+    }
+    return buf_take(&text);
+}

@@ -1,0 +1,29 @@
+/*
+ * What "status" on the control socket answers: JSON, or tables to read.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICYD_STATUS_H
+#define POLICYD_STATUS_H
+
+#include <time.h>
+
+struct conf;
+struct figures;
+struct roster;
+struct server_figures;
+
+/* All not ours. */
+struct status {
+    const struct conf *conf;
+    const struct roster *roster;
+    const struct figures *figures;
+    const struct server_figures *server;
+    time_t started;
+};
+
+/* The caller frees them. */
+char *status_json(const struct status *status);
+char *status_text(const struct status *status);
+
+#endif
