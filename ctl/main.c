@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "ctl/ctl.h"
+#include "ctl/transports.h"
 #include "lib/log.h"
 
 #include <stdio.h>
@@ -18,6 +19,7 @@ static const struct command {
     {"status", ctl_status, "the running policy daemon: streams, addresses, decisions"},
     {"explain", ctl_explain, "where would this message leave from, and why? (explain --help)"},
     {"reload", ctl_reload, "both daemons take the configuration anew, or say why not"},
+    {"transports", ctl_transports, "render|diff|apply|remove|status: what postpool puts into Postfix"},
 };
 
 static void

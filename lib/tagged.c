@@ -11,17 +11,23 @@
 const struct stream *
 tagged_stream(const struct conf *conf, const char *sender, char id[static TAG_SENDER_SIZE])
 {
-    struct facts facts = {.sender = sender};
+    char untagged[TAG_SENDER_SIZE];
+    struct facts facts = {.sender = untagged};
     const struct stream *stream = NULL;
     struct tag tag;
+    bool genuine = tag_find(sender, &tag) && tag_verify(conf->secret, &tag);
 
-    if (tag_find(sender, &tag) && tag_verify(conf->secret, &tag)) {
+    if (genuine) {
         strcpy(id, tag.id);
         stream = snapshot_find_stream(conf->snapshot, tag.stream, strlen(tag.stream));
-    } else {
-        snprintf(id, TAG_SENDER_SIZE, "%s", sender);
+        if (stream != NULL)
+            return stream; /* else a reload took it away while its mail was in the queue */
+    }
+    snprintf(untagged, sizeof(untagged), "%s", sender);
+    tag_remove(untagged);
+    if (!genuine) {
+        strcpy(id, untagged);
         addr_lower(id);
     }
-    /* Also for a stream that a reload took away while its mail was in the queue. */
-    return stream != NULL ? stream : classify(conf->snapshot, &facts);
+    return classify(conf->snapshot, &facts);
 }

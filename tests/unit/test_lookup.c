@@ -1,0 +1,274 @@
+/*
+ * What the resolver is answered, request by request.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/roster.h"
+#include "lib/conf.h"
+#include "lib/mem.h"
+#include "policyd/lookup.h"
+
+struct world {
+    struct conf *conf;
+    struct roster *roster;
+    struct lookup_view view;
+    struct lookup_session session;
+    struct lookup_result result;
+    char reply[LOOKUP_REPLY_SIZE];
+};
+
+static int
+set_up(void **state)
+{
+    static const bool here[] = {true, false, true}; /* a1, a2, b1 */
+    struct world *w = mem_new(sizeof(*w));
+
+    w->conf = unit_conf(unit_site);
+    w->roster = roster_new(w->conf->snapshot, here);
+    w->view = (struct lookup_view){w->conf, w->roster, 1000};
+    *state = w;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    struct world *w = *state;
+
+    roster_free(w->roster);
+    conf_unref(w->conf);
+    free(w);
+    return 0;
+}
+
+static const char *
+ask(struct world *w, const char *request)
+{
+    size_t length =
+        lookup_answer(&w->view, &w->session, request, strlen(request), w->reply, &w->result);
+
+    assert_int_equal(length, strlen(w->reply));
+    return w->reply;
+}
+
+#define NONE "NOTFOUND "
+
+static void
+test_pair(void **state)
+{
+    struct world *w = *state;
+
+    assert_string_equal(ask(w, "sender joe@a.test"), "OK pp-a1:");
+    assert_false(w->result.is_decision);
+    assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-a1:");
+    assert_true(w->result.is_decision);
+    assert_string_equal(w->result.stream->name, "default");
+    assert_string_equal(ask(w, "rcpt x@one.test"), NONE); /* consumed */
+    assert_string_equal(ask(w, "sender x@client.test"), "OK pp-b1:");
+    assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-b1:");
+}
+
+static void
+test_tagged(void **state)
+{
+    struct world *w = *state;
+    char tagged[TAG_SENDER_SIZE], request[TAG_SENDER_SIZE + 10];
+
+    assert_int_equal(tag_add(w->conf->secret, "\"we ird\"@a.test", "bulk", "abcdefghij23", tagged),
+                     0);
+    snprintf(request, sizeof(request), "sender %s", tagged);
+    assert_string_equal(ask(w, request), "OK pp-b1:");
+    assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-b1:");
+    assert_string_equal(w->result.stream->name, "bulk");
+}
+
+static void
+test_local_recipient_alone(void **state)
+{
+    assert_string_equal(ask(*state, "rcpt joe@local.test"), NONE);
+}
+
+static void
+test_null_sender(void **state)
+{
+    struct world *w = *state;
+
+    assert_string_equal(ask(w, "sender \"<>\""), "OK pp-a1:");
+    assert_string_equal(ask(w, "sender <>"), "OK pp-a1:");
+    assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-a1:");
+}
+
+static void
+test_star_touches_nothing(void **state)
+{
+    struct world *w = *state;
+
+    ask(w, "sender joe@a.test");
+    assert_string_equal(ask(w, "rcpt *"), NONE);
+    assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-a1:");
+}
+
+static void
+test_sender_is_forgotten_in_time(void **state)
+{
+    struct world *w = *state;
+
+    ask(w, "sender joe@a.test");
+    w->view.now_ms += LOOKUP_PAIR_MS + 1;
+    assert_string_equal(ask(w, "rcpt x@one.test"), NONE);
+}
+
+static void
+test_arguments(void **state)
+{
+    struct world *w = *state;
+
+    ask(w, "sender joe@a.test");
+    assert_string_equal(ask(w, "rcpt;nexthop=%5B10.0.0.1%5D%3A25;default=smtp%3a x@one.test"),
+                        "OK pp-a1:[10.0.0.1]:25");
+    ask(w, "sender joe@a.test");
+    assert_string_equal(ask(w, "rcpt;default=smtp%3A%5Br%5D x@sub.internal.test"), "OK smtp:[r]");
+    assert_false(w->result.is_decision);
+    ask(w, "sender joe@a.test");
+    assert_string_equal(ask(w, "rcpt x@INTERNAL.test"), "OK smtp:");
+}
+
+static void
+test_malformed(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "sender",
+                                      "rcpt;x=1 a@b",
+                                      "rcpt;nexthop=%4 a@b",
+                                      "rcpt;nexthop=%zz a@b",
+                                      "rcpt;nexthop=%0a a@b",
+                                      "rcpt; a@b",
+                                      "averyverylongmapname a@b",
+                                      "rcpt;relayx a@b"};
+    struct world *w = *state;
+
+    for (size_t i = 0; i < COUNT(bad); i++)
+        if (strcmp(ask(w, bad[i]), "PERM postpool: malformed request") != 0)
+            fail_msg("\"%s\": %s", bad[i], w->reply);
+    assert_string_equal(ask(w, "nosuch a@b"), "PERM postpool: no such map");
+    lookup_answer(&w->view, &w->session, "rcpt a\0b", 8, w->reply, &w->result);
+    assert_string_equal(w->reply, "PERM postpool: malformed request");
+}
+
+static void
+test_long_keys(void **state)
+{
+    struct world *w = *state;
+    char request[LOOKUP_REQUEST_MAX + 1] = "sender ";
+
+    memset(request + 7, 'a', sizeof(request) - 8);
+    assert_string_equal(ask(w, request), "OK pp-a1:");
+    memcpy(request, "rcpt   ", 7);
+    assert_string_equal(ask(w, request), "OK pp-a1:");
+}
+
+/* The parted form: the site's tables had their turn between note and last. */
+static void
+test_parted(void **state)
+{
+    struct world *w = *state;
+
+    assert_string_equal(ask(w, "sender.note x@client.test"), NONE);
+    assert_string_equal(ask(w, "sender.last go"), "OK pp-b1:");
+    assert_string_equal(ask(w, "rcpt.note x@one.test"), NONE);
+    assert_string_equal(ask(w, "rcpt.last;nexthop=r go"), "OK pp-b1:r");
+    assert_string_equal(ask(w, "rcpt.last go"), NONE);
+}
+
+/* The site's own table named the sender: it is not ours. */
+static void
+test_parted_site_has_sender(void **state)
+{
+    struct world *w = *state;
+
+    ask(w, "sender.note x@client.test");
+    assert_string_equal(ask(w, "rcpt x@one.test"), NONE);
+}
+
+/* The site's own table named the recipient; a local one follows and is not taken for it. */
+static void
+test_parted_site_has_recipient(void **state)
+{
+    struct world *w = *state;
+
+    ask(w, "sender joe@a.test");
+    ask(w, "rcpt.note x@routed.test");
+    ask(w, "rcpt.note joe@local.test");
+    assert_string_equal(ask(w, "rcpt.last go"), NONE);
+}
+
+/* Postfix asks for a quoted address in both forms: that is one recipient. */
+static void
+test_parted_two_quotings(void **state)
+{
+    struct world *w = *state;
+
+    ask(w, "sender joe@a.test");
+    ask(w, "rcpt.note \"we ird\"@one.test");
+    ask(w, "rcpt.note we ird@one.test");
+    assert_string_equal(ask(w, "rcpt.last go"), "OK pp-a1:");
+}
+
+static void
+test_relay(void **state)
+{
+    struct world *w = *state;
+
+    ask(w, "sender joe@a.test");
+    assert_string_equal(ask(w, "rcpt;relay x@one.test"),
+                        NONE); /* the site has a relay host for it */
+    ask(w, "sender joe@a.test");
+    assert_string_equal(ask(w, "relay.last go"), NONE);
+    assert_string_equal(ask(w, "rcpt;relay x@one.test"), "OK pp-a1:");
+    assert_string_equal(ask(w, "relay.last go"), NONE);
+    assert_string_equal(ask(w, "rcpt;relay x@one.test"), NONE);
+}
+
+static void
+test_nobody_here(void **state)
+{
+    static const bool nowhere[3];
+    struct world *w = *state;
+
+    roster_free(w->roster);
+    w->roster = roster_new(w->conf->snapshot, nowhere);
+    w->view.roster = w->roster;
+    assert_string_equal(ask(w, "sender joe@a.test"),
+                        "OK retry:4.3.2 postpool: this host has no address of the pool");
+    assert_string_equal(ask(w, "rcpt x@one.test"),
+                        "OK retry:4.3.2 postpool: this host has no address of the pool");
+    assert_true(w->result.is_decision && w->result.address == NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_pair),
+        TEST(test_tagged),
+        TEST(test_local_recipient_alone),
+        TEST(test_null_sender),
+        TEST(test_star_touches_nothing),
+        TEST(test_sender_is_forgotten_in_time),
+        TEST(test_arguments),
+        TEST(test_malformed),
+        TEST(test_long_keys),
+        TEST(test_parted),
+        TEST(test_parted_site_has_sender),
+        TEST(test_parted_site_has_recipient),
+        TEST(test_parted_two_quotings),
+        TEST(test_relay),
+        TEST(test_nobody_here),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

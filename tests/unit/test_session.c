@@ -1,0 +1,247 @@
+/*
+ * What the milter makes of a message.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/snapshot.h"
+#include "lib/conf.h"
+#include "lib/mem.h"
+#include "milter/session.h"
+
+static const char extra[] =
+    "node = \"mta.test\";\n"
+    "milter: { strip = ( \"X-Stream\" ); internal = ( \"192.0.2.0/24\" ); local_domains = ( "
+    "\"local.test\" ); };\n";
+
+static struct conf *
+new_conf(void)
+{
+    char *text = mem_printf("%s%s", unit_site, extra);
+    struct conf *conf = unit_conf(text);
+
+    free(text);
+    return conf;
+}
+
+/* A message from an internal client to a remote recipient. */
+static struct session *
+begin(const char *client, const char *sender)
+{
+    struct session *session = session_new();
+
+    assert_true(ip_parse(client, &session->client));
+    session_mail(session, new_conf(), sender, NULL, NULL);
+    session_rcpt(session, "<x@one.test>", "smtp");
+    return session;
+}
+
+static void
+expect(struct session *session, const char *stream, const char *untagged)
+{
+    struct verdict verdict;
+    struct tag tag;
+
+    session_verdict(session, 12345, &verdict);
+    if (stream == NULL) {
+        assert_null(verdict.stream);
+        return;
+    }
+    assert_non_null(verdict.stream);
+    assert_string_equal(verdict.stream->name, stream);
+    assert_int_equal(verdict.tag, untagged != NULL);
+    if (untagged == NULL)
+        return;
+    assert_true(tag_find(verdict.sender, &tag));
+    assert_true(tag_verify(session->conf->secret, &tag));
+    assert_string_equal(tag.stream, stream);
+    assert_string_equal(tag.id, verdict.id);
+    assert_int_equal(tag_remove(verdict.sender), 1);
+    assert_string_equal(verdict.sender, untagged);
+}
+
+static void
+test_own(void **state)
+{
+    struct session *session = begin("192.0.2.5", "<joe@a.test>");
+
+    (void)state;
+    expect(session, "default", "joe@a.test");
+    session_free(session);
+}
+
+static void
+test_foreign(void **state)
+{
+    struct session *session = begin("203.0.113.5", "<joe@a.test>");
+
+    (void)state;
+    session_header(session, "X-Postpool-Stream", "tx");
+    assert_int_equal(session->own_headers, 0);
+    expect(session, NULL, NULL);
+    session_free(session);
+}
+
+static void
+test_login_and_submission(void **state)
+{
+    struct session *session = begin("203.0.113.5", "<joe@a.test>");
+
+    (void)state;
+    session_mail(session, new_conf(), "<joe@a.test>", NULL, "app");
+    session_rcpt(session, "<x@one.test>", "smtp");
+    expect(session, "default", "joe@a.test");
+    session->submission = true;
+    session_mail(session, new_conf(), "<joe@a.test>", NULL, NULL);
+    session_rcpt(session, "<x@one.test>", NULL);
+    expect(session, "default", "joe@a.test");
+    session_free(session);
+}
+
+static void
+test_local_only(void **state)
+{
+    struct session *session = session_new();
+
+    (void)state;
+    assert_true(ip_parse("192.0.2.5", &session->client));
+    session_mail(session, new_conf(), "<joe@a.test>", NULL, NULL);
+    session_rcpt(session, "<a@local.test>", "local");
+    session_rcpt(session, "<b@LOCAL.test>", NULL);
+    session_rcpt(session, "<b@mta.test>", "");
+    session_rcpt(session, "<root>", NULL);
+    session_rcpt(session, "<c@virtual.test>", "virtual");
+    expect(session, NULL, NULL);
+    session_rcpt(session, "<x@one.test>", NULL);
+    expect(session, "default", "joe@a.test");
+    session_free(session);
+}
+
+static void
+test_headers(void **state)
+{
+    struct session *session = begin("192.0.2.5", "<joe@a.test>");
+
+    (void)state;
+    session_header(session, "X-Postpool-Stream", "bulk");
+    session_header(session, "x-postpool-stream", "bulk");
+    session_header(session, "x-STREAM", " t\r\n x");
+    session_header(session, "X-Stream", " tx\r\n ");
+    session_header(session, "Subject", "nobody asks for it");
+    assert_int_equal(session->own_headers, 2);
+    assert_int_equal(session->strip_counts[0], 2);
+    assert_int_equal(session->header_count, 2);
+    expect(session, "tx", "joe@a.test");
+    session_free(session);
+}
+
+static void
+test_forged_tag_is_replaced(void **state)
+{
+    struct session *session = begin(
+        "192.0.2.5", "<joe+pp=bulk.abcdefghij23.abcdefgh+pp=tx.abcdefghij23.abcdefgh@a.test>");
+
+    (void)state;
+    expect(session, "default", "joe@a.test");
+    session_free(session);
+}
+
+static void
+test_null_sender(void **state)
+{
+    struct session *session = begin("192.0.2.5", "<>");
+
+    (void)state;
+    expect(session, "default", NULL);
+    session_free(session);
+}
+
+static void
+test_senders_that_postfix_completes(void **state)
+{
+    struct session *session = begin("192.0.2.5", "<joe>");
+
+    (void)state;
+    expect(session, "default", "joe"); /* Postfix appends its domain behind the tag */
+    session_mail(session, new_conf(), "<joe%b.test>", "joe@b.test", NULL);
+    session_rcpt(session, "<x@one.test>", "smtp");
+    expect(session, "default", "joe@b.test");
+    session_mail(session, new_conf(), "<@relay.test:joe@c.test>", "joe@c.test", NULL);
+    session_rcpt(session, "<x@one.test>", "smtp");
+    expect(session, "default", "joe@c.test");
+    session_free(session);
+}
+
+static void
+test_odd_sender(void **state)
+{
+    struct session *session = begin("192.0.2.5", "<\"open@a.test>");
+    struct verdict verdict;
+
+    (void)state;
+    session_verdict(session, 1, &verdict);
+    assert_non_null(verdict.stream);
+    assert_false(verdict.tag);
+    assert_true(verdict.too_odd);
+    session_free(session);
+}
+
+/* However much comes, what is kept is bounded. */
+static void
+test_flood(void **state)
+{
+    struct session *session = begin("192.0.2.5", "<joe@a.test>");
+    char *longer = mem_array(100001, 1);
+
+    (void)state;
+    memset(longer, 'x', 100000);
+    for (int i = 0; i < 5000; i++) {
+        session_rcpt(session, "<x@one.test>", "smtp");
+        session_header(session, "List-Unsubscribe", longer);
+        session_header(session, "X-Postpool-Stream", longer);
+    }
+    session_rcpt(session, longer, "smtp");
+    assert_int_equal(session->recipient_count, SESSION_RECIPIENTS_MAX);
+    assert_int_equal(session->header_count, SESSION_HEADERS_MAX);
+    assert_int_equal(session->own_headers, 5000);
+    expect(session, "bulk", "joe@a.test");
+    free(longer);
+    session_free(session);
+}
+
+/* One message's facts never reach the next. */
+static void
+test_reset(void **state)
+{
+    struct session *session = begin("192.0.2.5", "<joe@a.test>");
+
+    (void)state;
+    session_header(session, "X-Stream", "tx");
+    session_mail(session, new_conf(), "<joe@a.test>", NULL, NULL);
+    expect(session, NULL, NULL); /* no recipient yet */
+    session_rcpt(session, "<x@one.test>", "smtp");
+    expect(session, "default", "joe@a.test");
+    session_free(session);
+    session_free(NULL);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_own),
+        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_login_and_submission),
+        cmocka_unit_test(test_local_only),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_forged_tag_is_replaced),
+        cmocka_unit_test(test_null_sender),
+        cmocka_unit_test(test_senders_that_postfix_completes),
+        cmocka_unit_test(test_odd_sender),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_reset),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,188 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "lib/tag.h"
+#include "lib/tagged.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+static const uint8_t secret[CONF_SECRET_SIZE] = "0123456789abcde";
+static const char id[] = "abcdefghij23";
+
+/* Every sender comes back as it was, and the tag says what it was given. */
+static void
+test_round_trip(void **state)
+{
+    static const char *const senders[] = {
+        "joe@a.test",
+        "joe+ext@a.test",
+        "joe+pp=not.a.tag@a.test",
+        "\"we ird\"@a.test",
+        "\"a@b\"@a.test",
+        "\"q\\\"uote\"@a.test",
+        "\"\"@a.test",
+        "j\xc3\xb6rg@\xc3\xa4.test",
+        "list-bounces+user=rcpt.test@a.test",
+        "user%remote@a.test",
+        "foo.@a.test",
+        "bare",
+        "joe@[192.0.2.1]",
+        "a@b@c.test",
+        "=?x@a.test",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(senders); i++) {
+        char tagged[TAG_SENDER_SIZE];
+        struct tag tag;
+
+        assert_int_equal(tag_add(secret, senders[i], "bulk", id, tagged), 0);
+        if (!tag_find(tagged, &tag))
+            fail_msg("no tag in %s", tagged);
+        assert_string_equal(tag.stream, "bulk");
+        assert_string_equal(tag.id, id);
+        assert_true(tag_verify(secret, &tag));
+        assert_int_equal(tag_remove(tagged), 1);
+        assert_string_equal(tagged, senders[i]);
+    }
+}
+
+static void
+test_form(void **state)
+{
+    char tagged[TAG_SENDER_SIZE];
+
+    (void)state;
+    assert_int_equal(tag_add(secret, "\"we ird\"@a.test", "bulk", id, tagged), 0);
+    assert_memory_equal(tagged, "\"we ird+pp=bulk.abcdefghij23.", 29);
+    assert_string_equal(strchr(tagged, '@') - 1, "\"@a.test");
+    for (const char *p = strstr(tagged, "pp=") + 3; *p != '"'; p++)
+        assert_true(islower((unsigned char)*p) || isdigit((unsigned char)*p) || *p == '.');
+}
+
+static void
+test_case_means_nothing(void **state)
+{
+    char tagged[TAG_SENDER_SIZE];
+    struct tag tag;
+
+    (void)state;
+    assert_int_equal(tag_add(secret, "joe@a.test", "bulk", id, tagged), 0);
+    for (char *p = tagged; *p != '\0'; p++)
+        *p = (char)toupper((unsigned char)*p);
+    assert_true(tag_find(tagged, &tag));
+    assert_true(tag_verify(secret, &tag));
+    assert_string_equal(tag.stream, "bulk");
+}
+
+/* A mac of another stream, id or secret is not genuine. */
+static void
+test_forged(void **state)
+{
+    static const uint8_t other[CONF_SECRET_SIZE] = "another secret!";
+    char tagged[TAG_SENDER_SIZE];
+    struct tag tag;
+
+    (void)state;
+    assert_int_equal(tag_add(secret, "joe@a.test", "bulk", id, tagged), 0);
+    assert_true(tag_find(tagged, &tag));
+    assert_false(tag_verify(other, &tag));
+    strcpy(tag.stream, "fast");
+    assert_false(tag_verify(secret, &tag));
+    strcpy(tag.stream, "bulk");
+    tag.id[0] = 'b';
+    assert_false(tag_verify(secret, &tag));
+}
+
+static void
+test_no_tag(void **state)
+{
+    static const char *const senders[] = {
+        "",
+        "joe@a.test",
+        "joe+pp=@a.test",
+        "joe+pp=bulk@a.test",
+        "joe+pp=bulk.abcdefghij23@a.test",
+        "joe+pp=bulk.abcdefghij23.abcdefg@a.test",
+        "joe+pp=bulk.abcdefghij23.abcdefghi@a.test",
+        "joe+pp=bu_lk.abcdefghij23.abcdefgh@a.test",
+        "joe+pp=.abcdefghij23.abcdefgh@a.test",
+        "joe-pp=bulk.abcdefghij23.abcdefgh@a.test",
+        "joe+pp=bulk.abcdefghij01.abcdefgh@a.test",
+        "joe+pp=bulk.abcdefghij23.abcdefgh+x@a.test",
+        "joe+pp=bulkbulkbulkbulkbulkbulkbulkbulkX.abcdefghij23.abcdefgh@a.test",
+    };
+    struct tag tag;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(senders); i++)
+        if (tag_find(senders[i], &tag))
+            fail_msg("a tag was found in %s", senders[i]);
+}
+
+static void
+test_refused(void **state)
+{
+    char tagged[TAG_SENDER_SIZE] = "untouched";
+
+    (void)state;
+    assert_int_equal(tag_add(secret, "", "bulk", id, tagged), -EINVAL);
+    assert_int_equal(tag_add(secret, "@a.test", "bulk", id, tagged), -EINVAL);
+    assert_int_equal(tag_add(secret, "joe@a.test", "bulk", "short", tagged), -EINVAL);
+    assert_string_equal(tagged, "untouched");
+}
+
+static void
+test_remove_all(void **state)
+{
+    char sender[TAG_SENDER_SIZE] =
+        "joe+pp=a.abcdefghij23.abcdefgh+pp=b.abcdefghij23.abcdefgh@a.test";
+
+    (void)state;
+    assert_int_equal(tag_remove(sender), 2);
+    assert_string_equal(sender, "joe@a.test");
+}
+
+static void
+test_stream_by_sender(void **state)
+{
+    struct conf *conf = unit_conf(unit_site);
+    char tagged[TAG_SENDER_SIZE], out[TAG_SENDER_SIZE];
+
+    (void)state;
+    assert_string_equal(tagged_stream(conf, "Joe@A.test", out)->name, "default");
+    assert_string_equal(out, "joe@a.test");
+    assert_string_equal(tagged_stream(conf, "x@client.test", out)->name, "client");
+    assert_int_equal(tag_add(conf->secret, "x@client.test", "bulk", id, tagged), 0);
+    assert_string_equal(tagged_stream(conf, tagged, out)->name, "bulk");
+    assert_string_equal(out, id);
+    /* A stream that is gone: the sender tells, the id stays. */
+    assert_int_equal(tag_add(conf->secret, "x@client.test", "gone", id, tagged), 0);
+    assert_string_equal(tagged_stream(conf, tagged, out)->name, "client");
+    assert_string_equal(out, id);
+    /* Forged: as if it were not there. */
+    assert_int_equal(tag_add(secret, "x@a.test", "bulk", id, tagged), 0);
+    assert_string_equal(tagged_stream(conf, tagged, out)->name, "default");
+    assert_string_equal(out, "x@a.test");
+    conf_unref(conf);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_form),
+        cmocka_unit_test(test_case_means_nothing),
+        cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_no_tag),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_remove_all),
+        cmocka_unit_test(test_stream_by_sender),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

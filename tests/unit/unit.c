@@ -1,0 +1,37 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "lib/conf.h"
+
+const char unit_site[] = "addresses: { a1 = { ip = \"127.0.1.1\"; helo = \"a1.test\"; };\n"
+                         "             a2 = { ip = \"127.0.1.2\"; helo = \"a2.test\"; };\n"
+                         "             b1 = { ip = \"127.0.1.3\"; helo = \"b1.test\"; }; };\n"
+                         "pools: { fast = { addresses = ( \"a1\", \"a2\" ); };\n"
+                         "         bulk = { addresses = ( \"b1\" ); }; };\n"
+                         "streams: ( { name = \"tx\"; pool = \"fast\"; match = ( { header = "
+                         "\"X-Stream\"; value = \"tx\"; } ); },\n"
+                         "           { name = \"client\"; pool = \"bulk\"; match = ( { sender = "
+                         "\"*@client.test\"; } ); },\n"
+                         "           { name = \"bulk\"; pool = \"bulk\"; match = ( { header = "
+                         "\"List-Unsubscribe\"; } ); },\n"
+                         "           { name = \"default\"; pool = \"fast\"; match = (); } );\n"
+                         "bypass = ( \"internal.test\" );\n";
+
+struct conf *
+unit_conf(const char *text)
+{
+    struct conf_problems problems = {0};
+    struct conf *conf = NULL;
+
+    if (conf_load_text(text, &conf, &problems) < 0) {
+        for (size_t i = 0; i < problems.count; i++)
+            print_error("%s\n", problems.items[i].text);
+        fail_msg("the configuration of the test is refused");
+    }
+    conf_problems_clear(&problems);
+    memset(conf->secret, 7, sizeof(conf->secret));
+    conf->secret_known = true;
+    return conf;
+}

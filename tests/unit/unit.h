@@ -1,0 +1,31 @@
+/*
+ * What every unit test includes: cmocka and its needs, in their order.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TESTS_UNIT_UNIT_H
+#define TESTS_UNIT_UNIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+struct conf;
+
+/* A configuration that must be good; the caller gives it back with conf_unref(). */
+struct conf *unit_conf(const char *text);
+
+/* The smallest addresses, pools and streams, for tests that are about something else. */
+extern const char unit_site[];
+
+#endif
