@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -24,6 +25,8 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct conf *current; /* guarded by lock */
 static sigset_t reload_signal;
+static atomic_bool ending; /* SIGUSR1 is the last one */
+static atomic_bool ending; /* wait_for_reload() shall return */
 
 /* One client of Postfix, from its connect to its end. */
 struct connection {
@@ -282,7 +285,7 @@ wait_for_reload(void *arg)
     int number;
 
     (void)arg;
-    while (sigwait(&reload_signal, &number) == 0)
+    while (sigwait(&reload_signal, &number) == 0 && !ending)
         reload();
     return NULL;
 }
@@ -321,6 +324,7 @@ milter_open(struct conf *conf, const struct endpoint_access *access, struct err 
 {
     char *where = libmilter_socket(conf->milter_socket);
     const char *path = endpoint_path(conf->milter_socket);
+    sigset_t blocked;
     mode_t before;
     int r = 0;
 
@@ -331,8 +335,16 @@ milter_open(struct conf *conf, const struct endpoint_access *access, struct err 
     free(where);
     sigemptyset(&reload_signal);
     sigaddset(&reload_signal, SIGUSR1);
-    pthread_sigmask(SIG_BLOCK, &reload_signal,
-                    NULL); /* in every thread that is made from here on */
+    /*
+     * Blocked in every thread that is made from here on: the reload thread waits
+     * for the one, libmilter's own thread for the others, which would otherwise
+     * end the program at once in whatever thread leaves them open.
+     */
+    blocked = reload_signal;
+    sigaddset(&blocked, SIGHUP);
+    sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     smfi_setbacklog(ENDPOINT_BACKLOG);
     if (r == 0)
         r = endpoint_clear(conf->milter_socket, err);
@@ -352,13 +364,15 @@ milter_run(void)
     pthread_t thread;
     int r;
 
-    if (pthread_create(&thread, NULL, wait_for_reload, NULL) != 0) {
-        log_error("cannot make the thread for reloads");
+    r = pthread_create(&thread, NULL, wait_for_reload, NULL);
+    if (r != 0) {
+        log_error("cannot make the thread for reloads: %s", strerror(r));
         return 1;
     }
     log_info("ready: %zu streams", current->snapshot->stream_count);
     r = smfi_main();
-    pthread_cancel(thread);
+    ending = true;
+    pthread_kill(thread, SIGUSR1);
     pthread_join(thread, NULL);
     conf_unref(current);
     current = NULL;

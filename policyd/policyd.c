@@ -368,6 +368,10 @@ policyd_run(const struct policyd_start *start)
         sd_notify(0, "READY=1");
 #endif
     status = event_base_dispatch(policyd.base) < 0 ? 1 : 0;
+#ifdef HAVE_LIBSYSTEMD
+    if (start->notify)
+        sd_notify(0, "STOPPING=1");
+#endif
 out:
     reload_cancel(policyd.reload);
     control_free(policyd.control);
