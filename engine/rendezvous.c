@@ -152,14 +152,19 @@ rendezvous_count(const struct rendezvous *r)
     return r->count;
 }
 
-/* Exponentially distributed with the slot's weight as its rate: the least one wins. */
+/*
+ * The slot's score for the key: exponentially distributed with the slot's
+ * weight as its rate, so that each has the least with the chance of its share.
+ * Scores of low and more come back as infinity: -ln(u) is at least 1 - u, and
+ * mostly that spares the logarithm.
+ */
 static double
-score(const struct slot *slot, uint64_t key)
+score(const struct slot *slot, uint64_t key, double low)
 {
     uint64_t x = hash_mix(key ^ slot->seed);
     double u = ((double)(x >> 11) + 0.5) * 0x1p-53; /* in (0, 1) */
 
-    return -log(u) * slot->rate;
+    return (1 - u) * slot->rate < low ? -log(u) * slot->rate : INFINITY;
 }
 
 /* The slot of a node with the least score. */
@@ -170,7 +175,7 @@ least(const struct rendezvous *r, const struct node *node, uint64_t key)
     double low = INFINITY;
 
     for (size_t i = node->first; i < node->first + node->count; i++) {
-        double s = score(&r->slots[i], key);
+        double s = score(&r->slots[i], key, low);
 
         if (s < low) {
             low = s;
@@ -228,7 +233,7 @@ next_in_leaf(struct rendezvous_walk *walk)
 
         if (was_seen(walk, r->slots[i].index))
             continue;
-        s = score(&r->slots[i], walk->key);
+        s = score(&r->slots[i], walk->key, low);
         if (s < low) {
             low = s;
             best = &r->slots[i];
