@@ -1,0 +1,65 @@
+# bash completion for postpool(1)                          -*- shell-script -*-
+# SPDX-License-Identifier: MIT
+
+# Sets COMPREPLY to those of the words that begin with what is typed.
+_postpool_words()
+{
+    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+# The same for files and folders; "-d": folders only.
+_postpool_files()
+{
+    mapfile -t COMPREPLY < <(compgen "$1" -- "$2")
+    compopt -o filenames 2>/dev/null
+}
+
+_postpool()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local command='' verb='' i
+
+    COMPREPLY=()
+    # What stands before the cursor: the command, and the word behind it.
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+            -c) [[ $command ]] || ((i++)) ;;
+            --config-dir | --sender | --recipient | --header | --sasl-user | --client | --daemon)
+                ((i++)) ;;
+            -*) ;;
+            *)
+                if [[ ! $command ]]; then
+                    command=${COMP_WORDS[i]}
+                elif [[ ! $verb ]]; then
+                    verb=${COMP_WORDS[i]}
+                fi ;;
+        esac
+    done
+
+    case $prev in
+        -c) [[ $command ]] || { _postpool_files -f "$cur"; return; } ;;
+        --config-dir) _postpool_files -d "$cur"; return ;;
+        --header | --sasl-user | --client | --daemon | --sender | --recipient) return ;;
+    esac
+
+    case $command in
+        '')
+            _postpool_words "check status explain reload transports -c --json --help --version" "$cur" ;;
+        check)
+            if [[ $cur == -* ]]; then
+                _postpool_words "--json" "$cur"
+            elif [[ ! $verb ]]; then
+                _postpool_files -f "$cur"
+            fi ;;
+        status | reload)
+            _postpool_words "--json" "$cur" ;;
+        explain)
+            _postpool_words "--sender --recipient --header --sasl-user --client --daemon --json --help" "$cur" ;;
+        transports)
+            if [[ $verb || $cur == -* ]]; then
+                _postpool_words "--config-dir --force --json --help" "$cur"
+            else
+                _postpool_words "render diff apply remove status" "$cur"
+            fi ;;
+    esac
+} && complete -F _postpool postpool

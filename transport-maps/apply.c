@@ -1,0 +1,519 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "transport-maps/apply.h"
+
+#include "lib/err.h"
+#include "lib/mem.h"
+#include "transport-maps/cf.h"
+#include "transport-maps/drain.h"
+#include "transport-maps/file.h"
+#include "transport-maps/plan.h"
+#include "transport-maps/postfix.h"
+#include "transport-maps/queue.h"
+#include "transport-maps/site.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The files that we write, as text; NULL: there is none. */
+struct files {
+    char *main, *master;       /* owned */
+    char *tables[PLAN_TABLES]; /* owned */
+};
+
+/* One apply_put() or apply_remove(). */
+struct work {
+    const struct apply *apply;
+    const struct site *site;
+    struct files before; /* what to go back to */
+    struct files now;    /* what the files hold */
+    bool running;        /* Postfix is */
+    bool reloaded;       /* it has been told of something we wrote */
+    int lock;
+};
+
+static void say(const struct work *work, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+say(const struct work *work, const char *format, ...)
+{
+    struct err sentence; /* a text of bounded size */
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(sentence.msg, sizeof(sentence.msg), format, ap);
+    va_end(ap);
+    work->apply->say(work->apply->arg, sentence.msg);
+}
+
+static char *
+table_path(const struct site *site, size_t i)
+{
+    return mem_printf("%s/postpool/%s", site->dir, plan_table_names[i]);
+}
+
+static void
+files_clear(struct files *files)
+{
+    free(files->main);
+    free(files->master);
+    for (size_t i = 0; i < PLAN_TABLES; i++)
+        free(files->tables[i]);
+    *files = (struct files){0};
+}
+
+static char *
+copy_of(const char *text)
+{
+    return text != NULL ? mem_strdup(text) : NULL;
+}
+
+static bool
+is_same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static void
+read_tables(const struct site *site, char *tables[PLAN_TABLES])
+{
+    for (size_t i = 0; i < PLAN_TABLES; i++) {
+        char *path = table_path(site, i);
+
+        tables[i] = NULL;
+        file_read(path, &tables[i], NULL);
+        free(path);
+    }
+}
+
+/* The files with these parts of the plan; leftover: services that are kept a while. */
+static struct files
+planned_files(const struct apply *apply, unsigned parts, const char *leftover)
+{
+    const struct plan *plan = apply->plan;
+    char *services = mem_printf("%s%s", plan->services, leftover);
+    struct files files = {
+        .main = plan_main(&apply->site->main, plan->params, plan->param_count, parts),
+        .master =
+            plan_master(&apply->site->master, plan->extras, plan->extra_count, services, parts),
+    };
+
+    for (size_t i = 0; i < PLAN_TABLES; i++)
+        files.tables[i] = copy_of(plan->tables[i].text);
+    free(services);
+    return files;
+}
+
+bool
+apply_is_current(const struct apply *apply)
+{
+    struct files wanted = planned_files(apply, PLAN_ALL, "");
+    char *tables[PLAN_TABLES];
+    bool current = is_same(wanted.main, apply->site->main_text) &&
+                   is_same(wanted.master, apply->site->master_text);
+
+    read_tables(apply->site, tables);
+    for (size_t i = 0; i < PLAN_TABLES; i++) {
+        current = current && is_same(wanted.tables[i], tables[i]);
+        free(tables[i]);
+    }
+    files_clear(&wanted);
+    return current;
+}
+
+/* Write one file when its text is another; no text: leave it. */
+static int
+write_one(const char *path, char **now, const char *wanted, struct err *err)
+{
+    int r;
+
+    if (wanted == NULL || is_same(*now, wanted))
+        return 0;
+    r = file_write(path, wanted, err);
+    if (r == 0) {
+        free(*now);
+        *now = mem_strdup(wanted);
+    }
+    return r;
+}
+
+static int
+make_directory(const struct site *site, struct err *err)
+{
+    char *path = mem_printf("%s/postpool", site->dir);
+    int r = 0;
+
+    if (mkdir(path, 0755) == 0) {
+        if (chmod(path, 0755) < 0) /* whatever the umask is, Postfix's users must get in */
+            r = err_set(err, -errno, "%s: %s", path, strerror(errno));
+    } else if (errno != EEXIST) {
+        r = err_set(err, -errno, "%s: cannot be made: %s", path, strerror(errno));
+    }
+    free(path);
+    return r;
+}
+
+/* Tables first, since the others name them; main.cf last, since it has the milters. */
+static int
+write_files(struct work *work, const struct files *wanted, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < PLAN_TABLES; i++) {
+        char *path = table_path(work->site, i);
+
+        if (wanted->tables[i] != NULL)
+            r = make_directory(work->site, err);
+        if (r == 0)
+            r = write_one(path, &work->now.tables[i], wanted->tables[i], err);
+        free(path);
+    }
+    if (r == 0)
+        r = write_one(work->site->master_path, &work->now.master, wanted->master, err);
+    if (r == 0)
+        r = write_one(work->site->main_path, &work->now.main, wanted->main, err);
+    return r;
+}
+
+/* Remove the tables that are not wanted, and their directory with the last of them. */
+static int
+remove_tables(struct work *work, const struct files *wanted, struct err *err)
+{
+    bool any = false;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < PLAN_TABLES; i++) {
+        char *path = table_path(work->site, i);
+
+        if (wanted->tables[i] == NULL && work->now.tables[i] != NULL) {
+            r = file_remove(path, err);
+            free(work->now.tables[i]);
+            work->now.tables[i] = NULL;
+        }
+        any |= wanted->tables[i] != NULL;
+        free(path);
+    }
+    if (r == 0 && !any) {
+        char *path = mem_printf("%s/postpool", work->site->dir);
+
+        if (rmdir(path) < 0 && errno == ENOTEMPTY)
+            say(work, "%s has other files in it and stays", path);
+        free(path);
+    }
+    return r;
+}
+
+static int
+reload(struct work *work, struct err *err)
+{
+    int r = postfix_reload(work->site->dir, err);
+
+    if (r == 0)
+        work->reloaded = true;
+    return r;
+}
+
+/* Bring the files to wanted and have Postfix take them; nothing happens when they are. */
+static int
+step(struct work *work, const struct files *wanted, struct err *err)
+{
+    bool same = is_same(work->now.main, wanted->main) && is_same(work->now.master, wanted->master);
+    int r;
+
+    for (size_t i = 0; i < PLAN_TABLES; i++)
+        same =
+            same && (wanted->tables[i] == NULL || is_same(work->now.tables[i], wanted->tables[i]));
+    if (same)
+        return 0;
+    r = write_files(work, wanted, err);
+    if (r == 0)
+        r = postfix_read_back(work->site->dir, work->now.main, work->now.master, err);
+    if (r == 0 && work->running)
+        r = reload(work, err);
+    return r;
+}
+
+/*
+ * Put everything back as it was.  middle: the files with our base alone, for
+ * the case that qmgr may already ask our resolver, which must not vanish under
+ * it; or NULL.
+ */
+static void
+roll_back(struct work *work, const struct files *middle)
+{
+    struct err err = {0};
+    int r = 0;
+
+    if (middle != NULL && work->reloaded) {
+        r = write_files(work, middle, &err);
+        if (r == 0)
+            r = postfix_reload(work->site->dir, &err);
+    }
+    if (r == 0)
+        r = write_files(work, &work->before, &err);
+    if (r == 0 && work->reloaded)
+        r = postfix_reload(work->site->dir, &err);
+    if (r == 0)
+        r = remove_tables(work, &work->before, &err);
+    if (r < 0)
+        say(work, "putting things back failed, too: %s", err.msg);
+    else
+        say(work, "all files are as they were%s",
+            work->reloaded ? ", and Postfix has read them" : "");
+}
+
+/* Make sure that nobody else is at work here, or was since the files were read. */
+static int
+begin(struct work *work, const struct apply *apply, struct err *err)
+{
+    const struct site *site = apply->site;
+    char *main_text = NULL;
+    char *master_text = NULL;
+    int r;
+
+    *work = (struct work){.apply = apply, .site = site};
+    work->before.main = mem_strdup(site->main_text);
+    work->before.master = mem_strdup(site->master_text);
+    work->now.main = mem_strdup(site->main_text);
+    work->now.master = mem_strdup(site->master_text);
+    read_tables(site, work->before.tables);
+    for (size_t i = 0; i < PLAN_TABLES; i++)
+        work->now.tables[i] = copy_of(work->before.tables[i]);
+    work->lock = open(site->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (work->lock < 0)
+        return err_set(err, -errno, "%s: %s", site->dir, strerror(errno));
+    if (flock(work->lock, LOCK_EX | LOCK_NB) < 0)
+        return err_set(err, -errno, "another postpool is at work on %s", site->dir);
+    r = file_read(site->main_path, &main_text, err);
+    if (r == 0)
+        r = file_read(site->master_path, &master_text, err);
+    if (r == 0 &&
+        (!is_same(main_text, site->main_text) || !is_same(master_text, site->master_text)))
+        r = err_set(err, -EAGAIN, "the files in %s have just been changed; try again", site->dir);
+    free(main_text);
+    free(master_text);
+    work->running = r == 0 && postfix_runs(site->dir, site_expanded(site, "queue_directory"));
+    return r;
+}
+
+static void
+end(struct work *work)
+{
+    if (work->lock >= 0)
+        close(work->lock);
+    files_clear(&work->before);
+    files_clear(&work->now);
+}
+
+/* The parts that the files have in blocks of ours now. */
+static unsigned
+present_parts(const struct site *site)
+{
+    unsigned parts = 0;
+
+    for (size_t i = 0; i < site->main.param_count; i++)
+        parts |= plan_param_part(&site->main.params[i]);
+    for (size_t i = 0; i < site->master.extra_count; i++)
+        parts |= plan_extra_part(&site->master.extras[i]);
+    return parts;
+}
+
+/* Take out the services that the configuration has no more, once they are idle. */
+static int
+drop_leftover(struct work *work, const struct files *wanted, const char *leftover, struct err *err)
+{
+    struct cf_services services;
+    struct drain drain = {.queue_directory = site_expanded(work->site, "queue_directory"),
+                          .services = &services};
+    size_t deliveries = 0;
+    size_t intake = 0;
+    int r;
+
+    cf_services_parse(leftover, &services);
+    if (work->running)
+        drain_wait(&drain, &deliveries, &intake);
+    if (deliveries > 0)
+        say(work,
+            "%zu deliveries through addresses that are gone were still under way after %d s and "
+            "are cut short; their mail is tried again",
+            deliveries, DRAIN_TIME_MAX_MS / 1000);
+    r = step(work, wanted, err);
+    if (r == 0)
+        postfix_sweep(drain.queue_directory, &services);
+    cf_services_clear(&services);
+    return r;
+}
+
+static int
+put_running(struct work *work, const struct files *base, const struct files *all,
+            const struct files *final, const char *leftover, struct err *err)
+{
+    bool had_switch = (present_parts(work->site) & PLAN_SWITCH) != 0;
+    const struct files *middle = NULL;
+    int r = step(work, base, err);
+
+    if (r == 0)
+        r = postfix_wait_service(site_expanded(work->site, "queue_directory"), PLAN_RESOLVER, err);
+    if (r == 0) {
+        if (!had_switch)
+            middle = base;
+        r = step(work, all, err);
+    }
+    if (r == 0 && *leftover != '\0')
+        r = drop_leftover(work, final, leftover, err);
+    if (r < 0)
+        roll_back(work, middle);
+    return r;
+}
+
+int
+apply_put(const struct apply *apply, struct err *err)
+{
+    struct work work;
+    char *leftover = plan_leftover(apply->plan, &apply->site->master);
+    struct files base = planned_files(apply, PLAN_BASE | present_parts(apply->site), leftover);
+    struct files all = planned_files(apply, PLAN_ALL, leftover);
+    struct files final = planned_files(apply, PLAN_ALL, "");
+    int r = begin(&work, apply, err);
+
+    if (r < 0)
+        goto out;
+    if (work.running) {
+        r = put_running(&work, &base, &all, &final, leftover, err);
+    } else {
+        r = step(&work, &final, err);
+        if (r < 0)
+            roll_back(&work, NULL);
+    }
+    if (r == 0)
+        r = remove_tables(&work, &final, err);
+    if (r == 0)
+        say(&work, work.running ? "applied; Postfix has read it"
+                                : "applied; Postfix does not run, it takes effect at its start");
+out:
+    end(&work);
+    files_clear(&base);
+    files_clear(&all);
+    files_clear(&final);
+    free(leftover);
+    return r;
+}
+
+/* What is there now, without the switch and the milters. */
+static struct files
+base_of_present(const struct site *site)
+{
+    return (struct files){
+        .main = plan_main(&site->main, site->main.params, site->main.param_count, PLAN_BASE),
+        .master = plan_master(&site->master, site->master.extras, site->master.extra_count,
+                              site->master.services, PLAN_BASE),
+    };
+}
+
+/* Is there anything that needs our base yet?  0, -EBUSY, or another negative errno. */
+static int
+check_unused(struct work *work, struct err *err)
+{
+    struct cf_services services;
+    struct drain drain = {.queue_directory = site_expanded(work->site, "queue_directory"),
+                          .services = &services,
+                          .intake_since = work->site->main_path};
+    size_t deliveries = 0;
+    size_t intake = 0;
+    size_t tagged = 0;
+    int r;
+
+    cf_services_parse(work->site->master.services, &services);
+    if (work->running)
+        drain_wait(&drain, &deliveries, &intake);
+    cf_services_clear(&services);
+    if (deliveries > 0)
+        return err_set(err, -EBUSY,
+                       "%zu deliveries from the pools' addresses are under way and would be cut "
+                       "short: run remove again when they are through, or with --force",
+                       deliveries);
+    if (intake > 0)
+        return err_set(err, -EBUSY,
+                       "%zu smtpd or cleanup processes still serve clients from before the "
+                       "change and may tag mail: run remove again later, or with --force",
+                       intake);
+    r = queue_count_tagged(work->running ? work->site->dir : NULL,
+                           site_expanded(work->site, "queue_directory"), &tagged, err);
+    if (r == 0 && tagged > 0)
+        return err_set(err, -EBUSY,
+                       "%zu messages in the queue have a tag in their sender, which would be seen "
+                       "outside: run remove again when they have left (postqueue -f tries them "
+                       "now), or with --force",
+                       tagged);
+    return r;
+}
+
+/* The last step: everything out. */
+static int
+take_rest(struct work *work, const struct files *plain, struct err *err)
+{
+    struct cf_services services;
+    int r;
+
+    /* Going back means back to the base, which serves mail as long as it takes. */
+    files_clear(&work->before);
+    work->before =
+        (struct files){.main = mem_strdup(work->now.main), .master = mem_strdup(work->now.master)};
+    for (size_t i = 0; i < PLAN_TABLES; i++)
+        work->before.tables[i] = copy_of(work->now.tables[i]);
+    r = step(work, plain, err);
+    if (r < 0) {
+        roll_back(work, NULL);
+        return r;
+    }
+    cf_services_parse(work->site->master.services, &services);
+    postfix_sweep(site_expanded(work->site, "queue_directory"), &services);
+    cf_services_clear(&services);
+    return remove_tables(work, plain, err);
+}
+
+int
+apply_remove(const struct apply *apply, struct err *err)
+{
+    struct work work;
+    struct files base = base_of_present(apply->site);
+    struct files plain = {.main = mem_strdup(apply->site->main.plain),
+                          .master = mem_strdup(apply->site->master.plain)};
+    int r = begin(&work, apply, err);
+
+    if (r < 0)
+        goto out;
+    r = step(&work, &base, err);
+    if (r < 0) {
+        roll_back(&work, NULL);
+        goto out;
+    }
+    r = check_unused(&work, err);
+    if (r < 0 && apply->force) {
+        say(&work, "%s -- going on, as --force says", err->msg);
+        r = 0;
+    }
+    if (r < 0) {
+        if (r == -EBUSY)
+            say(&work, "no new mail is tagged or goes to a pool; the services and the table that "
+                       "takes the tag out are still in place");
+        goto out;
+    }
+    r = take_rest(&work, &plain, err);
+    if (r == 0)
+        say(&work, work.running ? "removed; Postfix has read it" : "removed");
+out:
+    end(&work);
+    files_clear(&base);
+    files_clear(&plain);
+    return r;
+}

@@ -1,0 +1,139 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "transport-maps/file.h"
+
+#include "lib/err.h"
+#include "lib/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int
+read_all(int fd, struct buf *text)
+{
+    char chunk[65536];
+    ssize_t length;
+
+    while ((length = read(fd, chunk, sizeof(chunk))) != 0) {
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length < 0)
+            return -errno;
+        if (memchr(chunk, '\0', (size_t)length) != NULL)
+            return -EILSEQ;
+        if (text->length + (size_t)length > FILE_SIZE_MAX)
+            return -EFBIG;
+        buf_add(text, chunk, (size_t)length);
+    }
+    return 0;
+}
+
+int
+file_read(const char *path, char **ret_text, struct err *err)
+{
+    struct buf text = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int r = fd >= 0 ? read_all(fd, &text) : -errno;
+
+    if (fd >= 0)
+        close(fd);
+    if (r == -EILSEQ)
+        err_set(err, r, "%s: has a NUL byte in it", path);
+    else if (r < 0)
+        err_set(err, r, "%s: %s", path, strerror(-r));
+    else
+        *ret_text = buf_take(&text);
+    buf_clear(&text);
+    return r;
+}
+
+static int
+write_all(int fd, const char *text)
+{
+    size_t left = strlen(text);
+
+    while (left > 0) {
+        ssize_t length = write(fd, text, left);
+
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length < 0)
+            return -errno;
+        text += length;
+        left -= (size_t)length;
+    }
+    return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* Give the new file the owner and mode of the old one, then the text. */
+static int
+fill(int fd, const char *path, const char *text)
+{
+    struct stat old;
+    mode_t mode = 0644;
+
+    if (stat(path, &old) == 0) {
+        mode = old.st_mode & 07777;
+        if ((old.st_uid != geteuid() || old.st_gid != getegid()) &&
+            fchown(fd, old.st_uid, old.st_gid) < 0)
+            return -errno;
+    } else if (errno != ENOENT) {
+        return -errno;
+    }
+    if (fchmod(fd, mode) < 0)
+        return -errno;
+    return write_all(fd, text);
+}
+
+/* Make a rename in the directory of path last through a crash. */
+static int
+sync_directory(const char *path)
+{
+    char *copy = mem_strdup(path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = fd >= 0 && fsync(fd) == 0 ? 0 : -errno;
+
+    if (fd >= 0)
+        close(fd);
+    free(copy);
+    return r;
+}
+
+int
+file_write(const char *path, const char *text, struct err *err)
+{
+    char *real = realpath(path, NULL);
+    const char *target = real != NULL ? real : path;
+    char *name = mem_printf("%s.postpool-XXXXXX", target);
+    int fd = mkostemp(name, O_CLOEXEC);
+    int r = fd >= 0 ? fill(fd, target, text) : -errno;
+
+    if (fd >= 0 && close(fd) < 0 && r == 0)
+        r = -errno;
+    if (r == 0 && rename(name, target) < 0)
+        r = -errno;
+    if (r == 0)
+        r = sync_directory(target);
+    else if (fd >= 0)
+        unlink(name);
+    if (r < 0)
+        err_set(err, r, "%s: cannot be written: %s", path, strerror(-r));
+    free(name);
+    free(real);
+    return r;
+}
+
+int
+file_remove(const char *path, struct err *err)
+{
+    if (unlink(path) < 0 && errno != ENOENT)
+        return err_set(err, -errno, "%s: cannot be removed: %s", path, strerror(errno));
+    return 0;
+}

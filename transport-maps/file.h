@@ -1,0 +1,33 @@
+/*
+ * Whole files, read and replaced at one stroke.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRANSPORT_MAPS_FILE_H
+#define TRANSPORT_MAPS_FILE_H
+
+#include <stddef.h>
+
+struct err;
+
+enum { FILE_SIZE_MAX = 16 * 1024 * 1024 };
+
+/*
+ * Read a text file.  Returns 0 and sets *ret_text, which the caller owns, or
+ * a negative errno with the reason: -ENOENT when there is none, -EFBIG past
+ * FILE_SIZE_MAX, -EILSEQ when it holds a NUL byte.
+ */
+int file_read(const char *path, char **ret_text, struct err *err);
+
+/*
+ * Replace a file, or make one with mode 0644.  Whoever reads path sees the
+ * old text or the new one, also after a crash.  Owner and mode stay; where
+ * path is a symbolic link, its target is replaced.  Returns 0 or a negative
+ * errno with the reason.
+ */
+int file_write(const char *path, const char *text, struct err *err);
+
+/* Remove a file; that there is none is fine. */
+int file_remove(const char *path, struct err *err);
+
+#endif

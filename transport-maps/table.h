@@ -1,0 +1,27 @@
+/*
+ * The lookup tables that Postfix gets, as text.
+ *
+ * All are of type regexp, which every Postfix has built in.  Pure.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRANSPORT_MAPS_TABLE_H
+#define TRANSPORT_MAPS_TABLE_H
+
+struct buf;
+
+/* From a tagged address to the same without the tag. */
+char *table_untag(void);
+
+/*
+ * Answers to the last key that Postfix tries for an address, and to no other:
+ * for senders "@domain" or what stands for the null sender (two parameters may
+ * name it), for recipients the last parent domain.
+ */
+char *table_last_sender(const char *null_key, const char *null_relay_key);
+char *table_last_recipient(void);
+
+/* Add text to out with every byte outside [A-Za-z0-9.-] as %XX, for use in a map name. */
+void table_encode(struct buf *out, const char *text);
+
+#endif
