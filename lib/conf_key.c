@@ -55,8 +55,12 @@ problem(struct conf_reader *reader, const config_setting_t *setting, bool warnin
     struct buf path = {0};
     int used;
 
-    snprintf(where, sizeof(where), "%s:%u", file != NULL ? file : reader->file,
-             config_setting_source_line(setting));
+    if (file == NULL)
+        file = reader->file;
+    if (config_setting_parent(setting) == NULL) /* the whole file: it has no line */
+        snprintf(where, sizeof(where), "%s", file);
+    else
+        snprintf(where, sizeof(where), "%s:%u", file, config_setting_source_line(setting));
     add_path(&path, setting);
     used = snprintf(text, sizeof(text), "%s%.300s%s", warning ? "warning: " : "", buf_text(&path),
                     path.length > 0 ? ": " : "");

@@ -49,7 +49,7 @@ tag_add(const uint8_t secret[static CONF_SECRET_SIZE], const char *sender, const
 
     if (strlen(stream) > STREAM_NAME_MAX || strlen(id) != TAG_ID_LENGTH)
         return -EINVAL;
-    if (addr_split(sender, &addr) < 0)
+    if (addr_split(sender, &addr) < 0 || strlen(sender) + TAG_LENGTH_MAX > ADDR_MAX)
         return -EINVAL;
     make_mac(secret, stream, id, mac);
     before = (int)addr.local_length - (addr.quoted ? 1 : 0);

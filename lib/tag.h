@@ -24,7 +24,7 @@ enum {
     TAG_ID_LENGTH = 12,
     TAG_MAC_LENGTH = 8,
     TAG_LENGTH_MAX = 4 + STREAM_NAME_MAX + 1 + TAG_ID_LENGTH + 1 + TAG_MAC_LENGTH,
-    TAG_SENDER_SIZE = ADDR_MAX + TAG_LENGTH_MAX + 1, /* room for any tagged sender */
+    TAG_SENDER_SIZE = ADDR_MAX + 1, /* room for any tagged sender */
 };
 
 struct tag {
@@ -38,7 +38,7 @@ void tag_id(uint64_t random, char id[static TAG_ID_LENGTH + 1]);
 
 /*
  * Write sender with a tag to out.  Returns 0, or -EINVAL for a sender that
- * addr_split() refuses or that is the null sender.
+ * addr_split() refuses, with the tag or without, or that is the null sender.
  */
 int tag_add(const uint8_t secret[static CONF_SECRET_SIZE], const char *sender, const char *stream,
             const char *id, char out[static TAG_SENDER_SIZE]);

@@ -117,7 +117,7 @@ test_mistakes(void **state)
         {ADDRESSES "pools: { p = { addresses = (); }; };\n" STREAMS,
          "text:2: pools.p.addresses: is empty, a pool needs at least one address"},
         {ADDRESSES "pools: { p = { addresses = ( \"a1\" ); overflow = ( \"q\" ); }; };\n" STREAMS,
-         "text:2: pools.p.overflow.1: there is no pool q, did you mean \"p\"?"},
+         "text:2: pools.p.overflow.1: there is no pool q"},
         {ADDRESSES "pools: { p = { addresses = ( \"a1\" ); overflow = ( \"p\" ); }; };\n" STREAMS,
          "text:2: pools.p: overflow runs in a circle: p -> p; a ladder must end"},
         {ADDRESSES "pools: { p = { addresses = ( \"a1\" ); overflow = ( \"q\" ); };\n q = { "
@@ -136,7 +136,7 @@ test_mistakes(void **state)
          "text:3: pools.q.addresses.1: a1 is in pool p, too, with another concurrency, rate_delay, "
          "recipient_limit or "
          "tls; these belong to its one Postfix service, so both pools must say the same"},
-        {ADDRESSES POOLS, "text:1: streams is missing: The streams, in the order they are tried."},
+        {ADDRESSES POOLS, "text: streams is missing: The streams, in the order they are tried."},
         {ADDRESSES POOLS
          "streams: ( { name = \"x\"; pool = \"p\"; match = ( { sender = \"a@b\"; } ); } );\n",
          "text:3: streams: there is no catch-all; end with one such as { name = \"default\"; pool "
@@ -152,7 +152,7 @@ test_mistakes(void **state)
          "text:3: streams.1: match is missing: Which messages it takes: groups of conditions; () "
          "is the catch-all."},
         {ADDRESSES POOLS "streams: ( { name = \"x\"; pool = \"o\"; match = (); } );\n",
-         "text:3: streams.1.pool: there is no pool o, did you mean \"p\"?"},
+         "text:3: streams.1.pool: there is no pool o"},
         {ADDRESSES POOLS "streams: ( { name = \"X.y\"; pool = \"p\"; match = (); } );\n",
          "text:3: streams.1: the name \"X.y\" does not fit the tag in the sender: write up to 32 "
          "lower-case letters, "

@@ -127,12 +127,19 @@ static void
 test_refused(void **state)
 {
     char tagged[TAG_SENDER_SIZE] = "untouched";
+    struct tag tag;
+    char longest[ADDR_MAX - TAG_LENGTH_MAX + 2] = "";
 
     (void)state;
     assert_int_equal(tag_add(secret, "", "bulk", id, tagged), -EINVAL);
     assert_int_equal(tag_add(secret, "@a.test", "bulk", id, tagged), -EINVAL);
     assert_int_equal(tag_add(secret, "joe@a.test", "bulk", "short", tagged), -EINVAL);
+    memset(longest, 'a', sizeof(longest) - 1);
+    assert_int_equal(tag_add(secret, longest, "bulk", id, tagged), -EINVAL);
     assert_string_equal(tagged, "untouched");
+    longest[sizeof(longest) - 2] = '\0'; /* one less fits, with the longest stream name, too */
+    assert_int_equal(tag_add(secret, longest, "abcdefghijklmnopqrstuvwxyz012345", id, tagged), 0);
+    assert_true(tag_find(tagged, &tag));
 }
 
 static void

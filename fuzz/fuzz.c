@@ -1,0 +1,108 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "fuzz/fuzz.h"
+
+#include "lib/conf.h"
+#include "lib/mem.h"
+
+#include <string.h>
+
+void
+fuzz_failed(const char *condition, const char *file, int line)
+{
+    fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, condition);
+    abort();
+}
+
+uint8_t
+fuzz_byte(struct fuzz_input *input)
+{
+    if (input->size == 0)
+        return 0;
+    input->size--;
+    return *input->data++;
+}
+
+char *
+fuzz_text(struct fuzz_input *input)
+{
+    const uint8_t *end = input->size > 0 ? memchr(input->data, 0, input->size) : NULL;
+    size_t length = end != NULL ? (size_t)(end - input->data) : input->size;
+    char *text = mem_array(length + 1, 1);
+
+    if (length > 0)
+        memcpy(text, input->data, length);
+    input->data += length + (end != NULL);
+    input->size -= length + (end != NULL);
+    return text;
+}
+
+enum { MANY = 40 }; /* addresses of the large pool */
+
+static const char site[] =
+    "tag_secret_file = \"/nonexistent/tag.secret\";\n"
+    "milter: { strip = ( \"X-Stream\", \"X-Mailer\" ); internal = ( \"10.0.0.0/8\", \"::1\" );\n"
+    "          local_domains = ( \"local.test\" ); };\n"
+    "pools: { few = { addresses = ( { name = \"a1\"; weight = 3; }, \"a2\", \"a3\" ); };\n"
+    "         gone = { addresses = ( \"g1\" ); };\n"
+    "         ladder = { addresses = ( \"g1\" ); overflow = ( \"few\" ); };\n"
+    "         many = { addresses = ( %s ); }; };\n"
+    "streams: ( { name = \"tx\"; pool = \"few\"; match = (\n"
+    "               { header = \"X-Stream\"; value = \"tx\"; },\n"
+    "               { sasl_user = \"app-*\"; }, { daemon = \"tx\"; } ); },\n"
+    "           { name = \"news-1\"; pool = \"many\"; match = (\n"
+    "               { sender = \"*@lists.test\"; }, { header = \"List-Id\"; },\n"
+    "               { header = \"Subject\"; regex = \"^[Nn]ews [0-9]+\"; } ); },\n"
+    "           { name = \"gone\"; pool = \"gone\"; match = (\n"
+    "               { sender = \"gone@*\"; }, { recipient = \"*@gone.test\"; } ); },\n"
+    "           { name = \"ladder\"; pool = \"ladder\"; match = (\n"
+    "               { sender = \"<>\"; }, { client = \"10.1.0.0/16\"; header = \"X-Two\"; } ); },\n"
+    "           { name = \"default\"; pool = \"many\"; match = (); } );\n"
+    "bypass = ( \"internal.test\" );\n";
+
+static char *
+site_text(void)
+{
+    struct buf text = {0}, members = {0};
+
+    buf_puts(&text, "addresses: { g1 = { ip = \"192.0.2.1\"; helo = \"g1.test\"; };\n");
+    for (int i = 1; i <= 3; i++)
+        buf_printf(&text, "a%d = { ip = \"127.0.1.%d\"; helo = \"a%d.test\"; };\n", i, i, i);
+    for (int i = 1; i <= MANY; i++) {
+        buf_printf(&text, "m%d = { ip = \"127.0.2.%d\"; helo = \"m%d.test\"; };\n", i, i, i);
+        buf_printf(&members, "%s\"m%d\"", i > 1 ? ", " : "", i);
+    }
+    buf_puts(&text, "};\n");
+    buf_printf(&text, site, buf_text(&members));
+    buf_clear(&members);
+    return buf_take(&text);
+}
+
+struct conf *
+fuzz_conf(void)
+{
+    static struct conf *conf;
+    struct conf_problems problems = {0};
+    char *text;
+
+    if (conf != NULL)
+        return conf;
+    text = site_text();
+    if (conf_load_text(text, &conf, &problems) < 0) {
+        for (size_t i = 0; i < problems.count; i++)
+            fprintf(stderr, "%s\n", problems.items[i].text);
+        abort();
+    }
+    conf_problems_clear(&problems);
+    free(text);
+    memset(conf->secret, 7, sizeof(conf->secret));
+    conf->secret_known = true;
+    return conf;
+}
+
+bool
+fuzz_is_present(const char *address_name)
+{
+    return strcmp(address_name, "g1") != 0;
+}
