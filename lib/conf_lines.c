@@ -98,7 +98,8 @@ void
 conf_lines(const config_setting_t *root, struct conf *conf)
 {
     flatten(conf, root, "");
-    qsort(conf->lines, conf->line_count, sizeof(*conf->lines), compare_lines);
+    if (conf->line_count > 0)
+        qsort(conf->lines, conf->line_count, sizeof(*conf->lines), compare_lines);
 }
 
 /* Compare the paths of two lines, what stands before " = ". */
