@@ -94,6 +94,37 @@ print_site_options(struct buf *out, const struct cf_service *service, const char
     }
 }
 
+/*
+ * A service that speaks one family ends with a fatal error over an address of
+ * the other in inet_interfaces or proxy_interfaces.  Where the site has lists
+ * of addresses there, the service gets those that it can read; it only looks
+ * there for itself among a destination's MX hosts.
+ */
+static void
+print_interfaces(struct buf *out, const struct site *site, const char *param, bool v6,
+                 const char *when_empty)
+{
+    char *list = mem_strdup(site_expanded(site, param)), *save = NULL;
+    struct buf kept = {0};
+    bool dropped = false;
+
+    for (char *word = strtok_r(list, ", \t", &save); word != NULL;
+         word = strtok_r(NULL, ", \t", &save)) {
+        char *bare = mem_strndup(word + (*word == '['), strcspn(word + (*word == '['), "]"));
+        struct ip ip;
+
+        if (ip_parse(bare, &ip) && (ip.family == 6) != v6)
+            dropped = true;
+        else
+            buf_printf(&kept, "%s%s", kept.length > 0 ? ", " : "", word);
+        free(bare);
+    }
+    if (dropped)
+        print_option(out, param, kept.length > 0 ? buf_text(&kept) : when_empty);
+    buf_clear(&kept);
+    free(list);
+}
+
 /* One smtp(8) service, bound to the address. */
 static void
 print_address(struct buf *out, const struct address *address, const struct site *site,
@@ -126,6 +157,8 @@ print_address(struct buf *out, const struct address *address, const struct site 
         print_site_options(out, smtp, ours);
     print_option(out, v6 ? "smtp_bind_address6" : "smtp_bind_address", ip);
     print_option(out, "inet_protocols", v6 ? "ipv6" : "ipv4");
+    print_interfaces(out, site, "inet_interfaces", v6, "loopback-only");
+    print_interfaces(out, site, "proxy_interfaces", v6, "");
     if (site->version >= 307)
         print_option(out, "smtp_bind_address_enforce", "yes");
     if (address->helo != NULL && *address->helo != '\0')

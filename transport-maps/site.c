@@ -39,6 +39,8 @@ static const char *const asked[] = {
     "recipient_canonical_classes",
     "smtp_sender_dependent_authentication",
     "sender_bcc_maps",
+    "inet_interfaces",
+    "proxy_interfaces",
 };
 
 enum {

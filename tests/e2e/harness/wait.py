@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""Waiting for a thing, with a long limit."""
+
+import time
+
+LIMIT = 60
+
+
+def wait_for(predicate, limit=LIMIT, what=None, every=0.02):
+    """Ask predicate until it gives something true, and return that.
+
+    It may raise OSError meanwhile.  After limit seconds the wait is a failure
+    that names what was waited for.
+    """
+    end = time.monotonic() + limit
+    while True:
+        error = None
+        try:
+            value = predicate()
+            if value:
+                return value
+        except OSError as caught:
+            error = caught
+        if time.monotonic() > end:
+            what = what() if callable(what) else what
+            raise AssertionError(f"not within {limit} s: {what or predicate}"
+                                 + (f" ({error})" if error else ""))
+        time.sleep(every)

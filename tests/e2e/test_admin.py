@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: MIT
+"""What the admin does: check, status, explain, reload, and who the daemons run as."""
+
+import json
+import os
+import pwd
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import need_world
+from harness import client, programs
+from harness.host import ALERTS, BULK, FAST, REST, USER, configuration
+from harness.libconf import dumps
+from harness.programs import postpool
+from harness.wait import wait_for
+
+
+@pytest.fixture(scope="module")
+def host(make_shared_host):
+    return make_shared_host()
+
+
+@pytest.fixture
+def first_conf(host):
+    """Put the configuration back after the test."""
+    kept = host.changed()
+    yield kept
+    host.reload_conf(kept)
+
+
+# Reload
+
+
+def test_reload_takes_a_new_file_over(host, first_conf):
+    (delivery,) = host.deliver("you@other.test", "a@one.test")
+    assert delivery.source in REST
+    conf = host.changed()
+    conf["streams"].insert(0, {"name": "other", "pool": "alerts",
+                               "match": [{"sender": "*@other.test"}]})
+    host.reload_conf(conf)
+    (delivery,) = host.deliver("you@other.test", "a@one.test")
+    assert delivery.source in ALERTS
+    assert delivery.headers("X-Postpool-Stream") == ["other"]
+
+
+def test_reload_says_what_changed(host, first_conf):
+    conf = host.changed()
+    conf["pools"]["bulk"]["addresses"][0]["weight"] = 7
+    policyd, milter = len(host.policyd.log()), len(host.milter.log())
+    host.reload_conf(conf)
+    host.policyd.wait_log(r"pools\.bulk.*weight.*7", policyd)
+    host.milter.wait_log(r"pools\.bulk.*weight.*7", milter)
+
+
+BAD = [
+    ("pool = \"fast\"", "pool = \"fats\"", r"postpool\.conf:\d+: .*fats"),
+    ("ip = \"127.0.1.1\"", "ip = \"127.0.1.777\"", r"postpool\.conf:\d+: .*127\.0\.1\.777"),
+    ("strip = ", "stripp = ", r"postpool\.conf:\d+: .*stripp.*\bstrip\b"),
+    ("node = ", "node : ; = ", r"postpool\.conf:\d+: "),
+]
+
+
+@pytest.mark.parametrize("old, new, reason", BAD, ids=[b[1] for b in BAD])
+def test_a_bad_file_is_refused_and_the_running_one_stays(host, first_conf, old, new, reason):
+    text = dumps(first_conf)
+    assert old in text
+    host.conf_path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    check = host.postpool("check", status=2)
+    assert re.search(reason, check.stdout + check.stderr)
+    reload = host.postpool("reload", status=None)
+    assert reload.returncode in (1, 2)
+    assert re.search(reason, reload.stdout + reload.stderr)
+    for headers, pool in ((["X-Stream: bulk"], BULK), (["X-Stream: transactional"], FAST)):
+        (delivery,) = host.deliver("me@site.test", "a@one.test", headers)
+        assert delivery.source in pool
+    # Signals do as the command does, and say the reason in the log.
+    for daemon, number in ((host.policyd, signal.SIGHUP), (host.milter, signal.SIGUSR1)):
+        logged = len(daemon.log())
+        daemon.signal(number)
+        daemon.wait_log(reason, logged)
+        assert daemon.running
+    (delivery,) = host.deliver("me@site.test", "a@one.test", ["X-Stream: bulk"])
+    assert delivery.source in BULK
+
+
+def test_every_mistake_is_named(host):
+    conf = host.changed()
+    conf["pools"]["fast"]["addresses"] = ["a9"]
+    conf["addresses"]["b1"]["ip"] = "127.0.1.12"
+    conf["pools"]["alerts"]["overflow"] = ["spare"]
+    conf["pools"]["spare"]["overflow"] = ["alerts"]
+    conf["streams"].pop()
+    conf["streams"][1]["name"] = "Bulk_Mail"
+    conf["pools"]["bulk"]["addresses"][1]["weight"] = 0
+    bad = host.root / "bad.conf"
+    bad.write_text(dumps(conf))
+    done = postpool("check", bad, status=2)
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "bad.conf:" in line]
+    for word in ("a9", r"127\.0\.1\.12", "overflow", "stream", "Bulk_Mail", "weight"):
+        assert any(re.search(rf"bad\.conf:\d+: .*{word}", line) for line in lines), (word, lines)
+
+
+def test_milter_reload_keeps_open_connections(host, first_conf):
+    """A message that began before the reload ends well; the next one has the new streams."""
+    first, second = client.new_id(), client.new_id()
+    conf = host.changed()
+    conf["streams"].insert(0, {"name": "other", "pool": "alerts",
+                               "match": [{"sender": "*@other.test"}]})
+    with host.smtp() as smtp:
+        smtp.cmd("MAIL FROM:<you@other.test>", "2")
+        smtp.cmd("RCPT TO:<a@one.test>", "2")
+        host.write_conf(conf)
+        logged = len(host.milter.log())
+        host.milter.signal(signal.SIGUSR1)
+        host.milter.wait_log("other", logged)
+        host.policyd.signal(signal.SIGHUP)
+        smtp.cmd("DATA", "3")
+        smtp.data(client.message(first))
+        smtp.send("you@other.test", ["a@one.test"], client.message(second))
+    assert len(host.sink.wait(first)) == 1
+    (delivery,) = host.sink.wait(second)
+    assert delivery.headers("X-Postpool-Stream") == ["other"]
+
+
+def test_reload_with_daemons_away(make_host):
+    host = make_host(start=False)
+    done = host.postpool("reload", status=None)
+    assert done.returncode == 1
+    assert done.stderr
+
+
+# Asking
+
+
+def test_check(host, directory_of):
+    assert host.postpool("check").returncode == 0
+    assert postpool("check", host.conf_path).returncode == 0
+    missing = postpool("check", directory_of("none") / "no.conf", status=2)
+    assert "no.conf" in missing.stdout + missing.stderr
+
+
+def test_daemons_check_the_file_too(host):
+    for name in ("postpool-policyd", "postpool-milter"):
+        argv = [programs.BUILD / name, "-t", "-c"]
+        good = subprocess.run([*argv, host.conf_path], env=programs.environment(),
+                              capture_output=True, text=True, check=False)
+        assert good.returncode == 0, good
+        bad = host.root / "bad-for-daemons.conf"
+        bad.write_text("nodes = 1;\n")
+        done = subprocess.run([*argv, bad], env=programs.environment(),
+                              capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert re.search(r"bad-for-daemons\.conf:1: .*nodes", done.stdout + done.stderr)
+
+
+def test_status(host):
+    text = host.postpool("status").stdout
+    assert "a1" in text and "fast" in text
+    json.loads(host.postpool("status", "--json").stdout)
+
+
+def test_status_with_policyd_away(make_host):
+    host = make_host(start=False)
+    assert host.postpool("status", status=1)
+
+
+EXPLAINED = [
+    (["--header", "X-Stream: bulk"], "bulk", {"b1", "b2"}),
+    (["--sasl-user", "app-shop"], "transactional", {"a1", "a2"}),
+    (["--header", "X-Stream: alerts", "--sasl-user", "ops"], "alerts", {"c1"}),
+    (["--header", "X-Stream: alerts"], "default", {"d1"}),
+    ([], "default", {"d1"}),
+]
+
+
+@pytest.mark.parametrize("options, stream, names", EXPLAINED)
+def test_explain(host, options, stream, names):
+    """It names the stream, the address, and each candidate with its reason."""
+    ask = ["explain", "--sender", "me@site.test", "--recipient", "a@one.test", *options]
+    text = host.postpool(*ask).stdout
+    assert stream in text
+    assert any(name in text for name in names)
+    data = host.postpool(*ask, "--json").stdout
+    json.loads(data)
+    assert f'"{stream}"' in data
+
+
+def test_usage():
+    need_world()
+    for args in ((), ("nonsense",), ("explain",), ("status", "--nonsense"), ("transports",)):
+        assert postpool(*args, status=2).stderr
+    assert "explain" in postpool("--help").stdout
+
+
+# Who they are
+
+
+def ids(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    uid = set(re.search(r"Uid:\s+(.*)", status).group(1).split())
+    gid = set(re.search(r"Gid:\s+(.*)", status).group(1).split())
+    groups = set(re.search(r"Groups:[ \t]*(.*)", status).group(1).split())
+    capabilities = re.search(r"CapEff:\s+(\w+)", status).group(1)
+    return uid, gid, groups, int(capabilities, 16)
+
+
+def test_privileges_are_dropped(host):
+    """Real, effective and saved ids, the groups, and no capability is left."""
+    account = pwd.getpwnam(USER)
+    (worker,) = host.policyd.workers()
+    for pid in (worker, host.milter.pid):
+        uid, gid, groups, capabilities = ids(pid)
+        assert uid == {str(account.pw_uid)}
+        assert "0" not in gid | groups
+        assert capabilities == 0
+
+
+def test_root_is_refused(directory_of):
+    need_world()
+    root = directory_of("root")
+    conf = configuration(root) | {"user": "root"}
+    (root / "tag.secret").write_bytes(os.urandom(32))
+    (root / "tag.secret").chmod(0o640)
+    (root / "postpool.conf").write_text(dumps(conf))
+    for name in ("postpool-policyd", "postpool-milter"):
+        done = subprocess.run([programs.BUILD / name, "-f", "-c", root / "postpool.conf"],
+                              env=programs.environment(), capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode != 0
+        assert "root" in done.stderr
+
+
+def test_a_secret_that_others_can_read_is_told(directory_of):
+    need_world()
+    root = directory_of("secret")
+    (root / "tag.secret").write_bytes(b"short")
+    (root / "postpool.conf").write_text(dumps(configuration(root)))
+    done = postpool("check", root / "postpool.conf", status=2)
+    assert "tag.secret" in done.stdout + done.stderr
+    assert "short" not in (done.stdout + done.stderr).replace("too short", "").replace("shorter", "")
+
+
+def test_a_second_policyd_does_not_take_the_socket(host):
+    done = subprocess.run([programs.BUILD / "postpool-policyd", "-f", "-c", host.conf_path],
+                          env=programs.environment(), capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode != 0
+    assert "lookup" in done.stderr or "control" in done.stderr
+    (delivery,) = host.deliver("me@site.test", "a@one.test")
+    assert delivery.source in REST
+
+
+def test_systemd_is_told(make_host):
+    """READY, and the watchdog's signs of life."""
+    host = make_host(start=False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        path = host.root / "notify"
+        notify.bind(str(path))
+        path.chmod(0o666)
+        notify.settimeout(60)
+        told = []
+
+        def heard(word):
+            told.append(notify.recv(4096).decode())
+            return any(word in t for t in told)
+        host.policyd.environment = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "500000"}
+        host.policyd.start()
+        wait_for(lambda: heard("READY=1"), what="READY")
+        for _ in range(3):
+            told.clear()
+            wait_for(lambda: heard("WATCHDOG=1"), what="WATCHDOG")
+        host.policyd.stop()
+
+
+# Taking it out
+
+
+def test_after_remove_mail_flows_as_before(make_host):
+    host = make_host()
+    host.deliver("me@site.test", "a@one.test", ["X-Stream: bulk"])
+    host.postpool("transports", "remove", "--config-dir", host.postfix.config)
+    host.postfix.wait_log("reload -- version")
+    (delivery,) = host.deliver("me@site.test", "a@one.test", ["X-Stream: bulk"])
+    assert delivery.source not in BULK | FAST | REST
+    assert delivery.headers("X-Stream") == ["bulk"]
+    assert delivery.headers("X-Postpool-Stream") == []
