@@ -19,7 +19,8 @@ static const struct command {
     {"status", ctl_status, "the running policy daemon: streams, addresses, decisions"},
     {"explain", ctl_explain, "where would this message leave from, and why? (explain --help)"},
     {"reload", ctl_reload, "both daemons take the configuration anew, or say why not"},
-    {"transports", ctl_transports, "render|diff|apply|remove|status: what postpool puts into Postfix"},
+    {"transports", ctl_transports,
+     "render|diff|apply|remove|status: what postpool puts into Postfix"},
 };
 
 static void

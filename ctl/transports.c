@@ -114,7 +114,7 @@ render_json(const struct task *task)
     json_open(&json, NULL, '{');
     json_text(&json, "config_directory", task->site->dir);
     json_open(&json, "tables", '{');
-    for (size_t i = 0; i < PLAN_TABLES; i++) {
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
         if (plan->tables[i].text != NULL)
             json_text(&json, plan->tables[i].name, plan->tables[i].text);
     }
@@ -147,7 +147,7 @@ render(struct task *task)
         render_json(task);
         return CTL_GOOD;
     }
-    for (size_t i = 0; i < PLAN_TABLES; i++) {
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
         char *title = mem_printf("%s/postpool/%s:", task->site->dir, plan->tables[i].name);
 
         if (plan->tables[i].text != NULL)
@@ -189,7 +189,7 @@ diff(struct task *task)
 {
     const struct site *site = task->site;
     const struct plan *plan = &task->plan;
-    char *texts[2 + PLAN_TABLES] = {NULL};
+    char *texts[2 + TABLE_COUNT] = {NULL};
     struct buf out = {0};
     struct json json = {.out = &out};
     struct err err;
@@ -198,7 +198,7 @@ diff(struct task *task)
 
     json_open(&json, NULL, '{');
     json_open(&json, "files", '[');
-    for (size_t i = 0; r == 0 && i < 2 + PLAN_TABLES; i++) {
+    for (size_t i = 0; r == 0 && i < 2 + TABLE_COUNT; i++) {
         const struct plan_table *table = i >= 2 ? &plan->tables[i - 2] : NULL;
         char *path = table != NULL ? mem_printf("%s/postpool/%s", site->dir, table->name)
                                    : mem_strdup(i == 0 ? site->main_path : site->master_path);
@@ -224,11 +224,11 @@ diff(struct task *task)
     json_close(&json, ']');
     json_bool(&json, "differs", differs);
     json_close(&json, '}');
-    for (size_t i = 0; r == 0 && !task->json && i < 2 + PLAN_TABLES; i++)
+    for (size_t i = 0; r == 0 && !task->json && i < 2 + TABLE_COUNT; i++)
         fputs(texts[i], stdout);
     if (r == 0 && task->json)
         puts(buf_text(&out));
-    for (size_t i = 0; i < 2 + PLAN_TABLES; i++)
+    for (size_t i = 0; i < 2 + TABLE_COUNT; i++)
         free(texts[i]);
     buf_clear(&out);
     if (r < 0)
@@ -277,7 +277,7 @@ static int
 take_out(struct task *task)
 {
     struct apply apply = {.site = task->site, .force = task->force, .say = on_say};
-    char *untag = mem_printf("%s/postpool/%s", task->site->dir, plan_table_names[0]);
+    char *untag = mem_printf("%s/postpool/%s", task->site->dir, table_names[TABLE_UNTAG]);
     char *text = NULL;
     bool there = task->site->main.blocks > 0 || task->site->master.blocks > 0 ||
                  file_read(untag, &text, NULL) == 0;

@@ -176,7 +176,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     if (streams != NULL)
         conf_read_streams(reader, streams);
     if (addresses != NULL && pools != NULL)
-        conf_warn_unused(reader, addresses, pools);
+        conf_warn_pools(reader, addresses, pools);
     read_secret(reader);
 }
 

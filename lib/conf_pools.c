@@ -442,8 +442,22 @@ conf_read_pools(struct conf_reader *reader, config_setting_t *setting)
     make_ladders(reader, setting);
 }
 
+/* A service binds to one address, and so speaks one family. */
+static void
+warn_of_ipv6(struct conf_reader *reader, const config_setting_t *setting, const struct pool *pool)
+{
+    for (size_t i = 0; i < pool->member_count; i++)
+        if (pool->members[i].address->ip.family == 6) {
+            conf_warning(reader, setting,
+                         "%s is IPv6: what it gets for a domain without IPv6 is deferred until it "
+                         "expires, and the pool's other addresses are not tried",
+                         pool->members[i].address->name);
+            return;
+        }
+}
+
 void
-conf_warn_unused(struct conf_reader *reader, config_setting_t *addresses, config_setting_t *pools)
+conf_warn_pools(struct conf_reader *reader, config_setting_t *addresses, config_setting_t *pools)
 {
     const struct snapshot *snapshot = reader->conf->snapshot;
     bool *used = mem_array(snapshot->pool_count, sizeof(*used));
@@ -461,9 +475,12 @@ conf_warn_unused(struct conf_reader *reader, config_setting_t *addresses, config
         for (size_t j = 0; j < pool->overflow_count; j++)
             used[pool->overflow[j]->index] = true;
     }
-    for (size_t i = 0; i < snapshot->pool_count; i++)
+    for (size_t i = 0; i < snapshot->pool_count; i++) {
+        const config_setting_t *setting = config_setting_get_elem(pools, (unsigned)i);
+
         if (!used[i])
-            conf_warning(reader, config_setting_get_elem(pools, (unsigned)i),
-                         "no stream leads to this pool");
+            conf_warning(reader, setting, "no stream leads to this pool");
+        warn_of_ipv6(reader, setting, &snapshot->pools[i]);
+    }
     free(used);
 }

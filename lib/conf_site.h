@@ -23,9 +23,9 @@ void conf_read_pools(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_streams(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_bypass(struct conf_reader *reader, config_setting_t *setting);
 
-/* Warn of addresses in no pool and of pools that nothing leads to. */
-void conf_warn_unused(struct conf_reader *reader, config_setting_t *addresses,
-                      config_setting_t *pools);
+/* Warn of addresses in no pool, of pools that nothing leads to, and of IPv6. */
+void conf_warn_pools(struct conf_reader *reader, config_setting_t *addresses,
+                     config_setting_t *pools);
 
 /* Is text lower-case letters, digits and "-", at most max long, starting with a letter? */
 bool conf_is_name(const char *text, size_t max);

@@ -14,6 +14,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,11 +188,66 @@ daemon_drop(const struct daemon_user *user, struct err *err)
     return 0;
 }
 
+/* Where the parent waits for word that all went well; -1: there is none. */
+static int parent = -1;
+
+/* The parent's end: 0 once the child is ready, 1 when it ended before, and has said why. */
+static _Noreturn void
+wait_for_child(int fd)
+{
+    char byte;
+    ssize_t got;
+
+    do
+        got = read(fd, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    _exit(got == 1 ? 0 : 1);
+}
+
 int
 daemon_detach(struct err *err)
 {
-    if (daemon(0, 0) < 0)
+    int ends[2];
+    pid_t pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return err_set(err, -errno, "cannot go to the background: %s", strerror(errno));
+    signal(SIGPIPE, SIG_IGN); /* the parent may be gone when we are ready */
+    pid = fork();
+    if (pid > 0) {
+        close(ends[1]);
+        wait_for_child(ends[0]);
+    }
+    close(ends[0]);
+    if (pid < 0 || setsid() < 0 || chdir("/") < 0) {
+        int r = err_set(err, -errno, "cannot go to the background: %s", strerror(errno));
+
+        close(ends[1]);
+        return r;
+    }
+    parent = ends[1];
+    return 0;
+}
+
+int
+daemon_ready(struct err *err)
+{
+    int null, r = 0;
+
+    if (parent < 0)
+        return 0;
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; null >= 0 && r == 0 && fd <= 2; fd++)
+        if (dup2(null, fd) < 0)
+            r = -1;
+    if (null < 0 || r < 0)
+        return err_set(err, -errno, "/dev/null: %s", strerror(errno));
+    if (null > 2)
+        close(null);
+    if (write(parent, "", 1) < 0)
+        log_warn("who started us is gone already");
+    close(parent);
+    parent = -1;
     return 0;
 }
 

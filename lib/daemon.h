@@ -54,8 +54,16 @@ int daemon_access(const struct daemon_user *user, const char *owner, const char 
 /* Become user for good.  0 or a negative errno. */
 int daemon_drop(const struct daemon_user *user, struct err *err);
 
-/* Go to the background; the parent ends.  0 or a negative errno. */
+/*
+ * Go to the background.  Who started us waits until daemon_ready(), so that
+ * standard error still reaches it and its exit status tells whether we run.
+ * 0 or a negative errno.
+ */
 int daemon_detach(struct err *err);
+
+/* Let go of standard error and of who started us.  0, also when not detached, or a negative errno.
+ */
+int daemon_ready(struct err *err);
 
 /*
  * Write our process id to path, for user to remove later.  The folder is made

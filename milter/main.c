@@ -32,6 +32,8 @@ prepare(const struct daemon_options *options, struct conf *conf, const char *pid
         r = daemon_write_pid(pid_file, &user, err);
     if (r == 0)
         r = daemon_drop(&user, err);
+    if (r == 0)
+        r = daemon_ready(err);
     return r;
 }
 

@@ -129,6 +129,8 @@ prepare(const struct daemon_options *options, struct main *m, struct err *err)
     raise_descriptors(m->conf);
     if (r == 0)
         r = daemon_drop(&user, err);
+    if (r == 0)
+        r = daemon_ready(err);
     return r;
 }
 

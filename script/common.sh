@@ -8,7 +8,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 packages=(
   gcc clang make autoconf automake pkg-config libc6-dev
   libmilter-dev libevent-dev libhiredis-dev libconfig-dev libsqlite3-dev libsystemd-dev
-  libcmocka-dev python3-pytest python3-dkim
+  libcmocka-dev python3-pytest python3-dkim python3-dnspython
   postfix opendkim opendkim-tools iproute2 mandoc
 )
 

@@ -11,6 +11,7 @@
 #include "transport-maps/plan.h"
 #include "transport-maps/postfix.h"
 #include "transport-maps/queue.h"
+#include "transport-maps/service.h"
 #include "transport-maps/site.h"
 
 #include <errno.h>
@@ -26,7 +27,7 @@
 /* The files that we write, as text; NULL: there is none. */
 struct files {
     char *main, *master;       /* owned */
-    char *tables[PLAN_TABLES]; /* owned */
+    char *tables[TABLE_COUNT]; /* owned */
 };
 
 /* One apply_put() or apply_remove(). */
@@ -58,7 +59,7 @@ say(const struct work *work, const char *format, ...)
 static char *
 table_path(const struct site *site, size_t i)
 {
-    return mem_printf("%s/postpool/%s", site->dir, plan_table_names[i]);
+    return mem_printf("%s/postpool/%s", site->dir, table_names[i]);
 }
 
 static void
@@ -66,7 +67,7 @@ files_clear(struct files *files)
 {
     free(files->main);
     free(files->master);
-    for (size_t i = 0; i < PLAN_TABLES; i++)
+    for (size_t i = 0; i < TABLE_COUNT; i++)
         free(files->tables[i]);
     *files = (struct files){0};
 }
@@ -84,9 +85,9 @@ is_same(const char *a, const char *b)
 }
 
 static void
-read_tables(const struct site *site, char *tables[PLAN_TABLES])
+read_tables(const struct site *site, char *tables[TABLE_COUNT])
 {
-    for (size_t i = 0; i < PLAN_TABLES; i++) {
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
         char *path = table_path(site, i);
 
         tables[i] = NULL;
@@ -107,7 +108,7 @@ planned_files(const struct apply *apply, unsigned parts, const char *leftover)
             plan_master(&apply->site->master, plan->extras, plan->extra_count, services, parts),
     };
 
-    for (size_t i = 0; i < PLAN_TABLES; i++)
+    for (size_t i = 0; i < TABLE_COUNT; i++)
         files.tables[i] = copy_of(plan->tables[i].text);
     free(services);
     return files;
@@ -117,12 +118,12 @@ bool
 apply_is_current(const struct apply *apply)
 {
     struct files wanted = planned_files(apply, PLAN_ALL, "");
-    char *tables[PLAN_TABLES];
+    char *tables[TABLE_COUNT];
     bool current = is_same(wanted.main, apply->site->main_text) &&
                    is_same(wanted.master, apply->site->master_text);
 
     read_tables(apply->site, tables);
-    for (size_t i = 0; i < PLAN_TABLES; i++) {
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
         current = current && is_same(wanted.tables[i], tables[i]);
         free(tables[i]);
     }
@@ -168,7 +169,7 @@ write_files(struct work *work, const struct files *wanted, struct err *err)
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < PLAN_TABLES; i++) {
+    for (size_t i = 0; r == 0 && i < TABLE_COUNT; i++) {
         char *path = table_path(work->site, i);
 
         if (wanted->tables[i] != NULL)
@@ -191,7 +192,7 @@ remove_tables(struct work *work, const struct files *wanted, struct err *err)
     bool any = false;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < PLAN_TABLES; i++) {
+    for (size_t i = 0; r == 0 && i < TABLE_COUNT; i++) {
         char *path = table_path(work->site, i);
 
         if (wanted->tables[i] == NULL && work->now.tables[i] != NULL) {
@@ -229,7 +230,7 @@ step(struct work *work, const struct files *wanted, struct err *err)
     bool same = is_same(work->now.main, wanted->main) && is_same(work->now.master, wanted->master);
     int r;
 
-    for (size_t i = 0; i < PLAN_TABLES; i++)
+    for (size_t i = 0; i < TABLE_COUNT; i++)
         same =
             same && (wanted->tables[i] == NULL || is_same(work->now.tables[i], wanted->tables[i]));
     if (same)
@@ -286,7 +287,7 @@ begin(struct work *work, const struct apply *apply, struct err *err)
     work->now.main = mem_strdup(site->main_text);
     work->now.master = mem_strdup(site->master_text);
     read_tables(site, work->before.tables);
-    for (size_t i = 0; i < PLAN_TABLES; i++)
+    for (size_t i = 0; i < TABLE_COUNT; i++)
         work->now.tables[i] = copy_of(work->before.tables[i]);
     work->lock = open(site->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (work->lock < 0)
@@ -362,7 +363,8 @@ put_running(struct work *work, const struct files *base, const struct files *all
     int r = step(work, base, err);
 
     if (r == 0)
-        r = postfix_wait_service(site_expanded(work->site, "queue_directory"), PLAN_RESOLVER, err);
+        r = postfix_wait_service(site_expanded(work->site, "queue_directory"), SERVICE_RESOLVER,
+                                 err);
     if (r == 0) {
         if (!had_switch)
             middle = base;
@@ -468,7 +470,7 @@ take_rest(struct work *work, const struct files *plain, struct err *err)
     files_clear(&work->before);
     work->before =
         (struct files){.main = mem_strdup(work->now.main), .master = mem_strdup(work->now.master)};
-    for (size_t i = 0; i < PLAN_TABLES; i++)
+    for (size_t i = 0; i < TABLE_COUNT; i++)
         work->before.tables[i] = copy_of(work->now.tables[i]);
     r = step(work, plain, err);
     if (r < 0) {

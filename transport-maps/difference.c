@@ -147,7 +147,7 @@ compare_extras(const struct site *site, const struct plan *plan, struct differen
 static void
 compare_tables(const struct site *site, const struct plan *plan, struct differences *differences)
 {
-    for (size_t i = 0; i < PLAN_TABLES; i++) {
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
         char *path = mem_printf("%s/postpool/%s", site->dir, plan->tables[i].name);
         char *text = NULL;
         const char *planned = plan->tables[i].text;

@@ -10,6 +10,7 @@
 #include "lib/mem.h"
 #include "transport-maps/cf.h"
 #include "transport-maps/filter.h"
+#include "transport-maps/service.h"
 #include "transport-maps/table.h"
 
 #include <errno.h>
@@ -18,20 +19,6 @@
 
 /* Longer than the 100 s that a lookup may take at most, so that qmgr does not ask twice. */
 #define QMGR_IPC_TIMEOUT "150s"
-
-const char *const plan_table_names[PLAN_TABLES] = {"untag", "last-sender", "last-recipient"};
-
-enum { TABLE_UNTAG, TABLE_LAST_SENDER, TABLE_LAST_RECIPIENT };
-
-/* "-o name=value" as a line of master.cf. */
-static void
-print_option(struct buf *out, const char *name, const char *value)
-{
-    if (strpbrk(value, " \t") != NULL || *value == '{')
-        buf_printf(out, "    -o { %s = %s }\n", name, value);
-    else
-        buf_printf(out, "    -o %s=%s\n", name, value);
-}
 
 static void
 add_param(struct plan *plan, char *name, char *value)
@@ -51,233 +38,20 @@ add_extra(struct plan *plan, const struct cf_service *service, char *lines)
     };
 }
 
-/* Ours, and behind it what the site has there. */
-static char *
-in_front(const struct site *site, const char *ours, const char *value)
-{
-    char *own = site_own_value(site, value);
-    char *both = *own != '\0' ? mem_printf("%s, %s", ours, own) : mem_strdup(ours);
-
-    free(own);
-    return both;
-}
-
 static bool
-is_among(const char *name, const char *const names[])
+has_ipv6(const struct snapshot *snapshot)
 {
-    while (*names != NULL && strcmp(*names, name) != 0)
-        names++;
-    return *names != NULL;
-}
-
-/* The arguments of a service of the site's own, save the options that we set. */
-static void
-print_site_options(struct buf *out, const struct cf_service *service, const char *const ours[])
-{
-    size_t next = 0; /* option */
-
-    for (size_t i = 0; i < service->arg_count;) {
-        const struct cf_option *option =
-            next < service->option_count && service->options[next].first == i
-                ? &service->options[next]
-                : NULL;
-        size_t count = option != NULL ? option->count : 1;
-
-        if (option == NULL || !is_among(option->name, ours)) {
-            buf_puts(out, "   ");
-            for (size_t j = i; j < i + count; j++)
-                buf_printf(out, " %s", service->args[j]);
-            buf_puts(out, "\n");
-        }
-        next += option != NULL;
-        i += count;
-    }
-}
-
-/*
- * A service that speaks one family ends with a fatal error over an address of
- * the other in inet_interfaces or proxy_interfaces.  Where the site has lists
- * of addresses there, the service gets those that it can read; it only looks
- * there for itself among a destination's MX hosts.
- */
-static void
-print_interfaces(struct buf *out, const struct site *site, const char *param, bool v6,
-                 const char *when_empty)
-{
-    char *list = mem_strdup(site_expanded(site, param)), *save = NULL;
-    struct buf kept = {0};
-    bool dropped = false;
-
-    for (char *word = strtok_r(list, ", \t", &save); word != NULL;
-         word = strtok_r(NULL, ", \t", &save)) {
-        char *bare = mem_strndup(word + (*word == '['), strcspn(word + (*word == '['), "]"));
-        struct ip ip;
-
-        if (ip_parse(bare, &ip) && (ip.family == 6) != v6)
-            dropped = true;
-        else
-            buf_printf(&kept, "%s%s", kept.length > 0 ? ", " : "", word);
-        free(bare);
-    }
-    if (dropped)
-        print_option(out, param, kept.length > 0 ? buf_text(&kept) : when_empty);
-    buf_clear(&kept);
-    free(list);
-}
-
-/* One smtp(8) service, bound to the address. */
-static void
-print_address(struct buf *out, const struct address *address, const struct site *site,
-              const char *untag)
-{
-    bool tls = address->of != NULL && address->of->tls != NULL;
-    const char *const ours[] = {
-        "smtp_bind_address",
-        "smtp_bind_address6",
-        "smtp_bind_address_enforce",
-        "inet_protocols",
-        "smtp_helo_name",
-        "syslog_name",
-        "smtp_generic_maps",
-        tls ? "smtp_tls_security_level" : NULL,
-        NULL,
-    };
-    const struct cf_service *smtp = cf_services_find(&site->services, "smtp", "unix");
-    const char *generic = smtp != NULL ? cf_service_option(smtp, "smtp_generic_maps") : NULL;
-    bool v6 = address->ip.family == 6;
-    char ip[IP_TEXT_SIZE];
-    char *maps =
-        in_front(site, untag, generic != NULL ? generic : site_raw(site, "smtp_generic_maps"));
-
-    ip_print(&address->ip, ip);
-    buf_printf(out, "pp-%s unix - %s %s - %d smtp\n", address->name,
-               smtp != NULL ? smtp->fields[CF_UNPRIVILEGED] : "-",
-               smtp != NULL ? smtp->fields[CF_CHROOT] : "-", address->maxproc);
-    if (smtp != NULL)
-        print_site_options(out, smtp, ours);
-    print_option(out, v6 ? "smtp_bind_address6" : "smtp_bind_address", ip);
-    print_option(out, "inet_protocols", v6 ? "ipv6" : "ipv4");
-    print_interfaces(out, site, "inet_interfaces", v6, "loopback-only");
-    print_interfaces(out, site, "proxy_interfaces", v6, "");
-    if (site->version >= 307)
-        print_option(out, "smtp_bind_address_enforce", "yes");
-    if (address->helo != NULL && *address->helo != '\0')
-        print_option(out, "smtp_helo_name", address->helo);
-    print_option(out, "syslog_name", "postfix/$service_name");
-    print_option(out, "smtp_generic_maps", maps);
-    if (tls)
-        print_option(out, "smtp_tls_security_level", address->of->tls);
-    free(maps);
-}
-
-/* The part of a map name that says where mail goes without a pool. */
-static char *
-lookup_arguments(const struct site *site)
-{
-    struct buf args = {0};
-    const char *relayhost = site_expanded(site, "relayhost");
-    const char *transport = site_expanded(site, "default_transport");
-    const char *colon = strchr(transport, ':');
-    struct buf target = {0};
-
-    buf_puts(&target, *transport != '\0' ? transport : "smtp");
-    if (colon == NULL)
-        buf_puts(&target, ":");
-    if (colon == NULL || colon[1] == '\0')
-        buf_puts(&target, relayhost);
-    buf_puts(&args, ";default=");
-    table_encode(&args, buf_text(&target));
-    if (*relayhost != '\0') {
-        buf_puts(&args, ";nexthop=");
-        table_encode(&args, relayhost);
-    }
-    if (*site_raw(site, "sender_dependent_relayhost_maps") != '\0')
-        buf_puts(&args, ";relay");
-    buf_clear(&target);
-    return buf_take(&args);
-}
-
-/*
- * A pattern table such as socketmap is only ever asked for the whole address,
- * and so before the site's domain entries had their turn.  The first table of
- * a unionmap decides what kind the whole is; inline, which never answers
- * ("-@-" is no address), makes it one that is asked for every key, and the
- * "last" table lets only the last of them through.
- */
-static char *
-last_of_all(const struct site *site, const char *last, const char *map)
-{
-    return mem_printf("pipemap:{unionmap:{inline:{-@-=-},regexp:%s/postpool/%s},%s}", site->dir,
-                      last, map);
-}
-
-/* sender_dependent_default_transport_maps or transport_maps of the resolver. */
-static void
-print_maps(struct buf *out, const struct site *site, const char *param, const char *map,
-           const char *args, const char *last)
-{
-    const char *own = site_raw(site, param);
-    char *value;
-
-    if (*own == '\0') {
-        value = mem_printf("%s%s", map, args);
-    } else {
-        char *ours = mem_printf("%s.last%s", map, args);
-        char *lasting = last_of_all(site, last, ours);
-
-        value = mem_printf("%s.note, %s, %s", map, own, lasting);
-        free(lasting);
-        free(ours);
-    }
-    print_option(out, param, value);
-    free(value);
+    for (size_t i = 0; i < snapshot->address_count; i++)
+        if (snapshot->addresses[i].ip.family == 6)
+            return true;
+    return false;
 }
 
 static void
-print_resolver(struct buf *out, const struct conf *conf, const struct site *site)
+make_tables(struct plan *plan, const struct conf *conf, const struct site *site)
 {
-    static const char *const ours[] = {
-        "syslog_name",
-        "sender_dependent_default_transport_maps",
-        "transport_maps",
-        "sender_dependent_relayhost_maps",
-        NULL,
-    };
-    const struct cf_service *rewrite = cf_services_find(&site->services, "rewrite", "unix");
-    char *args = lookup_arguments(site);
-    char *sender = mem_printf("socketmap:%s:sender", conf->lookup);
-    char *recipient = mem_printf("socketmap:%s:rcpt", conf->lookup);
-    const char *relay = site_raw(site, "sender_dependent_relayhost_maps");
-
-    /* One process, so that both lookups of a recipient come over one connection. */
-    buf_puts(out, PLAN_RESOLVER " unix - - n - 1 trivial-rewrite\n");
-    if (rewrite != NULL)
-        print_site_options(out, rewrite, ours);
-    print_option(out, "syslog_name", "postfix/$service_name");
-    print_maps(out, site, "sender_dependent_default_transport_maps", sender, "",
-               plan_table_names[TABLE_LAST_SENDER]);
-    print_maps(out, site, "transport_maps", recipient, args,
-               plan_table_names[TABLE_LAST_RECIPIENT]);
-    if (*relay != '\0') {
-        char *last = mem_printf("socketmap:%s:relay.last", conf->lookup);
-        char *lasting = last_of_all(site, plan_table_names[TABLE_LAST_SENDER], last);
-        char *value = mem_printf("%s, %s", relay, lasting);
-
-        print_option(out, "sender_dependent_relayhost_maps", value);
-        free(value);
-        free(lasting);
-        free(last);
-    }
-    free(recipient);
-    free(sender);
-    free(args);
-}
-
-static void
-make_tables(struct plan *plan, const struct site *site)
-{
-    for (size_t i = 0; i < PLAN_TABLES; i++)
-        plan->tables[i].name = plan_table_names[i];
+    for (size_t i = 0; i < TABLE_COUNT; i++)
+        plan->tables[i].name = table_names[i];
     plan->tables[TABLE_UNTAG].text = table_untag();
     if (*site_raw(site, "sender_dependent_default_transport_maps") != '\0' ||
         *site_raw(site, "sender_dependent_relayhost_maps") != '\0')
@@ -286,6 +60,8 @@ make_tables(struct plan *plan, const struct site *site)
             site_expanded(site, "empty_address_relayhost_maps_lookup_key"));
     if (*site_raw(site, "transport_maps") != '\0')
         plan->tables[TABLE_LAST_RECIPIENT].text = table_last_recipient();
+    if (has_ipv6(conf->snapshot))
+        plan->tables[TABLE_ONLY_IPV6].text = table_only_ipv6();
 }
 
 static void
@@ -333,11 +109,12 @@ make_params(struct plan *plan, const struct conf *conf, const struct site *site,
 
     for (size_t i = 0; i < sizeof(untagged) / sizeof(untagged[0]); i++)
         add_param(plan, mem_strdup(untagged[i]),
-                  in_front(site, untag, site_raw(site, untagged[i])));
+                  service_in_front(site, untag, site_raw(site, untagged[i])));
     for (size_t i = 0; i < conf->snapshot->address_count; i++)
         make_knobs(plan, &conf->snapshot->addresses[i]);
     for (size_t i = 0; i < sizeof(milters) / sizeof(milters[0]); i++)
-        add_param(plan, mem_strdup(milters[i]), in_front(site, milter, site_raw(site, milters[i])));
+        add_param(plan, mem_strdup(milters[i]),
+                  service_in_front(site, milter, site_raw(site, milters[i])));
     free(milter);
     free(endpoint);
 }
@@ -359,8 +136,8 @@ make_switch(struct plan *plan, const struct site *site, struct err *err)
                        "%s: the qmgr service has '-o rewrite_service_name=%s' already, and "
                        "postpool needs a resolver of its own there",
                        site->master_path, rewrite);
-    print_option(&lines, "rewrite_service_name", PLAN_RESOLVER);
-    print_option(&lines, "qmgr_ipc_timeout", QMGR_IPC_TIMEOUT);
+    service_option(&lines, "rewrite_service_name", SERVICE_RESOLVER);
+    service_option(&lines, "qmgr_ipc_timeout", QMGR_IPC_TIMEOUT);
     add_extra(plan, qmgr, buf_take(&lines));
     return 0;
 }
@@ -381,7 +158,7 @@ make_filters(struct plan *plan, const struct site *site)
         if (filters[i].shared || cf_service_option(filters[i].service, param) != NULL)
             continue;
         own = site_own_value(site, site_raw(site, param));
-        print_option(&lines, param, own);
+        service_option(&lines, param, own);
         add_extra(plan, filters[i].service, buf_take(&lines));
         free(own);
     }
@@ -389,16 +166,15 @@ make_filters(struct plan *plan, const struct site *site)
 }
 
 static int
-make_services(struct plan *plan, const struct conf *conf, const struct site *site,
-              const char *untag, struct err *err)
+make_services(struct plan *plan, const struct conf *conf, const struct site *site, struct err *err)
 {
     struct buf out = {0};
     struct cf_services ours;
     int r = 0;
 
     for (size_t i = 0; i < conf->snapshot->address_count; i++)
-        print_address(&out, &conf->snapshot->addresses[i], site, untag);
-    print_resolver(&out, conf, site);
+        service_address(&out, &conf->snapshot->addresses[i], site);
+    service_resolver(&out, conf, site);
     plan->services = buf_take(&out);
     cf_services_parse(plan->services, &ours);
     for (size_t i = 0; r == 0 && i < ours.count; i++) {
@@ -416,13 +192,13 @@ int
 plan_make(const struct conf *conf, const struct site *site, struct plan *ret_plan, struct err *err)
 {
     struct plan plan = {0};
-    char *untag = mem_printf("regexp:%s/postpool/%s", site->dir, plan_table_names[TABLE_UNTAG]);
+    char *untag = table_map(site->dir, TABLE_UNTAG);
     int r = make_switch(&plan, site, err);
 
     if (r == 0)
-        r = make_services(&plan, conf, site, untag, err);
+        r = make_services(&plan, conf, site, err);
     if (r == 0) {
-        make_tables(&plan, site);
+        make_tables(&plan, conf, site);
         make_params(&plan, conf, site, untag);
         make_filters(&plan, site);
         *ret_plan = plan;
@@ -436,7 +212,7 @@ plan_make(const struct conf *conf, const struct site *site, struct plan *ret_pla
 void
 plan_clear(struct plan *plan)
 {
-    for (size_t i = 0; i < PLAN_TABLES; i++)
+    for (size_t i = 0; i < TABLE_COUNT; i++)
         free(plan->tables[i].text);
     for (size_t i = 0; i < plan->param_count; i++) {
         free(plan->params[i].name);

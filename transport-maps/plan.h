@@ -15,16 +15,13 @@
 
 #include "transport-maps/edit.h"
 #include "transport-maps/site.h"
+#include "transport-maps/table.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct conf;
 struct err;
-
-#define PLAN_RESOLVER "pp-rewrite"
-
-enum { PLAN_TABLES = 3 };
 
 /* A file under DIR/postpool. */
 struct plan_table {
@@ -33,7 +30,7 @@ struct plan_table {
 };
 
 struct plan {
-    struct plan_table tables[PLAN_TABLES];
+    struct plan_table tables[TABLE_COUNT];
     struct edit_param *params; /* owned, the milters last */
     size_t param_count;
     struct edit_extra *extras; /* owned */
@@ -47,9 +44,6 @@ enum plan_part {
     PLAN_MILTERS = 4,
     PLAN_ALL = 7,
 };
-
-/* The names of the tables, also of those that this site does not need. */
-extern const char *const plan_table_names[PLAN_TABLES];
 
 /*
  * Returns 0, or a negative errno with the reason: -ENOENT when master.cf has

@@ -12,6 +12,15 @@
 /* The tag in its own alphabet: anything wider eats the closing quote of a quoted local part. */
 #define TAG "\\+pp=[a-z0-9-]{1,32}\\.[a-z2-7]{12}\\.[a-z2-7]{8}"
 
+const char *const table_names[TABLE_COUNT] = {"untag", "last-sender", "last-recipient",
+                                              "only-ipv6"};
+
+char *
+table_map(const char *dir, enum table table)
+{
+    return mem_printf("regexp:%s/postpool/%s", dir, table_names[table]);
+}
+
 char *
 table_untag(void)
 {
@@ -69,6 +78,22 @@ table_last_recipient(void)
                               "if !/^[*]$/\n"
                               "/^[.]?[^.@]*[.]?$/ go\n"
                               "endif\n");
+}
+
+char *
+table_only_ipv6(void)
+{
+    /* By DNS, by /etc/hosts (glibc's words), and an address in the place of a domain. */
+    return mem_strdup(WRITTEN
+                      "#\n"
+                      "# For services that speak IPv6 only.  A domain without an IPv6 address is\n"
+                      "# out of their reach, but that is no reason to return the mail.\n"
+                      "\n"
+                      "/^5(\\.[0-9.]+ .* type=AAAA: Host found but no data record .*)$/ 4${1}\n"
+                      "/^5(\\.[0-9.]+ unable to look up host .*: (No address associated with "
+                      "hostname|Address family for hostname not supported).*)$/ 4${1}\n"
+                      "/^5(\\.[0-9.]+ .*[0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+.*invalid host or "
+                      "domain name.*)$/ 4${1}\n");
 }
 
 void

@@ -151,22 +151,3 @@ def test_bypass_is_by_recipient(debian):
     source = {d.target: d.source for d in deliveries}
     assert source[target("internal.test")] not in POOLS
     assert source[target("one.test")] in BULK
-
-
-# IPv6
-
-
-def test_an_address_of_version_six(make_host):
-    """Its service speaks that family only; the other ones do not speak it."""
-    namespace.ip("-6", "addr", "add", "fd77::1:1/128", "dev", "lo", "nodad")
-
-    def change(conf):
-        conf["addresses"]["six"] = {"ip": "fd77::1:1", "helo": "six.mail.test"}
-        conf["pools"]["bulk"]["addresses"] = ["six"]
-    host = make_host(change)
-    for domain in ("six.test", "both.test"):
-        (six,) = host.deliver("news@lists.test", f"a@{domain}")
-        assert (six.source, six.helo) == ("fd77::1:1", "six.mail.test")
-    (four,) = host.deliver("me@site.test", "a@both.test")
-    assert four.source in REST
-    namespace.ip("-6", "addr", "del", "fd77::1:1/128", "dev", "lo")

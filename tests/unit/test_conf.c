@@ -213,6 +213,23 @@ test_warnings(void **state)
     assert_int_equal(problems.error_count, 0);
     assert_true(says(&problems, "text:2: warning: addresses.a2: no pool uses this address"));
     assert_true(says(&problems, "text:4: warning: pools.q: no stream leads to this pool"));
+    assert_int_equal(problems.count, 2);
+    conf_problems_clear(&problems);
+}
+
+static void
+test_ipv6_warning(void **state)
+{
+    struct conf_problems problems =
+        problems_of("addresses: { a1 = { ip = \"192.0.2.1\"; helo = \"a1.test\"; };\n a2 = { ip = "
+                    "\"2001:db8::2\"; helo = \"a2.test\"; }; };\n"
+                    "pools: { p = { addresses = ( \"a1\", \"a2\" ); }; };\n" STREAMS);
+
+    (void)state;
+    assert_int_equal(problems.error_count, 0);
+    assert_int_equal(problems.count, 1);
+    assert_true(says(&problems, "text:3: warning: pools.p: a2 is IPv6: what it gets for a domain "
+                                "without IPv6 is deferred"));
     conf_problems_clear(&problems);
 }
 

@@ -79,8 +79,13 @@ def bind_hosts(text):
     os.write(fd, ("127.0.0.1 localhost mta1.test\n::1 localhost\n" + text).encode())
     os.fchmod(fd, 0o644)
     os.close(fd)
-    _mount(path, "/etc/hosts", None, MS_BIND)
+    bind(path, "/etc/hosts")
     os.unlink(path)
+
+
+def bind(source, target):
+    """Put a file in the place of another; umount() takes it away again."""
+    _mount(source, target, None, MS_BIND)
 
 
 def tmpfs(directory):
