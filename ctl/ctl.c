@@ -75,6 +75,11 @@ ctl_ask(const struct conf *conf, const char *question, char **ret_answer)
         buf_clear(&answer);
         return r;
     }
+    if (strncmp(buf_text(&answer), "error: ", 7) == 0) {
+        fprintf(stderr, "postpool: postpool-policyd: %s", buf_text(&answer) + 7);
+        buf_clear(&answer);
+        return -EREMOTEIO;
+    }
     *ret_answer = buf_take(&answer);
     return 0;
 }

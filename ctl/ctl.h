@@ -27,8 +27,8 @@ struct ctl {
 int ctl_load(const char *file, struct conf **ret_conf);
 
 /*
- * Ask policyd.  *ret_answer is its JSON text, the caller's.  Returns 0 or a
- * negative errno, after saying on standard error what is wrong.
+ * Ask policyd.  *ret_answer is its text, the caller's.  Returns 0, or a negative
+ * errno after saying on standard error what is wrong; -EREMOTEIO: policyd says so.
  */
 int ctl_ask(const struct conf *conf, const char *question, char **ret_answer);
 

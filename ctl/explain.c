@@ -27,10 +27,12 @@ enum { HEADERS_MAX = 64 };
 /* The message that is asked about. */
 struct asked {
     const char *sender;
-    const char *recipient;
+    const char *recipient; /* without <> */
+    bool forwarded;        /* others' mail that is sent on: the milter leaves it alone */
     struct facts facts;
     struct header headers[HEADERS_MAX];
     char *texts[HEADERS_MAX]; /* owned: what headers point into */
+    char bare[ADDR_MAX + 1];  /* what recipient points to */
 };
 
 /* What came of it. */
@@ -44,10 +46,12 @@ struct story {
 
 static const char usage[] =
     "usage: postpool explain --sender ADDRESS --recipient ADDRESS [--header 'NAME: VALUE']...\n"
-    "                        [--sasl-user NAME] [--client IP] [--daemon NAME] [--json]\n"
+    "                        [--sasl-user NAME] [--client IP] [--daemon NAME]\n"
+    "                        [--forwarded] [--json]\n"
     "\n"
-    "Without header, sasl-user, client and daemon the sender alone tells the stream, as it\n"
-    "does for mail that the milter did not tag.  A tagged sender is followed to its stream.\n";
+    "Tells of mail of the site's own with these facts.  --forwarded: of others' mail that an\n"
+    "alias or .forward sends on; the sender alone tells its stream.  A tagged sender, as in\n"
+    "the queue, is followed to the stream that the tag names.\n";
 
 static bool
 add_header(struct asked *asked, const char *text)
@@ -68,22 +72,20 @@ add_header(struct asked *asked, const char *text)
     return true;
 }
 
+/* Returns true to go on; false to end with *ret_status, after saying why. */
 static bool
-parse(int argc, char **argv, struct ctl *ctl, struct asked *asked)
+parse(int argc, char **argv, struct ctl *ctl, struct asked *asked, int *ret_status)
 {
     static const struct option options[] = {
-        {"sender", required_argument, NULL, 's'},
-        {"recipient", required_argument, NULL, 'r'},
-        {"header", required_argument, NULL, 'H'},
-        {"sasl-user", required_argument, NULL, 'u'},
-        {"client", required_argument, NULL, 'c'},
-        {"daemon", required_argument, NULL, 'd'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"sender", required_argument, NULL, 's'}, {"recipient", required_argument, NULL, 'r'},
+        {"header", required_argument, NULL, 'H'}, {"sasl-user", required_argument, NULL, 'u'},
+        {"client", required_argument, NULL, 'c'}, {"daemon", required_argument, NULL, 'd'},
+        {"forwarded", no_argument, NULL, 'f'},    {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int c;
 
+    *ret_status = CTL_USAGE;
     optind = 1;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 's')
@@ -94,6 +96,8 @@ parse(int argc, char **argv, struct ctl *ctl, struct asked *asked)
             asked->facts.sasl_user = optarg;
         else if (c == 'd')
             asked->facts.daemon = optarg;
+        else if (c == 'f')
+            asked->forwarded = true;
         else if (c == 'j')
             ctl->json = true;
         else if (c == 'H' && !add_header(asked, optarg))
@@ -101,11 +105,16 @@ parse(int argc, char **argv, struct ctl *ctl, struct asked *asked)
                    false;
         else if (c == 'c' && !ip_parse(optarg, &asked->facts.client))
             return fprintf(stderr, "postpool: \"%s\" is no IP address\n", optarg), false;
-        else if (c == '?' || c == 'h')
-            return fputs(usage, c == 'h' ? stdout : stderr), false;
+        else if (c == 'h')
+            return fputs(usage, stdout), *ret_status = CTL_GOOD, false;
+        else if (c == '?')
+            return fputs(usage, stderr), false;
     }
     if (optind < argc || asked->sender == NULL || asked->recipient == NULL)
         return fputs(usage, stderr), false;
+    if (addr_unwrap(asked->recipient, asked->bare) < 0 || asked->bare[0] == '\0')
+        return fprintf(stderr, "postpool: \"%s\" is no recipient\n", asked->recipient), false;
+    asked->recipient = asked->bare;
     return true;
 }
 
@@ -126,14 +135,14 @@ find_stream(const struct conf *conf, struct asked *asked, struct story *story)
         story->why = strcmp(tag.stream, story->stream->name) == 0
                          ? "the tag says so"
                          : "the tag is genuine, but its stream is gone; the sender alone tells";
-    } else if (asked->facts.header_count > 0 || asked->facts.sasl_user != NULL ||
-               asked->facts.client.family != 0 || asked->facts.daemon != NULL) {
+    } else if (tag_find(sender, &tag)) {
+        story->why = "the tag is not genuine; the sender alone tells";
+    } else if (asked->forwarded) {
+        story->why = "the sender alone tells";
+    } else {
         story->stream = classify(conf->snapshot, &asked->facts);
         story->why = story->stream->match_count == 0 ? "no stream before it matches"
                                                      : "the first one that matches";
-    } else {
-        story->why = tag_find(sender, &tag) ? "the tag is not genuine; the sender alone tells"
-                                            : "the sender alone tells";
     }
 }
 
@@ -239,9 +248,11 @@ ctl_explain(const struct ctl *ctl_given, int argc, char **argv)
     struct asked *asked = mem_new(sizeof(*asked));
     struct story *story = mem_new(sizeof(*story));
     struct conf *conf = NULL;
-    int status = CTL_USAGE;
+    int status;
 
-    if (!parse(argc, argv, &ctl, asked) || ctl_load(ctl.file, &conf) < 0)
+    if (!parse(argc, argv, &ctl, asked, &status))
+        goto out;
+    if (ctl_load(ctl.file, &conf) < 0)
         goto out;
     find_stream(conf, asked, story);
     if (find_address(conf, asked, story) < 0) {

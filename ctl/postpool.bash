@@ -54,7 +54,7 @@ _postpool()
         status | reload)
             _postpool_words "--json" "$cur" ;;
         explain)
-            _postpool_words "--sender --recipient --header --sasl-user --client --daemon --json --help" "$cur" ;;
+            _postpool_words "--sender --recipient --header --sasl-user --client --daemon --forwarded --json --help" "$cur" ;;
         transports)
             if [[ $verb || $cur == -* ]]; then
                 _postpool_words "--config-dir --force --json --help" "$cur"

@@ -113,7 +113,7 @@ read_secret(struct conf_reader *reader)
         snprintf(text, sizeof(text), "warning: tag_secret_file: %s: %s%s", conf->tag_secret_file,
                  strerror(errno),
                  errno == ENOENT ? "; make one with: head -c 32 /dev/urandom > FILE" : "");
-        conf_problem_at(reader->problems, true, reader->file, text);
+        conf_problems_add(reader->problems, true, reader->file, text);
         return;
     }
     length = read(fd, bytes, sizeof(bytes));
@@ -123,7 +123,7 @@ read_secret(struct conf_reader *reader)
                  "tag_secret_file: %s holds fewer than %d bytes; make one with: head -c 32 "
                  "/dev/urandom > FILE",
                  conf->tag_secret_file, SECRET_MIN);
-        conf_problem_at(reader->problems, false, reader->file, text);
+        conf_problems_add(reader->problems, false, reader->file, text);
         return;
     }
     half = hash_sip(zero, bytes, (size_t)length);
@@ -190,7 +190,7 @@ syntax_problem(struct conf_reader *reader, const config_t *config)
     if (file == NULL)
         file = reader->file;
     if (config_error_type(config) == CONFIG_ERR_FILE_IO) {
-        conf_problem_at(reader->problems, false, file, "cannot be read");
+        conf_problems_add(reader->problems, false, file, "cannot be read");
         return;
     }
     snprintf(where, sizeof(where), "%s:%d", file, config_error_line(config));
@@ -200,7 +200,7 @@ syntax_problem(struct conf_reader *reader, const config_t *config)
         text =
             "syntax error at or before this line; a setting is NAME = VALUE; with a semicolon at "
             "its end";
-    conf_problem_at(reader->problems, false, where, text != NULL ? text : "syntax error");
+    conf_problems_add(reader->problems, false, where, text != NULL ? text : "syntax error");
 }
 
 /* Read the text, or the file when text is NULL, into config. */
@@ -254,7 +254,7 @@ conf_load(const char *file, struct conf **ret_conf, struct conf_problems *proble
         int r = -errno;
 
         conf_problems_clear(problems);
-        conf_problem_at(problems, false, file, strerror(-r));
+        conf_problems_add(problems, false, file, strerror(-r));
         return -EINVAL;
     }
     return load(file, NULL, ret_conf, problems);
@@ -264,6 +264,18 @@ int
 conf_load_text(const char *text, struct conf **ret_conf, struct conf_problems *problems)
 {
     return load("text", text, ret_conf, problems);
+}
+
+void
+conf_problems_add(struct conf_problems *problems, bool warning, const char *where, const char *text)
+{
+    problems->items = mem_resize(problems->items, problems->count + 1, sizeof(*problems->items));
+    problems->items[problems->count++] = (struct conf_problem){
+        .warning = warning,
+        .text = mem_printf("%s: %s", where, text),
+    };
+    if (!warning)
+        problems->error_count++;
 }
 
 void

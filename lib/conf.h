@@ -91,6 +91,9 @@ int conf_load(const char *file, struct conf **ret_conf, struct conf_problems *pr
 /* The same from text, for tests; includes are not possible. */
 int conf_load_text(const char *text, struct conf **ret_conf, struct conf_problems *problems);
 
+/* Add one; where is "file" or "file:line", text is copied. */
+void conf_problems_add(struct conf_problems *problems, bool warning, const char *where,
+                       const char *text);
 void conf_problems_clear(struct conf_problems *problems);
 
 struct conf *conf_ref(struct conf *conf);

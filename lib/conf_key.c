@@ -16,18 +16,6 @@
 
 enum { TABLE_MAX = 32, WORD_MAX = 64 };
 
-void
-conf_problem_at(struct conf_problems *problems, bool warning, const char *where, const char *text)
-{
-    problems->items = mem_resize(problems->items, problems->count + 1, sizeof(*problems->items));
-    problems->items[problems->count++] = (struct conf_problem){
-        .warning = warning,
-        .text = mem_printf("%s: %s", where, text),
-    };
-    if (!warning)
-        problems->error_count++;
-}
-
 /* "streams.[1].pool" as people say it: without libconfig's brackets. */
 static void
 add_path(struct buf *path, const config_setting_t *setting)
@@ -65,7 +53,7 @@ problem(struct conf_reader *reader, const config_setting_t *setting, bool warnin
     used = snprintf(text, sizeof(text), "%s%.300s%s", warning ? "warning: " : "", buf_text(&path),
                     path.length > 0 ? ": " : "");
     vsnprintf(text + used, sizeof(text) - (size_t)used, format, ap);
-    conf_problem_at(reader->problems, warning, where, text);
+    conf_problems_add(reader->problems, warning, where, text);
     buf_clear(&path);
 }
 

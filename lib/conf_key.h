@@ -82,10 +82,6 @@ void conf_problem(struct conf_reader *reader, const config_setting_t *setting, c
 void conf_warning(struct conf_reader *reader, const config_setting_t *setting, const char *format,
                   ...) __attribute__((format(printf, 3, 4)));
 
-/* A problem without a setting: where is "file" or "file:line". */
-void conf_problem_at(struct conf_problems *problems, bool warning, const char *where,
-                     const char *text);
-
 /*
  * ", did you mean "x"?" for the candidate that word is nearest to, or "" when
  * none is near.  The text is valid until the next call.

@@ -107,6 +107,26 @@ daemon_load(const char *file, struct conf **ret_conf)
     return r;
 }
 
+int
+daemon_secret(const struct conf *conf, struct err *err)
+{
+    if (!conf->secret_known)
+        return err_set(err, -EACCES, "tag_secret_file: %s cannot be read", conf->tag_secret_file);
+    return 0;
+}
+
+int
+daemon_test(const struct conf *conf)
+{
+    struct daemon_user user;
+    struct err err;
+
+    if (daemon_user(conf, &user, &err) == 0 && daemon_secret(conf, &err) == 0)
+        return 0;
+    log_error("%s", err.msg);
+    return 2;
+}
+
 static int
 find_group(const char *name, gid_t *ret_gid, struct err *err)
 {
@@ -251,19 +271,24 @@ daemon_ready(struct err *err)
     return 0;
 }
 
-static int
-make_folder(const char *path, const struct daemon_user *user, struct err *err)
+int
+daemon_make_folder(const char *path, const struct daemon_user *user, const gid_t *group,
+                   struct err *err)
 {
     char *copy = mem_strdup(path);
     const char *folder = dirname(copy);
     int r = 0;
 
     if (mkdir(folder, 0755) == 0) {
-        if (user->change && chown(folder, user->uid, user->gid) < 0)
-            r = err_set(err, -errno, "%s: %s", folder, strerror(errno));
+        if (user->change && chown(folder, user->uid, group != NULL ? *group : user->gid) < 0)
+            r = -errno;
+        else if (group != NULL && chmod(folder, 02750) < 0)
+            r = -errno;
     } else if (errno != EEXIST) {
-        r = err_set(err, -errno, "%s: %s", folder, strerror(errno));
+        r = -errno;
     }
+    if (r < 0)
+        r = err_set(err, r, "%s: %s", folder, strerror(-r));
     free(copy);
     return r;
 }
@@ -273,7 +298,7 @@ daemon_write_pid(const char *path, const struct daemon_user *user, struct err *e
 {
     char text[32];
     int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-    int r = make_folder(path, user, err);
+    int r = daemon_make_folder(path, user, NULL, err);
     int fd;
 
     if (r < 0)

@@ -34,6 +34,12 @@ bool daemon_options(int argc, char **argv, const char *program, const char *purp
 /* Load the file and log its problems.  0, or -EINVAL. */
 int daemon_load(const char *file, struct conf **ret_conf);
 
+/* 0, or -EACCES when there is no secret to tag and verify with. */
+int daemon_secret(const struct conf *conf, struct err *err);
+
+/* For -t: would we start with this?  Says why not; returns the exit status. */
+int daemon_test(const struct conf *conf);
+
 /* Whom the daemons become; when not started by root: whoever they are. */
 struct daemon_user {
     uid_t uid;
@@ -64,6 +70,14 @@ int daemon_detach(struct err *err);
 /* Let go of standard error and of who started us.  0, also when not detached, or a negative errno.
  */
 int daemon_ready(struct err *err);
+
+/*
+ * Make the folder of a file when it is missing (its parent must be there), for
+ * user.  With a group: open to that group alone, which new files in it get, too.
+ * 0 or a negative errno.
+ */
+int daemon_make_folder(const char *path, const struct daemon_user *user, const gid_t *group,
+                       struct err *err);
 
 /*
  * Write our process id to path, for user to remove later.  The folder is made

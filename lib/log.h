@@ -2,7 +2,8 @@
  * What a program says while it runs.
  *
  * Lines go to syslog (facility mail, ident "postpool/policyd" and the like, so
- * that they stand between Postfix's own), or to stderr.  Four levels:
+ * that they stand between Postfix's own), or to stderr, with sd-daemon(3)'s
+ * levels in front where that is the journal.  Four levels:
  * error: someone must act; warn: we go on, but not as configured; info: start,
  * stop, reload, one line for each decision on a message; debug: faults of ours.
  *

@@ -19,11 +19,13 @@ prepare(const struct daemon_options *options, struct conf *conf, const char *pid
     struct endpoint_access access;
     int r = daemon_user(conf, &user, err);
 
-    if (r == 0 && !conf->secret_known)
-        r = err_set(err, -1, "tag_secret_file: %s cannot be read", conf->tag_secret_file);
+    if (r == 0)
+        r = daemon_secret(conf, err);
     if (r == 0)
         r = daemon_access(&user, conf->milter_owner, conf->milter_group, conf->milter_mode, &access,
                           err);
+    if (r == 0 && endpoint_path(conf->milter_socket) != NULL)
+        r = daemon_make_folder(endpoint_path(conf->milter_socket), &user, &access.group, err);
     if (r == 0)
         r = milter_open(conf, &access, err);
     if (r == 0 && !options->foreground)
@@ -55,8 +57,9 @@ main(int argc, char **argv)
     if (daemon_load(options.file, &conf) < 0)
         return 2;
     if (options.test) {
+        status = daemon_test(conf);
         conf_unref(conf);
-        return 0;
+        return status;
     }
     pid_file = options.pid_file != NULL ? options.pid_file : conf->milter_pid_file;
     if (prepare(&options, conf, pid_file, &err) < 0) {

@@ -25,7 +25,6 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct conf *current; /* guarded by lock */
 static sigset_t reload_signal;
-static atomic_bool ending; /* SIGUSR1 is the last one */
 static atomic_bool ending; /* wait_for_reload() shall return */
 
 /* One client of Postfix, from its connect to its end. */
@@ -209,8 +208,11 @@ on_end_of_message(SMFICTX *ctx)
     }
     session_verdict(session, random, &verdict);
     if (verdict.stream == NULL) {
+        /* The site's own mail to itself: only what passes for ours goes. */
+        if (remove_headers(ctx, session->conf->stream_header, session->own_headers) != MI_SUCCESS)
+            answer = SMFIS_TEMPFAIL;
         session_reset(session);
-        return SMFIS_CONTINUE;
+        return answer;
     }
     if (carry_out(ctx, session, &verdict) != MI_SUCCESS) {
         log_error("%s: Postfix does not take the changes -- message is deferred", queue_id);
@@ -256,6 +258,20 @@ on_change(void *arg, const char *line)
     log_info("reload: %s", line);
 }
 
+/* The socket and the process' id are made at the start only. */
+static void
+warn_of_restart(const struct conf *before, const struct conf *after)
+{
+    if (strcmp(before->milter_socket, after->milter_socket) != 0 ||
+        strcmp(before->milter_owner, after->milter_owner) != 0 ||
+        strcmp(before->milter_group, after->milter_group) != 0 ||
+        before->milter_mode != after->milter_mode ||
+        strcmp(before->milter_pid_file, after->milter_pid_file) != 0 ||
+        strcmp(before->user, after->user) != 0 || strcmp(before->group, after->group) != 0)
+        log_warn("user, group and milter.socket, owner, group, mode and pid_file take effect at "
+                 "the next restart");
+}
+
 /* Sessions in the middle of a message keep what they began with. */
 static void
 reload(void)
@@ -265,8 +281,7 @@ reload(void)
     if (daemon_load(before->file, &after) == 0 && after->secret_known) {
         size_t changes = conf_diff(before, after, on_change, NULL);
 
-        if (strcmp(before->milter_socket, after->milter_socket) != 0)
-            log_warn("milter.socket takes effect at the next restart");
+        warn_of_restart(before, after);
         pthread_mutex_lock(&lock);
         current = after;
         pthread_mutex_unlock(&lock);

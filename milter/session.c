@@ -7,6 +7,7 @@
 #include "lib/header.h"
 #include "lib/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -69,8 +70,9 @@ set_sender(struct session *session, const char *text, const char *canonical)
 {
     struct addr addr;
 
-    if (addr_unwrap(text, session->sender) < 0) {
-        session->sender[0] = '\0';
+    session->sender_usable = false;
+    if (addr_unwrap(text, session->sender) < 0) { /* too long: its start will do to name it */
+        snprintf(session->sender, sizeof(session->sender), "%s", text);
         return;
     }
     if (session->sender[0] == '\0')

@@ -118,8 +118,8 @@ prepare(const struct daemon_options *options, struct main *m, struct err *err)
     struct daemon_user user;
     int r = daemon_user(m->conf, &user, err);
 
-    if (r == 0 && !m->conf->secret_known)
-        r = err_set(err, -1, "tag_secret_file: %s cannot be read", m->conf->tag_secret_file);
+    if (r == 0)
+        r = daemon_secret(m->conf, err);
     if (r == 0)
         r = sockets_open(m->conf, &user, &m->sockets, err);
     if (r == 0 && !options->foreground)
@@ -152,8 +152,9 @@ main(int argc, char **argv)
     if (daemon_load(options.file, &m.conf) < 0)
         return 2;
     if (options.test) {
+        status = daemon_test(m.conf);
         conf_unref(m.conf);
-        return 0;
+        return status;
     }
     if (prepare(&options, &m, &err) < 0) {
         log_error("%s", err.msg);

@@ -4,6 +4,7 @@
 #include "policyd/reload.h"
 
 #include "engine/roster.h"
+#include "lib/err.h"
 #include "lib/mem.h"
 #include "lib/presence.h"
 
@@ -31,12 +32,15 @@ static void *
 load(void *arg)
 {
     struct reload *reload = arg;
+    struct err err;
     bool *present;
 
     if (conf_load(reload->file, &reload->conf, &reload->problems) == 0) {
         present = mem_array(reload->conf->snapshot->address_count, sizeof(*present));
-        presence_scan(reload->conf->snapshot, present, NULL);
-        reload->roster = roster_new(reload->conf->snapshot, present);
+        if (presence_scan(reload->conf->snapshot, present, &err) == 0)
+            reload->roster = roster_new(reload->conf->snapshot, present);
+        else
+            conf_problems_add(&reload->problems, false, "this host", err.msg);
         free(present);
     }
     if (write(reload->ends[1], "", 1) != 1)

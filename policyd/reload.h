@@ -14,8 +14,8 @@ struct reload;
 struct roster;
 
 /*
- * What came of it.  conf and roster are NULL when the file was refused; else
- * both are the callee's.
+ * What came of it.  conf is NULL when the file was refused, roster also when
+ * this host's addresses could not be told; both are the callee's.
  */
 typedef void reload_done_fn(void *arg, struct conf *conf, struct roster *roster,
                             const struct conf_problems *problems);

@@ -20,19 +20,27 @@ static int
 sort_out(const struct conf *conf, int fd, const char *name, struct sockets *sockets,
          struct err *err)
 {
+    int *place;
+
     if (sd_is_socket(fd, 0, SOCK_STREAM, 1) <= 0)
         return err_set(err, -EINVAL, "descriptor %d from systemd is no listening stream socket",
                        fd);
     if (strcmp(name, "lookup") == 0 || endpoint_is(conf->lookup, fd))
-        sockets->lookup = fd;
+        place = &sockets->lookup;
     else if (strcmp(name, "control") == 0 || endpoint_is(conf->control, fd))
-        sockets->control = fd;
+        place = &sockets->control;
     else
         return err_set(
             err, -EINVAL,
             "descriptor %d from systemd (\"%s\") is neither lookup nor control: name it with "
             "FileDescriptorName= or give it the address of listen",
             fd, name);
+    if (*place >= 0)
+        return err_set(err, -EINVAL,
+                       "descriptors %d and %d from systemd are both for listen.%s: one socket is "
+                       "served, take the other ListenStream= out",
+                       *place, fd, place == &sockets->lookup ? "lookup" : "control");
+    *place = fd;
     return 0;
 }
 
@@ -74,7 +82,9 @@ open_lookup(const struct conf *conf, const struct daemon_user *user, struct err 
 
     if (r < 0)
         return err_add(err, r, "listen");
-    return endpoint_listen(conf->lookup, &access, err);
+    if (endpoint_path(conf->lookup) != NULL)
+        r = daemon_make_folder(endpoint_path(conf->lookup), user, &access.group, err);
+    return r < 0 ? r : endpoint_listen(conf->lookup, &access, err);
 }
 
 static int
@@ -83,6 +93,8 @@ open_control(const struct conf *conf, const struct daemon_user *user, struct err
     struct endpoint_access access;
     int r = daemon_access(user, "", "", 0660, &access, err);
 
+    if (r == 0 && endpoint_path(conf->control) != NULL)
+        r = daemon_make_folder(endpoint_path(conf->control), user, NULL, err);
     return r < 0 ? r : endpoint_listen(conf->control, &access, err);
 }
 

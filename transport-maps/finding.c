@@ -54,7 +54,7 @@ find_version(struct findings *findings, const struct site *site)
 }
 
 static void
-find_routes(struct findings *findings, const struct site *site)
+find_routes(struct findings *findings, const struct conf *conf, const struct site *site)
 {
     const char *relayhost = site_expanded(site, "relayhost");
 
@@ -74,8 +74,9 @@ find_routes(struct findings *findings, const struct site *site)
     if (is_set(site, "sender_dependent_relayhost_maps"))
         add(findings, FINDING_NOTE,
             "sender_dependent_relayhost_maps is %s: senders it has an entry for use that relay, "
-            "from the pool's address",
-            site_raw(site, "sender_dependent_relayhost_maps"));
+            "from the pool's address%s",
+            site_raw(site, "sender_dependent_relayhost_maps"),
+            conf->snapshot->bypass_count > 0 ? ", also for recipients under bypass" : "");
     for (size_t i = 0; i < site->catch_all_count; i++)
         add(findings, FINDING_WARN,
             "transport_maps: %s has an answer for every address, so that no mail would go "
@@ -205,7 +206,7 @@ findings_make(const struct conf *conf, const struct site *site, struct findings 
 {
     *findings = (struct findings){0};
     find_version(findings, site);
-    find_routes(findings, site);
+    find_routes(findings, conf, site);
     find_filters(findings, site);
     find_milters(findings, conf, site);
     find_addresses(findings, site);

@@ -127,6 +127,30 @@ def test_milter_reload_keeps_open_connections(host, first_conf):
     assert delivery.headers("X-Postpool-Stream") == ["other"]
 
 
+def test_reloads_at_the_same_time(host, first_conf):
+    """One is told that another runs; what is printed as JSON is JSON."""
+    argv = [programs.BUILD / "postpool", "-c", host.conf_path, "reload", "--json"]
+    running = [subprocess.Popen(argv, env=programs.environment(), text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
+    for process in running:
+        out, said = process.communicate(timeout=120)
+        answer = json.loads(out)
+        assert answer["milter_error"] is None
+        if process.returncode == 0:
+            assert answer["policyd"]["taken"] is True
+        else:
+            assert process.returncode == 1 and answer["policyd"] is None
+            assert "another follows" in said
+
+
+def test_milter_reload_names_what_needs_a_restart(host, first_conf):
+    conf = host.changed()
+    conf["milter"]["mode"] = "0600"
+    logged = len(host.milter.log())
+    host.reload_conf(conf)
+    host.milter.wait_log("warning: .*mode.* take effect at the next restart", logged)
+
+
 def test_reload_with_daemons_away(make_host):
     host = make_host(start=False)
     done = host.postpool("reload", status=None)
@@ -145,7 +169,7 @@ def test_check(host, directory_of):
 
 
 def test_daemons_check_the_file_too(host):
-    for name in ("postpool-policyd", "postpool-milter"):
+    for name in DAEMONS:
         argv = [programs.BUILD / name, "-t", "-c"]
         good = subprocess.run([*argv, host.conf_path], env=programs.environment(),
                               capture_output=True, text=True, check=False)
@@ -156,6 +180,76 @@ def test_daemons_check_the_file_too(host):
                               capture_output=True, text=True, check=False)
         assert done.returncode != 0
         assert re.search(r"bad-for-daemons\.conf:1: .*nodes", done.stdout + done.stderr)
+
+
+def run(name, *args, **kwargs):
+    return subprocess.run([programs.BUILD / name, *args], env=programs.environment(), text=True,
+                          timeout=60, check=False, **kwargs)
+
+
+DAEMONS = ["postpool-policyd", "postpool-milter"]
+
+
+def free_conf(root):
+    """A configuration whose sockets nobody uses, and a secret for it."""
+    (root / "tag.secret").write_bytes(os.urandom(32))
+    (root / "tag.secret").chmod(0o640)
+    conf = configuration(root / "run")
+    conf["tag_secret_file"] = str(root / "tag.secret")
+    (root / "postpool.conf").write_text(dumps(conf))
+    return root / "postpool.conf"
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_without_its_secret_no_daemon_passes_its_own_check(directory_of, name):
+    need_world()
+    conf = free_conf(directory_of("secret"))
+    assert run(name, "-t", "-c", conf).returncode == 0
+    (conf.parent / "tag.secret").unlink()
+    done = run(name, "-t", "-c", conf, capture_output=True)
+    assert done.returncode == 2 and "tag.secret" in done.stderr
+
+
+@pytest.mark.parametrize("name, socket_name", zip(DAEMONS, ("lookup", "milter")))
+def test_in_the_background(directory_of, name, socket_name):
+    """Who starts it learns whether it runs; the folders for its sockets are made."""
+    need_world()
+    root = directory_of("background")
+    conf = free_conf(root)
+    # Not a pipe: the daemon would hold its end when it did not let go of it.
+    with open(root / "out", "w", encoding="utf-8") as out:
+        bad = run(name, "-c", conf, "-P", root / "no" / "such" / "pid", stdout=out, stderr=out)
+    assert bad.returncode == 1
+    assert "such" in (root / "out").read_text()
+    (root / "run" / socket_name).unlink()
+    good = run(name, "-c", conf, "-P", root / "pids" / "pid", capture_output=True)
+    assert (good.returncode, good.stdout) == (0, ""), good
+    pid = int((root / "pids" / "pid").read_text())
+    assert programs.connects(root / "run" / socket_name)
+    assert os.getsid(pid) == pid
+    assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)} == {"/dev/null"}
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), what=f"the end of {name}")
+    assert not (root / "pids" / "pid").exists()
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_lines_for_the_journal_have_levels(directory_of, name):
+    need_world()
+    root = directory_of("journal")
+    free_conf(root)
+    bad = root / "bad.conf"
+    bad.write_text("nodes = 1;\n")
+    with open(root / "journal", "w+", encoding="utf-8") as journal:
+        stat = os.fstat(journal.fileno())
+        argv = [programs.BUILD / name, "-t", "-c", bad]
+        env = programs.environment() | {"JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"}
+        subprocess.run(argv, env=env, stderr=journal, check=False)
+        other = subprocess.run(argv, env=env, stderr=subprocess.PIPE, text=True, check=False)
+    lines = (root / "journal").read_text().splitlines()
+    assert lines[0].startswith(f"<3>error: {bad}:1: ")
+    assert all(re.match("<3>error: |<4>warning: ", line) for line in lines)
+    assert f"{name.replace('-', '/')}[" in other.stderr
 
 
 def test_status(host):
@@ -188,6 +282,23 @@ def test_explain(host, options, stream, names):
     data = host.postpool(*ask, "--json").stdout
     json.loads(data)
     assert f'"{stream}"' in data
+
+
+def explained(host, *options):
+    done = host.postpool("explain", "--sender", "me@site.test", *options, "--json")
+    return json.loads(done.stdout)
+
+
+def test_explain_asks_for_the_recipient_too(host, first_conf):
+    conf = host.changed()
+    conf["streams"].insert(0, {"name": "to-one", "pool": "alerts",
+                               "match": [{"recipient": "*@one.test"}]})
+    host.reload_conf(conf)
+    assert explained(host, "--recipient", "a@one.test")["stream"] == "to-one"
+    assert explained(host, "--recipient", "<a@ONE.test>")["stream"] == "to-one"
+    assert explained(host, "--recipient", "a@one.test", "--forwarded")["stream"] == "default"
+    assert explained(host, "--recipient", "<a@internal.test>")["bypass"]
+    assert "--recipient" in host.postpool("explain", "--help").stdout
 
 
 def test_usage():
@@ -227,7 +338,7 @@ def test_root_is_refused(directory_of):
     (root / "tag.secret").write_bytes(os.urandom(32))
     (root / "tag.secret").chmod(0o640)
     (root / "postpool.conf").write_text(dumps(conf))
-    for name in ("postpool-policyd", "postpool-milter"):
+    for name in DAEMONS:
         done = subprocess.run([programs.BUILD / name, "-f", "-c", root / "postpool.conf"],
                               env=programs.environment(), capture_output=True, text=True,
                               timeout=60, check=False)

@@ -171,6 +171,19 @@ def activated(make_host):
         listener.close()
 
 
+def test_two_sockets_for_one_thing_are_refused(make_host):
+    """The second would take connections and never answer."""
+    host = make_host(start=False)
+    with socket.socket(socket.AF_UNIX) as named, socket.socket(socket.AF_UNIX) as placed:
+        for listener, path in ((named, host.root / "named"), (placed, host.run / "lookup")):
+            listener.bind(str(path))
+            listener.listen()
+        with pytest.raises(AssertionError, match="both for listen.lookup"):
+            host.policyd.start({"lookup": named, "other": placed})
+    assert host.policyd.process.wait() == 1
+    host.policyd.process = None
+
+
 def test_killed_behind_sockets_of_systemd(activated):
     """kill -9 does not even defer a message."""
     load = Load(activated)

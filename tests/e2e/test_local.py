@@ -50,6 +50,18 @@ def test_local_mail_by_sendmail_is_untouched(host):
     assert STREAM.encode() not in mail and b"pp=" not in mail
 
 
+def test_a_forged_stream_header_is_removed_from_local_mail(host):
+    """From the site's own; mail of others keeps every header, so that signatures stay good."""
+    forged = [f"{STREAM}: bulk", f"{STREAM.lower()}: x", "X-Stream: bulk"]
+    test_id = host.submit("me@site.test", ["games@local.test"], forged)
+    mail = host.postfix.wait_mailbox("games", test_id)
+    assert STREAM.lower().encode() not in mail.lower()
+    assert b"X-Stream: bulk\n" in mail
+    test_id = host.submit("you@other.test", ["games@local.test"], forged, source="127.0.5.5")
+    mail = host.postfix.wait_mailbox("games", test_id)
+    assert mail.lower().count(STREAM.lower().encode()) == 2
+
+
 def test_local_and_remote_recipients_in_one_message(host):
     """The remote copy leaves from its pool, the local one is delivered here."""
     test_id = host.submit("me@site.test", ["news@local.test", "a@one.test"], ["X-Stream: bulk"])

@@ -213,7 +213,6 @@ test_warnings(void **state)
     assert_int_equal(problems.error_count, 0);
     assert_true(says(&problems, "text:2: warning: addresses.a2: no pool uses this address"));
     assert_true(says(&problems, "text:4: warning: pools.q: no stream leads to this pool"));
-    assert_int_equal(problems.count, 2);
     conf_problems_clear(&problems);
 }
 
@@ -227,9 +226,9 @@ test_ipv6_warning(void **state)
 
     (void)state;
     assert_int_equal(problems.error_count, 0);
-    assert_int_equal(problems.count, 1);
     assert_true(says(&problems, "text:3: warning: pools.p: a2 is IPv6: what it gets for a domain "
-                                "without IPv6 is deferred"));
+                                "without IPv6 is deferred until it expires, and the pool's other "
+                                "addresses are not tried"));
     conf_problems_clear(&problems);
 }
 
@@ -446,10 +445,11 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mistakes), cmocka_unit_test(test_all_mistakes_at_once),
-        cmocka_unit_test(test_warnings), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_ladder),   cmocka_unit_test(test_diff),
-        cmocka_unit_test(test_files),    cmocka_unit_test(test_secret),
-        cmocka_unit_test(test_manual),   cmocka_unit_test(test_example),
+        cmocka_unit_test(test_warnings), cmocka_unit_test(test_ipv6_warning),
+        cmocka_unit_test(test_values),   cmocka_unit_test(test_ladder),
+        cmocka_unit_test(test_diff),     cmocka_unit_test(test_files),
+        cmocka_unit_test(test_secret),   cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_example),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

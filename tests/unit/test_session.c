@@ -99,6 +99,27 @@ test_login_and_submission(void **state)
     session_free(session);
 }
 
+/* Longer than an address may be: it is not taken for the null sender. */
+static void
+test_a_sender_too_long_to_tag(void **state)
+{
+    char *local = mem_array(1200, 1), *sender;
+    struct session *session;
+    struct verdict verdict;
+
+    (void)state;
+    memset(local, 'x', 1100);
+    sender = mem_printf("<%s@a.test>", local);
+    session = begin("192.0.2.5", sender);
+    session_verdict(session, 1, &verdict);
+    assert_non_null(verdict.stream);
+    assert_false(verdict.tag);
+    assert_true(verdict.too_odd);
+    session_free(session);
+    free(sender);
+    free(local);
+}
+
 static void
 test_local_only(void **state)
 {
@@ -233,6 +254,7 @@ main(void)
         cmocka_unit_test(test_own),
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_login_and_submission),
+        cmocka_unit_test(test_a_sender_too_long_to_tag),
         cmocka_unit_test(test_local_only),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_forged_tag_is_replaced),
