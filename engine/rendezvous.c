@@ -8,27 +8,25 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
-enum {
-    BRANCH_BITS = 5, /* of the name's hash, for each level of the tree */
-    DRAWS_MAX = 8 * RENDEZVOUS_FANOUT,
-};
+enum { DRAWS_MAX = 8 * RENDEZVOUS_LEAF };
 
-/*
- * One level: either the members of a leaf or the branches below.  What the
- * comparison reads stands side by side in memory.
- */
+/* A member of a leaf.  What the comparison reads stands side by side in memory. */
 struct slot {
     uint64_t seed;
     double rate;  /* 1 / weight */
-    size_t index; /* leaf: into rendezvous.members; else into rendezvous.nodes */
+    size_t index; /* into rendezvous.members */
 };
 
+/* A fork or a leaf.  A fork's left side stands right behind it. */
 struct node {
-    bool leaf;
-    size_t first; /* into rendezvous.slots */
-    size_t count;
+    uint64_t seed;
+    uint64_t left;  /* fork: the share of its left side, of 2^64 */
+    uint32_t right; /* fork: place of its right side; leaf: 0 */
+    uint32_t first; /* leaf: into rendezvous.slots */
+    uint32_t count; /* leaf */
 };
 
 struct rendezvous {
@@ -42,14 +40,15 @@ struct rendezvous {
 
 /* A member on its way into the tree. */
 struct entry {
-    uint64_t hash; /* the bits that were not used by the levels above */
+    uint64_t hash;
     size_t index;
 };
 
 static void
-make_leaf(struct rendezvous *r, size_t node, const struct entry *entries, size_t count)
+make_leaf(struct rendezvous *r, const struct entry *entries, size_t count)
 {
-    r->nodes[node] = (struct node){.leaf = true, .first = r->slot_count, .count = count};
+    r->nodes[r->node_count++] =
+        (struct node){.first = (uint32_t)r->slot_count, .count = (uint32_t)count};
     for (size_t i = 0; i < count; i++) {
         const struct member *member = r->members[entries[i].index];
 
@@ -71,35 +70,45 @@ compare_entries(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* The entries are sorted by hash; shift says which bits part them here. */
-static void
-make_node(struct rendezvous *r, size_t node, const struct entry *entries, size_t count, int shift)
+static double
+weight_of(const struct rendezvous *r, const struct entry *entries, size_t count)
 {
-    size_t branches = 0, first = r->slot_count;
+    double weight = 0;
 
-    if (count <= RENDEZVOUS_FANOUT || shift < 0) {
-        make_leaf(r, node, entries, count);
+    for (size_t i = 0; i < count; i++)
+        weight += r->members[entries[i].index]->weight;
+    return weight;
+}
+
+/*
+ * The entries are sorted by hash and agree in all bits above bit.  A bit that
+ * they all share parts nothing and makes no fork.
+ */
+static void
+make_node(struct rendezvous *r, const struct entry *entries, size_t count, int bit)
+{
+    size_t lefts = 0, at = r->node_count;
+    double share;
+
+    for (; count > RENDEZVOUS_LEAF && bit >= 0; bit--) {
+        for (lefts = 0; lefts < count && (entries[lefts].hash >> bit & 1) == 0; lefts++)
+            ;
+        if (lefts > 0 && lefts < count)
+            break;
+    }
+    if (count <= RENDEZVOUS_LEAF || bit < 0) {
+        make_leaf(r, entries, count);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        if (i == 0 || entries[i].hash >> shift != entries[i - 1].hash >> shift)
-            branches++;
-    r->nodes[node] = (struct node){.leaf = false, .first = first, .count = branches};
-    r->slot_count += branches;
-    for (size_t start = 0, branch = 0, end; start < count; start = end, branch++) {
-        uint64_t bits = entries[start].hash >> shift;
-        size_t child = r->node_count++;
-        double weight = 0;
-
-        for (end = start; end < count && entries[end].hash >> shift == bits; end++)
-            weight += r->members[entries[end].index]->weight;
-        r->slots[first + branch] = (struct slot){
-            .seed = hash_mix(bits ^ ((uint64_t)shift << 58)),
-            .rate = 1 / weight,
-            .index = child,
-        };
-        make_node(r, child, entries + start, end - start, shift - BRANCH_BITS);
-    }
+    share = weight_of(r, entries, lefts) / weight_of(r, entries, count);
+    r->nodes[at] = (struct node){
+        .seed = hash_mix((entries[0].hash >> bit >> 1) ^ ((uint64_t)bit << 58)),
+        .left = share < 1 ? (uint64_t)(share * 0x1p64) : UINT64_MAX,
+    };
+    r->node_count++;
+    make_node(r, entries, lefts, bit - 1);
+    r->nodes[at].right = (uint32_t)r->node_count;
+    make_node(r, entries + lefts, count - lefts, bit - 1);
 }
 
 struct rendezvous *
@@ -107,16 +116,13 @@ rendezvous_new(const struct member *const *members, size_t count)
 {
     struct rendezvous *r = calloc(1, sizeof(*r));
     struct entry *entries = calloc(count + 1, sizeof(*entries));
-    /* Each member ends in one slot; branches are fewer than members at each of 13 levels. */
-    size_t room = count * (64 / BRANCH_BITS + 2) + 1;
 
-    if (count <= RENDEZVOUS_FANOUT)
-        room = count + 1;
     if (r != NULL) {
         r->count = count;
         r->members = calloc(count + 1, sizeof(*r->members));
-        r->slots = calloc(room, sizeof(*r->slots));
-        r->nodes = calloc(room, sizeof(*r->nodes));
+        r->slots = calloc(count + 1, sizeof(*r->slots));
+        r->nodes =
+            calloc(2 * count + 1, sizeof(*r->nodes)); /* no leaf is empty, save an only one */
     }
     if (r == NULL || entries == NULL || r->members == NULL || r->slots == NULL ||
         r->nodes == NULL) {
@@ -129,8 +135,7 @@ rendezvous_new(const struct member *const *members, size_t count)
         entries[i] = (struct entry){.hash = members[i]->address->seed, .index = i};
     }
     qsort(entries, count, sizeof(*entries), compare_entries);
-    r->node_count = 1;
-    make_node(r, 0, entries, count, 64 - BRANCH_BITS);
+    make_node(r, entries, count, 63);
     free(entries);
     return r;
 }
@@ -167,13 +172,17 @@ score(const struct slot *slot, uint64_t key, double low)
     return (1 - u) * slot->rate < low ? -log(u) * slot->rate : INFINITY;
 }
 
-/* The slot of a node with the least score. */
-static const struct slot *
-least(const struct rendezvous *r, const struct node *node, uint64_t key)
+/* One draw from the whole tree. */
+static size_t
+draw(const struct rendezvous *r, uint64_t key)
 {
-    const struct slot *best = &r->slots[node->first];
+    const struct node *node = &r->nodes[0];
+    const struct slot *best;
     double low = INFINITY;
 
+    while (node->right != 0)
+        node = hash_mix(key ^ node->seed) < node->left ? node + 1 : &r->nodes[node->right];
+    best = &r->slots[node->first];
     for (size_t i = node->first; i < node->first + node->count; i++) {
         double s = score(&r->slots[i], key, low);
 
@@ -182,22 +191,7 @@ least(const struct rendezvous *r, const struct node *node, uint64_t key)
             best = &r->slots[i];
         }
     }
-    return best;
-}
-
-/* One draw from the whole tree. */
-static size_t
-draw(const struct rendezvous *r, uint64_t key)
-{
-    const struct node *node = &r->nodes[0];
-
-    for (;;) {
-        const struct slot *slot = least(r, node, key);
-
-        if (node->leaf)
-            return slot->index;
-        node = &r->nodes[slot->index];
-    }
+    return best->index;
 }
 
 static bool
@@ -251,7 +245,7 @@ next_in_tree(struct rendezvous_walk *walk)
 {
     const struct rendezvous *r = walk->rendezvous;
 
-    while (walk->draws < DRAWS_MAX && walk->seen_count < RENDEZVOUS_FANOUT) {
+    while (walk->draws < DRAWS_MAX && walk->seen_count < RENDEZVOUS_LEAF) {
         size_t index = draw(r, walk->draws == 0 ? walk->key : hash_mix(walk->key + walk->draws));
 
         walk->draws++;
@@ -272,5 +266,5 @@ next_in_tree(struct rendezvous_walk *walk)
 const struct member *
 rendezvous_next(struct rendezvous_walk *walk)
 {
-    return walk->rendezvous->nodes[0].leaf ? next_in_leaf(walk) : next_in_tree(walk);
+    return walk->rendezvous->nodes[0].right == 0 ? next_in_leaf(walk) : next_in_tree(walk);
 }

@@ -7,11 +7,11 @@
  * (Thaler and Ravishankar 1996; weights by Schindelhauer and Schomaker 2005).
  *
  * Plain rendezvous looks at every member for every key.  Above
- * RENDEZVOUS_FANOUT members the set is a tree over the hashes of their names
- * instead: the key picks a branch by its summed weight, then goes on inside,
- * so that the cost grows with the logarithm.  There a change of the set moves
- * at most depth x the changed share (depth is 2 up to about 1,000 members, 3
- * up to 30,000) instead of exactly that share.
+ * RENDEZVOUS_LEAF members the set is a binary tree over the hashes of their
+ * names instead: the key turns left or right by the summed weights, down to a
+ * leaf, so that the cost grows with the logarithm.  There a change of the set
+ * moves about 1 + forks / 2 times the changed share (5 forks at 1,000 members,
+ * 9 at 10,000) instead of exactly that share.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,7 +23,7 @@
 
 struct member;
 
-enum { RENDEZVOUS_FANOUT = 32 }; /* most members that are compared one by one */
+enum { RENDEZVOUS_LEAF = 32 }; /* most members that are compared one by one */
 
 struct rendezvous;
 
@@ -43,7 +43,7 @@ struct rendezvous_walk {
     size_t draws;  /* draws made so far */
     size_t linear; /* members passed since draws gave way to a plain scan */
     size_t seen_count;
-    size_t seen[RENDEZVOUS_FANOUT]; /* members that were given out */
+    size_t seen[RENDEZVOUS_LEAF]; /* members that were given out */
 };
 
 void rendezvous_start(struct rendezvous_walk *walk, const struct rendezvous *rendezvous,
@@ -51,7 +51,7 @@ void rendezvous_start(struct rendezvous_walk *walk, const struct rendezvous *ren
 
 /*
  * The next member for the key, or NULL after the last one.  Each is given once.
- * The first RENDEZVOUS_FANOUT come by weighted chance, further ones in the
+ * The first RENDEZVOUS_LEAF come by weighted chance, further ones in the
  * order of the pool from a place that the key chooses.
  */
 const struct member *rendezvous_next(struct rendezvous_walk *walk);

@@ -24,4 +24,9 @@ struct netstring {
  */
 int netstring_parse(const char *data, size_t length, size_t max, struct netstring *ret_netstring);
 
+enum { NETSTRING_EXTRA = 22 }; /* bytes around the data, at most */
+
+/* Write one to out, which has room for it; returns its length. */
+size_t netstring_print(const char *data, size_t length, char *out);
+
 #endif

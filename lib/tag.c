@@ -5,7 +5,6 @@
 
 #include "engine/hash.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,9 +33,9 @@ make_mac(const uint8_t secret[static CONF_SECRET_SIZE], const char *stream, cons
          char mac[static TAG_MAC_LENGTH + 1])
 {
     char text[STREAM_NAME_MAX + 1 + TAG_ID_LENGTH + 1];
-    int length = snprintf(text, sizeof(text), "%s.%s", stream, id);
+    char *end = stpcpy(stpcpy(stpcpy(text, stream), "."), id);
 
-    print_base32(hash_sip(secret, text, (size_t)length), mac, TAG_MAC_LENGTH);
+    print_base32(hash_sip(secret, text, (size_t)(end - text)), mac, TAG_MAC_LENGTH);
 }
 
 int
@@ -58,14 +57,26 @@ tag_add(const uint8_t secret[static CONF_SECRET_SIZE], const char *sender, const
     return 0;
 }
 
+/* Mail systems may change the letter case of a tag, so it does not count. */
+static bool
+in_base32(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '2' && c <= '7');
+}
+
+static bool
+in_name(char c)
+{
+    return in_base32(c) || (c >= '0' && c <= '9') || c == '-';
+}
+
 /* How many bytes at the end of text[0..end) are in the alphabet; end when all are. */
 static size_t
-run_before(const char *text, size_t end, const char *alphabet)
+run_before(const char *text, size_t end, bool (*in_alphabet)(char))
 {
     size_t count = 0;
 
-    while (count < end && text[end - 1 - count] != '\0' &&
-           strchr(alphabet, tolower((unsigned char)text[end - 1 - count])) != NULL)
+    while (count < end && in_alphabet(text[end - 1 - count]))
         count++;
     return count;
 }
@@ -85,20 +96,19 @@ copy_lower(char *out, const char *text, size_t length)
 static size_t
 tag_before(const char *text, size_t end, struct tag *tag)
 {
-    static const char name[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
     size_t at = end, length;
 
-    if (run_before(text, at, base32) != TAG_MAC_LENGTH)
+    if (run_before(text, at, in_base32) != TAG_MAC_LENGTH)
         return 0;
     at -= TAG_MAC_LENGTH;
     copy_lower(tag->mac, text + at, TAG_MAC_LENGTH);
-    if (at == 0 || text[--at] != '.' || run_before(text, at, base32) != TAG_ID_LENGTH)
+    if (at == 0 || text[--at] != '.' || run_before(text, at, in_base32) != TAG_ID_LENGTH)
         return 0;
     at -= TAG_ID_LENGTH;
     copy_lower(tag->id, text + at, TAG_ID_LENGTH);
     if (at == 0 || text[--at] != '.')
         return 0;
-    length = run_before(text, at, name);
+    length = run_before(text, at, in_name);
     if (length == 0 || length > STREAM_NAME_MAX)
         return 0;
     at -= length;

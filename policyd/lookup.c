@@ -4,13 +4,16 @@
 #include "policyd/lookup.h"
 
 #include "engine/decide.h"
+#include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/tagged.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { MAP_NAME_MAX = 16, ARG_MAX_LENGTH = 512 };
+
+_Static_assert((int)LOOKUP_REPLY_SIZE > (int)ARG_MAX_LENGTH + (int)ADDRESS_NAME_MAX + 16,
+               "every answer fits");
 
 /* One request, taken apart. */
 struct request {
@@ -36,6 +39,16 @@ say(char reply[static LOOKUP_REPLY_SIZE], const char *text)
 
     memcpy(reply, text, length + 1);
     return length;
+}
+
+/* As much of text as fits; what is longer is no address. */
+static void
+keep(char *place, size_t size, const char *text)
+{
+    size_t length = strnlen(text, size - 1);
+
+    memcpy(place, text, length);
+    place[length] = '\0';
 }
 
 static size_t
@@ -151,7 +164,7 @@ note_sender(struct lookup_session *session, const char *key, int64_t now_ms)
     session->sender_ours = false;
     session->relay_free = false;
     session->pending = false;
-    snprintf(session->sender, sizeof(session->sender), "%s", is_null_sender(key) ? "" : key);
+    keep(session->sender, sizeof(session->sender), is_null_sender(key) ? "" : key);
 }
 
 static void
@@ -168,20 +181,21 @@ note_recipient(struct lookup_session *session, const char *key)
     if (session->pending && !same_recipient(session->recipient, key))
         consume(session);
     session->pending = session->sender_known;
-    snprintf(session->recipient, sizeof(session->recipient), "%s", key);
+    keep(session->recipient, sizeof(session->recipient), key);
 }
 
 static size_t
 answer_decision(const struct decision *decision, const char *nexthop,
                 char reply[static LOOKUP_REPLY_SIZE])
 {
-    int length;
+    char *end;
 
     /* Texts become queue names in Postfix: a fixed set, so that there are few. */
     if (decision->address == NULL)
         return say(reply, "OK retry:4.3.2 postpool: this host has no address of the pool");
-    length = snprintf(reply, LOOKUP_REPLY_SIZE, "OK pp-%s:%s", decision->address->name, nexthop);
-    return (size_t)length;
+    end = stpcpy(stpcpy(reply, "OK pp-"), decision->address->name);
+    end = stpcpy(stpcpy(end, ":"), nexthop);
+    return (size_t)(end - reply);
 }
 
 static size_t
@@ -208,13 +222,10 @@ answer_recipient(const struct question *question, char reply[static LOOKUP_REPLY
     struct decision decision;
 
     addr_domain(question->recipient, domain, sizeof(domain));
-    if (snapshot_is_bypass(view->conf->snapshot, domain)) {
-        int length = snprintf(reply, LOOKUP_REPLY_SIZE, "OK %s", question->request->fallback);
-
-        return (size_t)length;
-    }
+    if (snapshot_is_bypass(view->conf->snapshot, domain))
+        return (size_t)(stpcpy(stpcpy(reply, "OK "), question->request->fallback) - reply);
     if (id[0] == '\0') { /* bounces have no sender to tell them apart */
-        snprintf(id, sizeof(id), "%s", question->recipient);
+        keep(id, sizeof(id), question->recipient);
         addr_lower(id);
     }
     decide(view->roster, stream, decide_key(id, domain), &decision);

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -125,17 +124,13 @@ answer(struct client *client, const struct netstring *request, int64_t now, char
     struct lookup_result result;
     char reply[LOOKUP_REPLY_SIZE];
     size_t length;
-    int head;
 
     server->view(server->arg, &view);
     view.now_ms = now;
     length = lookup_answer(&view, &client->session, request->data, request->length, reply, &result);
     server->figures.lookups++;
     server->done(server->arg, &result);
-    head = sprintf(out, "%zu:", length);
-    memcpy(out + head, reply, length);
-    out[(size_t)head + length] = ',';
-    return (size_t)head + length + 1;
+    return netstring_print(reply, length, out);
 }
 
 /* Write now what the socket takes, and keep the rest.  false: the peer is gone. */
@@ -184,7 +179,7 @@ client_serve(struct client *client, int64_t now)
         filled += answer(client, &request, now, batch + filled);
         used += request.used;
         client->stuck_ms = 0;
-        if (sizeof(batch) - filled < LOOKUP_REPLY_SIZE + 16) {
+        if (sizeof(batch) - filled < LOOKUP_REPLY_SIZE + NETSTRING_EXTRA) {
             fine = client_write(client, batch, filled);
             filled = 0;
         }

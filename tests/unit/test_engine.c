@@ -260,7 +260,7 @@ moved_without_last(size_t count)
         moved += before != after;
         of_others += before != after && before != count - 1;
     }
-    if (count <= RENDEZVOUS_FANOUT)
+    if (count <= RENDEZVOUS_LEAF)
         assert_int_equal(of_others, 0);
     rendezvous_free(all);
     rendezvous_free(fewer);

@@ -281,6 +281,8 @@ test_netstring(void **state)
         {"101:", -EMSGSIZE},
         {"99999999999999999999", -EMSGSIZE},
     };
+    static const size_t lengths[] = {0, 1, 9, 10, 99, 100, 1000};
+    static char data[1000], text[sizeof(data) + NETSTRING_EXTRA];
     struct netstring netstring;
 
     (void)state;
@@ -290,6 +292,15 @@ test_netstring(void **state)
     assert_int_equal(netstring_parse("5:hello,3:abc,", 14, 100, &netstring), 1);
     assert_int_equal(netstring.length, 5);
     assert_int_equal(netstring.used, 8);
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        size_t used = netstring_print(data, lengths[i], text);
+
+        assert_true(used <= lengths[i] + NETSTRING_EXTRA);
+        assert_int_equal(netstring_parse(text, used, sizeof(data), &netstring), 1);
+        assert_int_equal(netstring.length, lengths[i]);
+        assert_int_equal(netstring.used, used);
+        assert_memory_equal(netstring.data, data, lengths[i]);
+    }
     for (size_t cut = 0; cut < 8; cut++)
         assert_int_equal(netstring_parse("5:hello,", cut, 100, &netstring), 0);
 }
