@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness import namespace, programs  # noqa: E402
 from harness.host import Host  # noqa: E402
 from harness.sink import Sink  # noqa: E402
+from harness.site import Site  # noqa: E402
 
 _hosts = []
 
@@ -126,3 +127,17 @@ def make_host(directory_of):
     make, close = _maker(directory_of, True)
     yield make
     close()
+
+
+@pytest.fixture
+def site():
+    made = []
+
+    def make(*args, **kwargs):
+        made.append(Site(*args, **kwargs))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+        shutil.rmtree(one.root)

@@ -7,7 +7,7 @@ import pytest
 
 from harness import client, namespace
 from harness.dns import NameServer
-from harness.host import BULK, REST
+from harness.host import REST
 from harness.wait import wait_for
 
 SIX = "fd77::1:1"
