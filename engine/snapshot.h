@@ -37,11 +37,6 @@ struct member {
     double weight;                 /* share of the pool's mail; > 0 */
 };
 
-enum exhausted {
-    EXHAUSTED_DEFER,
-    EXHAUSTED_EXCEED, /* go on past caps rather than wait; no address at all still defers */
-};
-
 struct pool {
     char *name;
     size_t index; /* place in snapshot.pools */
@@ -49,7 +44,6 @@ struct pool {
     size_t member_count;
     const struct pool **overflow; /* the ladder: asked in order when this pool has none */
     size_t overflow_count;
-    enum exhausted exhausted;
 
     /* Postfix's own per-transport parameters; 0 or NULL: as the site has it. */
     int concurrency;     /* destination_concurrency_limit */

@@ -18,31 +18,22 @@ const struct conf_key conf_address_keys[] = {
     CONF_KEY_END,
 };
 
-/* What a pool's group holds, before names become pointers. */
-struct pool_input {
-    struct pool pool;
-    char *exhausted;
-};
-
 const struct conf_key conf_pool_keys[] = {
     {"addresses", KEY_OWN, 0, NULL, 0, 0,
      "Its addresses: names, or groups { name = ...; weight = ...; }.", NULL, NULL},
     {"overflow", KEY_OWN, 0, "", 0, 0,
      "The ladder: pools that are asked in order when no address of this one can send.", NULL, NULL},
-    {"exhausted", KEY_TEXT, offsetof(struct pool_input, exhausted), "defer", 0, 0,
-     "What happens when the ladder has none either: \"defer\" or \"exceed\".", NULL, NULL},
-    {"concurrency", KEY_COUNT, offsetof(struct pool_input, pool.concurrency), "0", 1, 10000,
+    {"concurrency", KEY_COUNT, offsetof(struct pool, concurrency), "0", 1, 10000,
      "Most deliveries at a time from one of its addresses to one destination "
      "(destination_concurrency_limit).",
      NULL, NULL},
-    {"rate_delay", KEY_SECONDS, offsetof(struct pool_input, pool.rate_delay_s), "", 1000,
-     3600 * 1000,
+    {"rate_delay", KEY_SECONDS, offsetof(struct pool, rate_delay_s), "", 1000, 3600 * 1000,
      "Pause between deliveries from one of its addresses to one destination "
      "(destination_rate_delay).",
      NULL, NULL},
-    {"recipient_limit", KEY_COUNT, offsetof(struct pool_input, pool.recipient_limit), "0", 1, 10000,
+    {"recipient_limit", KEY_COUNT, offsetof(struct pool, recipient_limit), "0", 1, 10000,
      "Most recipients of one delivery (destination_recipient_limit).", NULL, NULL},
-    {"tls", KEY_TLS, offsetof(struct pool_input, pool.tls), "", 0, 0,
+    {"tls", KEY_TLS, offsetof(struct pool, tls), "", 0, 0,
      "smtp_tls_security_level of its addresses.", NULL, NULL},
     CONF_KEY_END,
 };
@@ -284,22 +275,14 @@ static void
 read_pool(struct conf_reader *reader, config_setting_t *item, struct pool *pool,
           const struct index *index)
 {
-    struct pool_input input = {
-        .pool = {.name = mem_strdup(config_setting_name(item)), .index = pool->index}};
     config_setting_t *members;
 
-    conf_read_defaults(conf_pool_keys, &input);
+    pool->name = mem_strdup(config_setting_name(item));
+    conf_read_defaults(conf_pool_keys, pool);
     if (config_setting_is_group(item))
-        conf_read_group(reader, item, conf_pool_keys, &input);
+        conf_read_group(reader, item, conf_pool_keys, pool);
     else
         conf_problem(reader, item, "a group is needed, { addresses = ( ... ); }");
-    if (strcmp(input.exhausted, "exceed") == 0)
-        input.pool.exhausted = EXHAUSTED_EXCEED;
-    else if (strcmp(input.exhausted, "defer") != 0)
-        conf_problem(reader, config_setting_get_member(item, "exhausted"),
-                     "\"%s\" is not known, write \"defer\" or \"exceed\"", input.exhausted);
-    free(input.exhausted);
-    *pool = input.pool;
     members = config_setting_is_group(item) ? config_setting_get_member(item, "addresses") : NULL;
     if (members != NULL)
         read_members(reader, members, pool, index);

@@ -3,8 +3,7 @@
  */
 #include "transport-maps/drain.h"
 
-#include "lib/mem.h"
-#include "transport-maps/file.h"
+#include "transport-maps/postfix.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -33,18 +32,6 @@ clock_ms(clockid_t clock)
 
     clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int
-master_pid(const char *queue_directory)
-{
-    char *path = mem_printf("%s/pid/master.pid", queue_directory);
-    char *text = NULL;
-    int pid = file_read(path, &text, NULL) == 0 ? atoi(text) : 0;
-
-    free(text);
-    free(path);
-    return pid;
 }
 
 /* Read /proc/PID/NAME into at most size bytes, the last two of them NUL. */
@@ -149,7 +136,7 @@ drain_wait(const struct drain *drain, size_t *ret_deliveries, size_t *ret_intake
 {
     const struct timespec step = {0, STEP_MS * 1000000L};
     int64_t deadline = clock_ms(CLOCK_MONOTONIC) + DRAIN_TIME_MAX_MS;
-    int master = master_pid(drain->queue_directory);
+    int master = postfix_master(drain->queue_directory);
 
     *ret_deliveries = *ret_intake = 0;
     while (master > 0) {

@@ -44,9 +44,8 @@ run_well(const char *const argv[], const char *what, struct run_result *ret_resu
     return r;
 }
 
-/* The process that the pid file names; 0: none, so that "postfix status" need not be asked. */
-static pid_t
-master_pid(const char *queue_directory)
+pid_t
+postfix_master(const char *queue_directory)
 {
     char *path = mem_printf("%s/pid/master.pid", queue_directory);
     char *text = NULL;
@@ -63,7 +62,7 @@ postfix_runs(const char *dir, const char *queue_directory)
     const char *argv[] = {"postfix", "-c", dir, "status", NULL};
     struct run_result result = {0};
     /* It takes a second to say no. */
-    bool runs = master_pid(queue_directory) != 0 && run(argv, NULL, NULL, &result, NULL) == 0 &&
+    bool runs = postfix_master(queue_directory) != 0 && run(argv, NULL, NULL, &result, NULL) == 0 &&
                 result.status == 0;
 
     run_result_clear(&result);

@@ -7,11 +7,16 @@
 #define TRANSPORT_MAPS_POSTFIX_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct cf_services;
 struct err;
 
-/* Does the Postfix with main.cf in dir run? */
+/* The process that Postfix's pid file names, when it lives; else 0. */
+pid_t postfix_master(const char *queue_directory);
+
+/* Does the Postfix with main.cf in dir run?  Asks "postfix status" only where a process lives: it
+ * takes a second to say no. */
 bool postfix_runs(const char *dir, const char *queue_directory);
 
 /* Tell it to read its files.  Returns 0 or a negative errno with the reason. */

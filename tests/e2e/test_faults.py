@@ -226,7 +226,7 @@ def moving(make_host):
     def change(conf):
         conf["addresses"]["m1"] = {"ip": addresses[0], "helo": "m1.mail.test"}
         conf["addresses"]["m2"] = {"ip": addresses[1], "helo": "m2.mail.test"}
-        conf["pools"]["bulk"] = {"addresses": ["m1", "m2"], "exhausted": "defer"}
+        conf["pools"]["bulk"] = {"addresses": ["m1", "m2"]}
     # A session whose own address is gone hears nothing any more.
     timeouts = {f"smtp_{step}_timeout": "5s" for step in
                 ("helo", "mail", "rcpt", "data_init", "data_xfer", "data_done", "rset", "quit")}

@@ -125,8 +125,6 @@ test_mistakes(void **state)
                    "overflow = ( \"r\" ); };\n r = { addresses = ( \"a1\" ); overflow = ( \"q\" ); "
                    "}; };\n" STREAMS,
          "text:2: pools.p: overflow runs in a circle: p -> q -> r -> q; a ladder must end"},
-        {ADDRESSES "pools: { p = { addresses = ( \"a1\" ); exhausted = \"wait\"; }; };\n" STREAMS,
-         "text:2: pools.p.exhausted: \"wait\" is not known, write \"defer\" or \"exceed\""},
         {ADDRESSES "pools: { p = { addresses = ( \"a1\" ); tls = \"yes\"; }; };\n" STREAMS,
          "text:2: pools.p.tls: \"yes\" is no TLS level of Postfix (none, may, encrypt, dane, "
          "dane-only, fingerprint, "
@@ -239,7 +237,7 @@ test_values(void **state)
         ADDRESSES
         "pools: { p = { addresses = ( { name = \"a1\"; weight = 2.5; } ); concurrency = 3; "
         "rate_delay = "
-        "\"2s\"; recipient_limit = 4; tls = \"may\"; exhausted = \"exceed\"; }; };\n" STREAMS
+        "\"2s\"; recipient_limit = 4; tls = \"may\"; }; };\n" STREAMS
         "node = \"mta1\"; watchdog = \"2s\"; bypass = ( \"B.test\", \"a.test\" );\n"
         "listen: { mode = \"0600\"; clients = 7; }; milter: { strip = ( \"X-A\", \"X-B\" ); };\n");
     const struct pool *pool = snapshot_find_pool(conf->snapshot, "p");
@@ -257,7 +255,6 @@ test_values(void **state)
     assert_int_equal(pool->rate_delay_s, 2);
     assert_int_equal(pool->recipient_limit, 4);
     assert_string_equal(pool->tls, "may");
-    assert_int_equal(pool->exhausted, EXHAUSTED_EXCEED);
     assert_int_equal(conf->snapshot->addresses[0].maxproc, 20);
     assert_ptr_equal(conf->snapshot->addresses[0].of, pool);
     assert_true(snapshot_is_bypass(conf->snapshot, "b.test"));
