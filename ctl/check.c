@@ -53,7 +53,7 @@ ctl_check(const struct ctl *ctl, int argc, char **argv)
     int r;
 
     if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-        fprintf(stderr, "usage: postpool check [FILE]\n");
+        fprintf(stderr, "usage: postpool check [--json] [FILE]\n");
         return CTL_USAGE;
     }
     r = conf_load(file, &conf, &problems);

@@ -83,10 +83,12 @@ parse(int argc, char **argv, struct ctl *ctl, struct asked *asked, int *ret_stat
         {"forwarded", no_argument, NULL, 'f'},    {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
+    static char program[] = "postpool";
     int c;
 
     *ret_status = CTL_USAGE;
     optind = 1;
+    argv[0] = program; /* for getopt's own complaints */
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 's')
             asked->sender = optarg;
@@ -110,8 +112,12 @@ parse(int argc, char **argv, struct ctl *ctl, struct asked *asked, int *ret_stat
         else if (c == '?')
             return fputs(usage, stderr), false;
     }
-    if (optind < argc || asked->sender == NULL || asked->recipient == NULL)
-        return fputs(usage, stderr), false;
+    if (optind < argc)
+        return fprintf(stderr, "postpool: \"%s\" is one argument too many\n", argv[optind]), false;
+    if (asked->sender == NULL || asked->recipient == NULL)
+        return fprintf(stderr, "postpool: --%s is needed\n\n%s",
+                       asked->sender == NULL ? "sender" : "recipient", usage),
+               false;
     if (addr_unwrap(asked->recipient, asked->bare) < 0 || asked->bare[0] == '\0')
         return fprintf(stderr, "postpool: \"%s\" is no recipient\n", asked->recipient), false;
     asked->recipient = asked->bare;
@@ -130,6 +136,9 @@ find_stream(const struct conf *conf, struct asked *asked, struct story *story)
     asked->facts.recipients = &asked->recipient;
     asked->facts.recipient_count = 1;
     asked->facts.headers = asked->headers;
+    if (!conf->secret_known)
+        fprintf(stderr, "postpool: %s cannot be read, so that no tag is known to be genuine\n",
+                conf->tag_secret_file);
     story->stream = tagged_stream(conf, sender, story->id);
     if (tag_find(sender, &tag) && tag_verify(conf->secret, &tag) && conf->secret_known) {
         story->why = strcmp(tag.stream, story->stream->name) == 0
@@ -139,6 +148,8 @@ find_stream(const struct conf *conf, struct asked *asked, struct story *story)
         story->why = "the tag is not genuine; the sender alone tells";
     } else if (asked->forwarded) {
         story->why = "the sender alone tells";
+    } else if (sender[0] == '\0' || strlen(sender) + TAG_LENGTH_MAX > ADDR_MAX) {
+        story->why = "such a sender is not tagged; it alone tells";
     } else {
         story->stream = classify(conf->snapshot, &asked->facts);
         story->why = story->stream->match_count == 0 ? "no stream before it matches"
@@ -218,11 +229,11 @@ print_json(const struct story *story)
     json_text(&json, "stream", story->stream->name);
     json_text(&json, "why", story->why);
     json_bool(&json, "bypass", story->bypass);
-    json_text(&json, "pool", decision->pool != NULL ? decision->pool->name : NULL);
+    json_text(&json, "pool", story->bypass ? NULL : story->stream->pool->name);
     json_text(&json, "address",
               decision->address != NULL && !story->bypass ? decision->address->name : NULL);
     json_open(&json, "candidates", '[');
-    for (size_t i = 0; i < decision->candidate_count; i++) {
+    for (size_t i = 0; !story->bypass && i < decision->candidate_count; i++) {
         const struct candidate *candidate = &decision->candidates[i];
 
         ip_print(&candidate->address->ip, ip);
@@ -235,7 +246,7 @@ print_json(const struct story *story)
         json_close(&json, '}');
     }
     json_close(&json, ']');
-    json_number(&json, "omitted", (long long)decision->omitted);
+    json_number(&json, "omitted", story->bypass ? 0 : (long long)decision->omitted);
     json_close(&json, '}');
     puts(buf_text(&text));
     buf_clear(&text);

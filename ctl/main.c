@@ -81,7 +81,9 @@ main(int argc, char **argv)
             printf("postpool %s\n", PACKAGE_VERSION);
             return CTL_GOOD;
         } else {
-            fprintf(stderr, "postpool: unknown option %s; see postpool --help\n", argv[i]);
+            fprintf(stderr, "postpool: %s %s; see postpool --help\n",
+                    strcmp(argv[i], "-c") == 0 ? "a file is needed behind" : "unknown option",
+                    argv[i]);
             return CTL_USAGE;
         }
     }

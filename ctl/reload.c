@@ -50,7 +50,8 @@ print_json(const char *policyd, const char *milter)
 
     json_open(&json, NULL, '{');
     json_text(&json, "milter_error", milter);
-    buf_printf(&text, ",\"policyd\":%s", policyd != NULL ? policyd : "null");
+    buf_printf(&text, ",\"policyd\":%.*s", policyd != NULL ? (int)strcspn(policyd, "\n") : 4,
+               policyd != NULL ? policyd : "null");
     json_close(&json, '}');
     puts(buf_text(&text));
     buf_clear(&text);

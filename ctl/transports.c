@@ -4,12 +4,13 @@
 #include "ctl/transports.h"
 
 #include "ctl/ctl.h"
+#include "lib/endpoint.h"
 #include "lib/err.h"
+#include "lib/file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "transport-maps/apply.h"
 #include "transport-maps/difference.h"
-#include "transport-maps/file.h"
 #include "transport-maps/finding.h"
 #include "transport-maps/plan.h"
 #include "transport-maps/postfix.h"
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
     "usage: postpool transports render|diff|apply|remove|status [--config-dir DIR] [--json]\n"
@@ -252,6 +254,20 @@ say_edited(const char *path, const struct edit_file *file)
                file->edited_line);
 }
 
+/* Postfix may run before the daemons do, but its mail waits for them. */
+static void
+warn_if_silent(const char *program, const char *endpoint)
+{
+    struct err err;
+    int fd = endpoint_connect(endpoint, &err);
+
+    if (fd >= 0)
+        close(fd);
+    else
+        printf("%s: %s does not answer, and until it does mail is deferred: %s\n",
+               level_name(FINDING_WARN), program, err.msg);
+}
+
 static int
 apply(struct task *task)
 {
@@ -268,6 +284,8 @@ apply(struct task *task)
         fprintf(stderr, "postpool: nothing was changed, see what is refused above\n");
         return CTL_BAD_NEWS;
     }
+    warn_if_silent("postpool-policyd", task->conf->lookup);
+    warn_if_silent("postpool-milter", task->conf->milter_socket);
     say_edited(task->site->main_path, &task->site->main);
     say_edited(task->site->master_path, &task->site->master);
     return apply_put(&apply, &err) < 0 ? fail(&err) : CTL_GOOD;
@@ -397,9 +415,11 @@ parse(int argc, char **argv, struct task *task, int *ret_status)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
+    static char program[] = "postpool";
     int option;
 
     *ret_status = CTL_USAGE;
+    argv[0] = program; /* for getopt's own complaints */
     optind = 0;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (option == 'd') {
@@ -418,6 +438,9 @@ parse(int argc, char **argv, struct task *task, int *ret_status)
         if (strcmp(verbs[i].name, argv[optind]) == 0)
             return &verbs[i];
     }
+    if (optind < argc)
+        fprintf(stderr, "postpool: transports knows no \"%s%s\"\n\n", argv[optind],
+                optind + 1 < argc ? " ..." : "");
     fputs(usage, stderr);
     return NULL;
 }

@@ -5,7 +5,10 @@
 
 #include "engine/hash.h"
 #include "lib/conf_lines.h"
+#include "lib/conf_scan.h"
 #include "lib/conf_site.h"
+#include "lib/err.h"
+#include "lib/file.h"
 #include "lib/mem.h"
 
 #include <errno.h>
@@ -14,9 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
-enum { SECRET_MIN = 16, SECRET_MAX = 4096 }; /* bytes in the secret's file */
+enum {
+    SECRET_MIN = 16, /* bytes in the secret's file */
+    SECRET_MAX = 4096,
+    INCLUDES_MAX = 10, /* files in one another; libconfig has the same limit */
+};
 
 #define AT(member) offsetof(struct conf, member)
 
@@ -159,6 +167,66 @@ read_internal(struct conf_reader *reader, config_setting_t *setting)
     }
 }
 
+/* Taking one of these away would change what a message says, and to whom. */
+static bool
+is_of_the_message(const char *header)
+{
+    static const char *const names[] = {
+        "bcc",      "cc",       "date",   "dkim-signature", "from", "in-reply-to", "message-id",
+        "received", "reply-to", "sender", "references",     "to",   "return-path", "subject",
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcasecmp(header, names[i]) == 0)
+            return true;
+    return strncasecmp(header, "content-", 8) == 0 || strncasecmp(header, "mime-", 5) == 0 ||
+           strncasecmp(header, "resent-", 7) == 0;
+}
+
+static void
+check_headers(struct conf_reader *reader, config_setting_t *milter)
+{
+    const struct conf *conf = reader->conf;
+    struct err err;
+
+    if (is_of_the_message(conf->stream_header))
+        conf_problem(reader, member_of(milter, "header"),
+                     "\"%s\" belongs to the message itself, take a name such as "
+                     "\"X-Postpool-Stream\"",
+                     conf->stream_header);
+    for (size_t i = 0; i < conf->strip.count; i++) {
+        if (conf_check_header(conf->strip.items[i], &err) < 0)
+            conf_problem(reader, member_of(milter, "strip"), "%s", err.msg);
+        else if (is_of_the_message(conf->strip.items[i]))
+            conf_problem(reader, member_of(milter, "strip"),
+                         "\"%s\" belongs to the message itself and cannot be taken away; only "
+                         "headers that did nothing but select",
+                         conf->strip.items[i]);
+    }
+    for (size_t i = 0; i < conf->local_domains.count; i++)
+        if (conf_check_host(conf->local_domains.items[i], &err) < 0)
+            conf_problem(reader, member_of(milter, "local_domains"),
+                         "\"%s\" is no domain, write one such as \"example.com\"",
+                         conf->local_domains.items[i]);
+}
+
+static void
+check_sockets(struct conf_reader *reader, config_setting_t *root)
+{
+    const struct conf *conf = reader->conf;
+    const char *lookup = conf->lookup, *control = conf->control, *milter = conf->milter_socket;
+
+    if (strcmp(lookup, control) == 0)
+        conf_problem(reader, root,
+                     "listen.lookup and listen.control are both %s, each needs its own", lookup);
+    if (strcmp(lookup, milter) == 0 || strcmp(control, milter) == 0)
+        conf_problem(reader, root,
+                     "milter.socket and one of listen are both %s, each needs its own", milter);
+    if (strcmp(conf->user, "root") == 0)
+        conf_problem(reader, member_of(root, "user"),
+                     "the daemons give up root's rights, name a user that has none");
+}
+
 static void
 read_root(struct conf_reader *reader, config_setting_t *root)
 {
@@ -169,6 +237,8 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     conf_read_group(reader, root, keys, reader->conf);
     set_node(reader->conf);
     read_internal(reader, member_of(member_of(root, "milter"), "internal"));
+    check_headers(reader, member_of(root, "milter"));
+    check_sockets(reader, root);
     if (addresses != NULL)
         conf_read_addresses(reader, addresses);
     if (pools != NULL)
@@ -203,20 +273,98 @@ syntax_problem(struct conf_reader *reader, const config_t *config)
     conf_problems_add(reader->problems, false, where, text != NULL ? text : "syntax error");
 }
 
-/* Read the text, or the file when text is NULL, into config. */
-static int
-parse(config_t *config, const char *file, const char *text)
-{
-    char *copy;
-    int fine;
+/* A file on its way through conf_scan(). */
+struct scanned {
+    struct conf_reader *reader; /* not ours */
+    const char *file;           /* its name, for problems */
+    const char *folder;         /* where libconfig looks for includes */
+    int depth;                  /* how many files include this one */
+};
 
-    if (text != NULL)
-        return config_read_string(config, text) == CONFIG_TRUE ? 0 : -EINVAL;
-    copy = mem_strdup(file);
-    config_set_include_dir(config, dirname(copy));
+static bool scan_file(const struct scanned *scanned, const char *path);
+
+static void
+on_scan_problem(void *arg, unsigned line, const char *text)
+{
+    const struct scanned *scanned = arg;
+    char where[512];
+
+    snprintf(where, sizeof(where), "%s:%u", scanned->file, line);
+    conf_problems_add(scanned->reader->problems, false, where, text);
+}
+
+static bool
+on_scan_include(void *arg, unsigned line, const char *path)
+{
+    const struct scanned *scanned = arg;
+    struct scanned inner;
+    char text[600];
+    char *full;
+    bool fine;
+
+    if (scanned->depth == INCLUDES_MAX) {
+        snprintf(text, sizeof(text),
+                 "@include \"%.400s\" is %d files deep; does it include itself?", path,
+                 scanned->depth);
+        on_scan_problem(arg, line, text);
+        return false;
+    }
+    full = mem_printf("%s/%s", scanned->folder, path);
+    fine = access(full, R_OK) == 0;
+    if (!fine) {
+        snprintf(text, sizeof(text), "@include \"%.200s\": %.200s: %s", path, full,
+                 strerror(errno));
+        on_scan_problem(arg, line, text);
+    }
+    inner = (struct scanned){scanned->reader, path, scanned->folder, scanned->depth + 1};
+    fine = fine && scan_file(&inner, full);
+    free(full);
+    return fine;
+}
+
+static bool
+scan_text(const struct scanned *scanned, const char *text)
+{
+    struct conf_scan scan = {on_scan_problem, on_scan_include, (void *)scanned};
+
+    return conf_scan(&scan, text);
+}
+
+/* Look at the file at path, and at those that it includes. */
+static bool
+scan_file(const struct scanned *scanned, const char *path)
+{
+    char *text = NULL;
+    bool fine;
+    int r = file_read(path, &text, NULL);
+
+    if (r < 0) {
+        conf_problems_add(scanned->reader->problems, false, scanned->file,
+                          r == -EILSEQ ? "holds a byte 0; it must be text" : strerror(-r));
+        return false;
+    }
+    fine = scan_text(scanned, text);
+    free(text);
+    return fine;
+}
+
+/* Read the text, or the file when text is NULL, into config.  Says what is wrong with it. */
+static bool
+parse(struct conf_reader *reader, config_t *config, const char *file, const char *text)
+{
+    char *copy = mem_strdup(file);
+    struct scanned scanned = {reader, file, dirname(copy), 0};
+    bool fine = text != NULL ? scan_text(&scanned, text) : scan_file(&scanned, file);
+
+    config_set_include_dir(config, scanned.folder);
+    if (fine) {
+        fine = (text != NULL ? config_read_string(config, text) : config_read_file(config, file)) ==
+               CONFIG_TRUE;
+        if (!fine)
+            syntax_problem(reader, config);
+    }
     free(copy);
-    fine = config_read_file(config, file);
-    return fine == CONFIG_TRUE ? 0 : -EINVAL;
+    return fine;
 }
 
 static int
@@ -232,9 +380,7 @@ load(const char *file, const char *text, struct conf **ret_conf, struct conf_pro
     conf->snapshot = mem_new(sizeof(*conf->snapshot));
     conf_read_defaults(keys, conf);
     config_init(&config);
-    if (parse(&config, file, text) < 0) {
-        syntax_problem(&reader, &config);
-    } else {
+    if (parse(&reader, &config, file, text)) {
         read_root(&reader, config_root_setting(&config));
         conf_lines(config_root_setting(&config), conf);
     }
@@ -250,13 +396,6 @@ load(const char *file, const char *text, struct conf **ret_conf, struct conf_pro
 int
 conf_load(const char *file, struct conf **ret_conf, struct conf_problems *problems)
 {
-    if (access(file, R_OK) < 0) {
-        int r = -errno;
-
-        conf_problems_clear(problems);
-        conf_problems_add(problems, false, file, strerror(-r));
-        return -EINVAL;
-    }
     return load(file, NULL, ret_conf, problems);
 }
 

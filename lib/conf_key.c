@@ -164,8 +164,8 @@ conf_read_is_list(struct conf_reader *reader, config_setting_t *setting, const c
 }
 
 /* A host name in what goes into master.cf and EHLO: nothing but its own letters. */
-static int
-check_host(const char *text, struct err *err)
+int
+conf_check_host(const char *text, struct err *err)
 {
     static const char letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
@@ -178,9 +178,8 @@ check_host(const char *text, struct err *err)
     return 0;
 }
 
-/* RFC 5322, section 2.2: printable ASCII without the colon. */
-static int
-check_header(const char *text, struct err *err)
+int
+conf_check_header(const char *text, struct err *err)
 {
     size_t length = strlen(text);
 
@@ -266,10 +265,10 @@ set_text(const struct conf_key *key, const char *text, void *member, struct err 
             *(int *)member = (int)(ms / 1000);
         return r;
     case KEY_HOST:
-        r = check_host(text, err);
+        r = conf_check_host(text, err);
         break;
     case KEY_HEADER:
-        r = check_header(text, err);
+        r = conf_check_header(text, err);
         break;
     case KEY_TLS:
         r = check_tls(text, err);

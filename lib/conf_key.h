@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct err;
+
 /* What a key holds, and so what the struct member at its offset is. */
 enum key_type {
     KEY_TEXT,     /* char * */
@@ -87,5 +89,9 @@ void conf_warning(struct conf_reader *reader, const config_setting_t *setting, c
  * none is near.  The text is valid until the next call.
  */
 const char *conf_nearest(const char *word, const char *const *candidates, size_t count);
+
+/* The name of a header field, RFC 5322 section 2.2; the name of a host.  0, or -EINVAL. */
+int conf_check_header(const char *text, struct err *err);
+int conf_check_host(const char *text, struct err *err);
 
 #endif

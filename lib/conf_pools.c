@@ -132,6 +132,9 @@ conf_read_addresses(struct conf_reader *reader, config_setting_t *setting)
                 "the name becomes the Postfix service pp-%s, so it must be up to %d lower-case "
                 "letters, digits and \"-\", starting with a letter",
                 address->name, ADDRESS_NAME_MAX);
+        else if (strcmp(address->name, "rewrite") == 0)
+            conf_problem(reader, item,
+                         "the Postfix service pp-rewrite is our resolver, give it another name");
         if (!config_setting_is_group(item))
             conf_problem(reader, item, "a group is needed, { ip = ...; helo = ...; }");
         else

@@ -9,11 +9,14 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+enum { PORT_MAX = 65535 };
 
 struct place {
     struct sockaddr_storage address;
@@ -56,6 +59,9 @@ inet_place(const char *text, bool numeric, struct place *place, struct err *err)
     if (length == 0 || length >= sizeof(host) || colon[1] == '\0' ||
         strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5)
         return err_set(err, -EINVAL, "inet:%s is not \"inet:host:port\"", text);
+    if (atoi(colon + 1) < 1 || atoi(colon + 1) > PORT_MAX)
+        return err_set(err, -EINVAL, "inet:%s: %s is no port, they go from 1 to %d", text,
+                       colon + 1, PORT_MAX);
     if (text[0] == '[' && text[length - 1] == ']') {
         text++;
         length -= 2;

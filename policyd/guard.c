@@ -199,12 +199,18 @@ watch(struct worker *worker, const struct job *job, bool first)
     }
 }
 
+/* The end of the worker is still to be signalled when it starts: only a wish to end cuts it short.
+ */
 static void
 rest(int64_t pause_ms, const sigset_t *mask)
 {
-    struct timespec wait = {pause_ms / 1000, (pause_ms % 1000) * 1000000};
+    int64_t left, end_ms = now_ms() + pause_ms;
 
-    ppoll(NULL, 0, &wait, mask); /* a signal ends it */
+    while (!end_asked && (left = end_ms - now_ms()) > 0) {
+        struct timespec wait = {left / 1000, (left % 1000) * 1000000};
+
+        ppoll(NULL, 0, &wait, mask);
+    }
 }
 
 int

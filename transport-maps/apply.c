@@ -7,7 +7,7 @@
 #include "lib/mem.h"
 #include "transport-maps/cf.h"
 #include "transport-maps/drain.h"
-#include "transport-maps/file.h"
+#include "lib/file.h"
 #include "transport-maps/plan.h"
 #include "transport-maps/postfix.h"
 #include "transport-maps/queue.h"

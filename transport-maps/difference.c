@@ -6,7 +6,7 @@
 #include "lib/err.h"
 #include "lib/mem.h"
 #include "transport-maps/cf.h"
-#include "transport-maps/file.h"
+#include "lib/file.h"
 #include "transport-maps/plan.h"
 #include "transport-maps/run.h"
 #include "transport-maps/site.h"

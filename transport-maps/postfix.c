@@ -7,7 +7,7 @@
 #include "lib/mem.h"
 #include "transport-maps/cf.h"
 #include "transport-maps/edit.h"
-#include "transport-maps/file.h"
+#include "lib/file.h"
 #include "transport-maps/run.h"
 #include "transport-maps/site.h"
 

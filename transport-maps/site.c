@@ -5,7 +5,7 @@
 
 #include "lib/err.h"
 #include "lib/mem.h"
-#include "transport-maps/file.h"
+#include "lib/file.h"
 #include "transport-maps/run.h"
 
 #include <ctype.h>

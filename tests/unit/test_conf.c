@@ -103,6 +103,32 @@ test_mistakes(void **state)
         {"x = ;\n", "text:1: syntax error at or before this line; a setting is NAME = VALUE; with "
                     "a semicolon at "
                     "its end"},
+        {"\xef\xbb\xbfnode = \"a\";\n",
+         "text:1: begins with a byte order mark; save it as UTF-8 without one"},
+        {"node = \"a;\nuser = \"b\";\n",
+         "text:1: a text begins on this line and does not end on it; a \" is missing"},
+        {"# \"\n/* a\n\nnode = \"a\";\n",
+         "text:2: a comment begins here and never ends; \"*/\" is missing"},
+        {ADDRESSES POOLS STREAMS "listen: { clients = 4294967297; };\n",
+         "text:4: 4294967297 is too large a number, the largest is 2147483647"},
+        {ADDRESSES POOLS STREAMS "milter: { header = \"From\"; };\n",
+         "text:4: milter.header: \"From\" belongs to the message itself, take a name such as "
+         "\"X-Postpool-Stream\""},
+        {ADDRESSES POOLS STREAMS "milter: { strip = ( \"A B\" ); };\n",
+         "text:4: milter.strip: \"A B\" is no header name, write up to 64 printable characters "
+         "without a colon"},
+        {ADDRESSES POOLS STREAMS "milter: { local_domains = ( \"*.x\" ); };\n",
+         "text:4: milter.local_domains: \"*.x\" is no domain, write one such as "
+         "\"example.com\""},
+        {ADDRESSES POOLS STREAMS "milter: { socket = \"inet:127.0.0.1:99999\"; };\n",
+         "text:4: milter.socket: inet:127.0.0.1:99999: 99999 is no port, they go from 1 to 65535"},
+        {ADDRESSES POOLS STREAMS "listen: { lookup = \"unix:/a\"; control = \"unix:/a\"; };\n",
+         "text: listen.lookup and listen.control are both unix:/a, each needs its own"},
+        {ADDRESSES POOLS STREAMS "user = \"root\";\n",
+         "text:4: user: the daemons give up root's rights, name a user that has none"},
+        {"addresses: { rewrite = { ip = \"192.0.2.1\"; helo = \"a1.test\"; }; };\n" POOLS STREAMS,
+         "text:1: addresses.rewrite: the Postfix service pp-rewrite is our resolver, give it "
+         "another name"},
         {ADDRESSES "pools: { p = { addresses = ( \"a2\" ); }; };\n" STREAMS,
          "text:2: pools.p.addresses.1: there is no address a2, did you mean \"a1\"?"},
         {ADDRESSES "pools: { p = { addresses = ( \"a1\", \"a1\" ); }; };\n" STREAMS,
@@ -342,6 +368,22 @@ test_files(void **state)
     write_file(folder, "site.conf", ADDRESSES POOLS STREAMS "nodee = \"x\";\n");
     assert_int_equal(conf_load(file, &conf, &problems), -EINVAL);
     assert_true(says(&problems, "site.conf:4: nodee: unknown key, did you mean \"node\"?"));
+    /* libconfig would end the program over a folder, and not name a file that is missing */
+    write_file(folder, "main.conf", "# one\n@include \".\"\n@include \"no.conf\"\n");
+    assert_int_equal(conf_load(file, &conf, &problems), -EINVAL);
+    assert_true(says(&problems, ".: Is a directory"));
+    said = mem_printf("%s:3: @include \"no.conf\": %s/no.conf: No such file or directory", file,
+                      folder);
+    assert_true(says(&problems, said));
+    free(said);
+    write_file(folder, "main.conf", "@include \"main.conf\"\n");
+    assert_int_equal(conf_load(file, &conf, &problems), -EINVAL);
+    assert_true(says(&problems, "main.conf:1: @include \"main.conf\" is 10 files deep; does it "
+                                "include itself?"));
+    write_file(folder, "main.conf", "/* @include \".\" */ # \"\n@include \"site.conf\" // \"\n");
+    write_file(folder, "site.conf", ADDRESSES POOLS STREAMS);
+    assert_int_equal(conf_load(file, &conf, &problems), 0);
+    conf_unref(conf);
     free(file);
     file = mem_printf("%s/none.conf", folder);
     assert_int_equal(conf_load(file, &conf, &problems), -EINVAL);

@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef TRANSPORT_MAPS_FILE_H
-#define TRANSPORT_MAPS_FILE_H
+#ifndef LIB_FILE_H
+#define LIB_FILE_H
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: MIT
  */
-#include "transport-maps/file.h"
+#include "lib/file.h"
 
 #include "lib/err.h"
 #include "lib/mem.h"
