@@ -14,6 +14,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The file may be older than the process that has the number now. */
+static bool
+is_milter(long pid)
+{
+    char path[64], name[32] = "";
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    if (fgets(name, sizeof(name), file) == NULL)
+        name[0] = '\0';
+    fclose(file);
+    name[strcspn(name, "\n")] = '\0';
+    return strcmp(name, "postpool-milter") == 0;
+}
+
 /* Signal the milter.  Returns NULL, or why not; the text is static. */
 static const char *
 signal_milter(const struct conf *conf)
@@ -32,6 +50,11 @@ signal_milter(const struct conf *conf)
     fclose(file);
     if (found != 1 || pid <= 1) {
         snprintf(why, sizeof(why), "%s holds no process id", conf->milter_pid_file);
+        return why;
+    }
+    if (!is_milter(pid)) {
+        snprintf(why, sizeof(why), "process %ld of %s is no postpool-milter", pid,
+                 conf->milter_pid_file);
         return why;
     }
     if (kill((pid_t)pid, SIGUSR1) < 0) {

@@ -6,6 +6,7 @@
 #include "lib/err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -32,10 +33,17 @@ endpoint_path(const char *text)
 static int
 unix_place(const char *path, struct place *place, struct err *err)
 {
+    static const char path_letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._@+-";
     struct sockaddr_un *un = (struct sockaddr_un *)&place->address;
 
     if (path[0] != '/')
         return err_set(err, -EINVAL, "unix:%s is not an absolute path", path);
+    if (strspn(path, path_letters) != strlen(path))
+        return err_set(err, -EINVAL,
+                       "unix:%s: Postfix reads the path between other words, write letters, digits "
+                       "and any of /._@+-",
+                       path);
     if (strlen(path) >= sizeof(un->sun_path))
         return err_set(err, -EINVAL, "unix:%s is longer than %zu characters", path,
                        sizeof(un->sun_path) - 1);
@@ -151,13 +159,24 @@ endpoint_clear(const char *text, struct err *err)
 int
 endpoint_give(const char *path, const struct endpoint_access *access, struct err *err)
 {
-    if (chmod(path, access->mode) < 0)
-        return err_set(err, -errno, "%s: chmod: %s", path, strerror(errno));
-    if (access->owner == (uid_t)-1 && access->group == (gid_t)-1)
-        return 0;
-    if (chown(path, access->owner, access->group) < 0)
-        return err_set(err, -errno, "%s: chown: %s", path, strerror(errno));
-    return 0;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    char self[32];
+    struct stat st;
+    int r = 0;
+
+    /* The folder may belong to somebody else, who could put a link to a file of root's here. */
+    if (fd < 0)
+        return err_set(err, -errno, "%s: %s", path, strerror(errno));
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    if (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode))
+        r = err_set(err, -EEXIST, "%s: is no longer the socket that was made", path);
+    else if (chmod(self, access->mode) < 0)
+        r = err_set(err, -errno, "%s: chmod: %s", path, strerror(errno));
+    else if ((access->owner != (uid_t)-1 || access->group != (gid_t)-1) &&
+             fchownat(fd, "", access->owner, access->group, AT_EMPTY_PATH) < 0)
+        r = err_set(err, -errno, "%s: chown: %s", path, strerror(errno));
+    close(fd);
+    return r;
 }
 
 int

@@ -106,15 +106,25 @@ sync_directory(const char *path)
     return r;
 }
 
+/* Always the same, so that what a crash leaves is found again. */
+static char *
+new_name(const char *target)
+{
+    return mem_printf("%s.postpool-new", target);
+}
+
 int
 file_write(const char *path, const char *text, struct err *err)
 {
     char *real = realpath(path, NULL);
     const char *target = real != NULL ? real : path;
-    char *name = mem_printf("%s.postpool-XXXXXX", target);
-    int fd = mkostemp(name, O_CLOEXEC);
-    int r = fd >= 0 ? fill(fd, target, text) : -errno;
+    char *name = new_name(target);
+    int fd;
+    int r;
 
+    unlink(name); /* of a run that was ended in the middle */
+    fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    r = fd >= 0 ? fill(fd, target, text) : -errno;
     if (fd >= 0 && close(fd) < 0 && r == 0)
         r = -errno;
     if (r == 0 && rename(name, target) < 0)
@@ -133,6 +143,10 @@ file_write(const char *path, const char *text, struct err *err)
 int
 file_remove(const char *path, struct err *err)
 {
+    char *name = new_name(path);
+
+    unlink(name);
+    free(name);
     if (unlink(path) < 0 && errno != ENOENT)
         return err_set(err, -errno, "%s: cannot be removed: %s", path, strerror(errno));
     return 0;

@@ -44,6 +44,25 @@ current_conf(void)
     return conf;
 }
 
+static struct connection *
+connection_new(SMFICTX *ctx)
+{
+    struct connection *connection = mem_new(sizeof(*connection));
+
+    connection->session = session_new();
+    smfi_setpriv(ctx, connection);
+    return connection;
+}
+
+/* libmilter hands on what comes, also a message without a connection before it. */
+static struct connection *
+connection_of(SMFICTX *ctx)
+{
+    struct connection *connection = smfi_getpriv(ctx);
+
+    return connection != NULL ? connection : connection_new(ctx);
+}
+
 /*
  * Only the steps that are used are asked for: each one left out saves a trip
  * between Postfix and us.  Macros are asked for by name, so that a site's own
@@ -77,10 +96,8 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned 
                  SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_HDR);
     *ret_unused2 = 0;
     *ret_unused3 = 0;
-    connection = mem_new(sizeof(*connection));
-    connection->session = session_new();
+    connection = connection_of(ctx);
     connection->steps = *ret_steps;
-    smfi_setpriv(ctx, connection);
     return SMFIS_CONTINUE;
 }
 
@@ -124,7 +141,7 @@ set_client(struct session *session, const struct sockaddr *sa)
 static sfsistat
 on_connect(SMFICTX *ctx, char *name, struct sockaddr *sa)
 {
-    struct connection *connection = smfi_getpriv(ctx);
+    struct connection *connection = connection_of(ctx);
     const char *daemon = smfi_getsymval(ctx, (char *)"{daemon_name}");
 
     (void)name;
@@ -137,7 +154,7 @@ on_connect(SMFICTX *ctx, char *name, struct sockaddr *sa)
 static sfsistat
 on_mail(SMFICTX *ctx, char **arguments)
 {
-    struct connection *connection = smfi_getpriv(ctx);
+    struct connection *connection = connection_of(ctx);
     const char *user = smfi_getsymval(ctx, (char *)"{auth_authen}");
 
     session_mail(connection->session, current_conf(), arguments[0],
@@ -149,7 +166,7 @@ on_mail(SMFICTX *ctx, char **arguments)
 static sfsistat
 on_rcpt(SMFICTX *ctx, char **arguments)
 {
-    struct connection *connection = smfi_getpriv(ctx);
+    struct connection *connection = connection_of(ctx);
 
     session_rcpt(connection->session, arguments[0], smfi_getsymval(ctx, (char *)"{rcpt_mailer}"));
     return go_on(connection, SMFIP_NR_RCPT);
@@ -158,7 +175,7 @@ on_rcpt(SMFICTX *ctx, char **arguments)
 static sfsistat
 on_header(SMFICTX *ctx, char *name, char *value)
 {
-    struct connection *connection = smfi_getpriv(ctx);
+    struct connection *connection = connection_of(ctx);
 
     session_header(connection->session, name, value);
     return go_on(connection, SMFIP_NR_HDR);
@@ -193,7 +210,7 @@ carry_out(SMFICTX *ctx, const struct session *session, const struct verdict *ver
 static sfsistat
 on_end_of_message(SMFICTX *ctx)
 {
-    struct connection *connection = smfi_getpriv(ctx);
+    struct connection *connection = connection_of(ctx);
     struct session *session = connection->session;
     const char *queue_id = smfi_getsymval(ctx, (char *)"i");
     struct verdict verdict;
@@ -202,6 +219,10 @@ on_end_of_message(SMFICTX *ctx)
 
     if (queue_id == NULL)
         queue_id = "NOQUEUE";
+    if (session->conf == NULL) {
+        log_warn("%s: end of a message that did not begin -- deferred", queue_id);
+        return SMFIS_TEMPFAIL;
+    }
     if (getrandom(&random, sizeof(random), 0) != sizeof(random)) {
         log_error("%s: getrandom: %s -- message is deferred", queue_id, strerror(errno));
         return SMFIS_TEMPFAIL;

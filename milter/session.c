@@ -62,8 +62,33 @@ is_internal(const struct session *session)
 }
 
 /*
- * The address to tag.  A sender without domain, or one with a source route, is
- * something else once Postfix has read it; then its own form counts.
+ * Will Postfix read the local part as it stands?  Comments, brackets and the
+ * like it reads as something else.  RFC 5322, section 3.2.3; RFC 6531.
+ */
+static bool
+is_plain(const char *text, const struct addr *addr)
+{
+    for (size_t i = 0; !addr->quoted && i < addr->local_length; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c < 0x80 && !(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
+            (c == '\0' || strchr("!#$%&'*+-/=?^_`{|}~.", c) == NULL))
+            return false;
+    }
+    return true;
+}
+
+static bool
+is_taggable(const char *sender)
+{
+    struct addr addr;
+
+    return addr_split(sender, &addr) == 0 && addr.domain != NULL && is_plain(sender, &addr);
+}
+
+/*
+ * The address to tag.  A sender without domain, or with a source route or a
+ * comment, is something else once Postfix has read it; then its own form counts.
  */
 static void
 set_sender(struct session *session, const char *text, const char *canonical)
@@ -77,11 +102,12 @@ set_sender(struct session *session, const char *text, const char *canonical)
     }
     if (session->sender[0] == '\0')
         return;
-    if ((addr_split(session->sender, &addr) < 0 || addr.domain == NULL) && canonical != NULL &&
-        canonical[0] != '\0' && addr_unwrap(canonical, session->sender) < 0)
+    if (!is_taggable(session->sender) && canonical != NULL && canonical[0] != '\0' &&
+        addr_unwrap(canonical, session->sender) < 0)
         session->sender[0] = '\0';
     tag_remove(session->sender);
-    session->sender_usable = addr_split(session->sender, &addr) == 0;
+    session->sender_usable =
+        addr_split(session->sender, &addr) == 0 && is_plain(session->sender, &addr);
 }
 
 void

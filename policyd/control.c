@@ -3,8 +3,10 @@
  */
 #include "policyd/control.h"
 
+#include "lib/log.h"
 #include "lib/mem.h"
 
+#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -29,6 +31,7 @@ LIST_HEAD(call_list, control_call);
 
 struct control {
     struct evconnlistener *listener;
+    struct event *resume; /* after a pause */
     struct call_list calls;
     size_t count;
     control_ask_fn *ask;
@@ -123,6 +126,28 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *
     bufferevent_enable(call->io, EV_READ | EV_WRITE);
 }
 
+static void
+on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    struct control *control = arg;
+
+    (void)fd;
+    (void)what;
+    evconnlistener_enable(control->listener);
+}
+
+/* No descriptor is left, most likely: the listener would try again at once, for ever. */
+static void
+on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    static const struct timeval pause = {1, 0};
+    struct control *control = arg;
+
+    log_warn("control socket: %s -- paused for a second", strerror(errno));
+    evconnlistener_disable(listener);
+    event_add(control->resume, &pause);
+}
+
 struct control *
 control_new(struct event_base *base, int fd, control_ask_fn *ask, void *arg)
 {
@@ -134,6 +159,9 @@ control_new(struct event_base *base, int fd, control_ask_fn *ask, void *arg)
     evutil_make_socket_nonblocking(fd);
     control->listener = evconnlistener_new(base, on_accept, control,
                                            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    if (control->listener != NULL)
+        evconnlistener_set_error_cb(control->listener, on_accept_error);
+    control->resume = evtimer_new(base, on_resume, control);
     return control;
 }
 
@@ -146,6 +174,7 @@ control_free(struct control *control)
         call_free(LIST_FIRST(&control->calls));
     if (control->listener != NULL)
         evconnlistener_free(control->listener);
+    event_free(control->resume);
     free(control);
 }
 

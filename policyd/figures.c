@@ -10,10 +10,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int
+compare_names(const void *a, const void *b)
+{
+    const struct address *const *x = a, *const *y = b;
+
+    return strcmp((*x)->name, (*y)->name);
+}
+
+/* The addresses in the order of their names; the caller frees the list. */
+static const struct address **
+by_name(const struct snapshot *snapshot)
+{
+    const struct address **list = mem_array(snapshot->address_count, sizeof(*list));
+
+    for (size_t i = 0; i < snapshot->address_count; i++)
+        list[i] = &snapshot->addresses[i];
+    qsort(list, snapshot->address_count, sizeof(*list), compare_names);
+    return list;
+}
+
 static void
 carry_over(struct figures *figures, const struct figures *before)
 {
     const struct snapshot *now = figures->snapshot, *then = before->snapshot;
+    const struct address **old, **new;
 
     figures->deferred = before->deferred;
     for (size_t i = 0; i < then->stream_count; i++) {
@@ -23,18 +44,18 @@ carry_over(struct figures *figures, const struct figures *before)
         if (stream != NULL)
             figures->by_stream[stream->index] = before->by_stream[i];
     }
-    /* Names mostly keep their order from one file to the next, so look where the last one was. */
-    for (size_t i = 0, at = 0; i < then->address_count && now->address_count > 0; i++) {
-        for (size_t tried = 0; tried < now->address_count; tried++) {
-            size_t j = (at + tried) % now->address_count;
+    old = by_name(then);
+    new = by_name(now);
+    for (size_t i = 0, j = 0; i < then->address_count && j < now->address_count;) {
+        int order = strcmp(old[i]->name, new[j]->name);
 
-            if (strcmp(now->addresses[j].name, then->addresses[i].name) == 0) {
-                figures->by_address[j] = before->by_address[i];
-                at = j + 1;
-                break;
-            }
-        }
+        if (order == 0)
+            figures->by_address[new[j]->index] = before->by_address[old[i]->index];
+        i += order <= 0;
+        j += order >= 0;
     }
+    free(old);
+    free(new);
 }
 
 struct figures *

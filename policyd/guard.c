@@ -90,6 +90,7 @@ become_worker(const struct job *job, int alive_fd, bool first)
 #endif
     for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
         sigaction(signals[i], &plain, NULL);
+    signal(SIGHUP, SIG_IGN); /* until the loop takes it; the file is read anew in any case */
     sigprocmask(SIG_SETMASK, &job->mask, NULL);
     return job->work(job->arg, alive_fd, first);
 }

@@ -18,7 +18,8 @@
  * when all of the site's tables had nothing.
  *
  *   sender.note KEY     remember; NOTFOUND
- *   sender.last go      the transport for the sender that was noted
+ *   sender.last go      the transport for the sender that was noted; when the
+ *                       connection is new and knows none: a deferral
  *   relay.last go       the site has no relay host for this sender
  *   rcpt.note KEY       remember the recipient of the remembered sender; NOTFOUND
  *   rcpt.last[;ARGS] go the decision for that recipient

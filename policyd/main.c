@@ -10,6 +10,7 @@
 #include "policyd/policyd.h"
 #include "policyd/sockets.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -147,6 +148,7 @@ main(int argc, char **argv)
             "Answer Postfix' queue manager: which pool address does this mail leave from?",
             &options, &status))
         return status;
+    signal(SIGHUP, SIG_IGN); /* until somebody can do what it asks for */
     log_open("postpool/policyd", true);
     log_set_debug(options.debug);
     if (daemon_load(options.file, &m.conf) < 0)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,7 +28,8 @@ struct netwatch {
     struct event *readable;
     struct event *timer;
     void (*changed)(void *arg);
-    void *arg; /* not ours */
+    void *arg;     /* not ours */
+    bool settling; /* the timer runs for a change, not for the next look */
 };
 
 static void
@@ -38,6 +40,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    netwatch->settling = false;
     event_add(netwatch->timer, &rescan);
     netwatch->changed(netwatch->arg);
 }
@@ -52,8 +55,10 @@ on_netlink(evutil_socket_t fd, short what, void *arg)
 
     (void)what;
     while (recv(fd, ignored, sizeof(ignored), 0) > 0)
-        ; /* what it says does not matter: the host is asked anew */
-    event_add(netwatch->timer, &settle);
+        ;                    /* what it says does not matter: the host is asked anew */
+    if (!netwatch->settling) /* what goes on changing does not put it off */
+        event_add(netwatch->timer, &settle);
+    netwatch->settling = true;
 }
 
 static int

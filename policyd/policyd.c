@@ -27,7 +27,10 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-enum { NAMED_MAX = 10 }; /* addresses that are named in the log when they come or go */
+enum {
+    NAMED_MAX = 10,       /* addresses that are named in the log when they come or go */
+    CHANGES_LOGGED = 100, /* of a reload; who asked for it is told all of them */
+};
 
 /* policyd owns everything here that is not marked. */
 struct policyd {
@@ -107,7 +110,7 @@ on_presence(void *arg)
     free(present);
 }
 
-static void start_reload(struct policyd *policyd, struct control_call *call);
+static void start_reload(struct policyd *policyd, struct control_call *call, bool json);
 
 /* Sockets are made at the start only. */
 static void
@@ -126,6 +129,7 @@ warn_of_restart(const struct conf *before, const struct conf *after)
 struct report {
     struct buf lines; /* to read: "taken over" or "refused", then a line for each thing */
     struct buf text;  /* JSON */
+    size_t changes;
     struct json json;
 };
 
@@ -139,8 +143,11 @@ report_line(struct report *report, const char *line)
 static void
 on_change(void *arg, const char *line)
 {
-    log_info("reload: %s", line);
-    report_line(arg, line);
+    struct report *report = arg;
+
+    if (report->changes++ < CHANGES_LOGGED)
+        log_info("reload: %s", line);
+    report_line(report, line);
 }
 
 static void
@@ -212,12 +219,12 @@ on_reloaded(void *arg, struct conf *conf, struct roster *roster,
     report_send(policyd, &report);
     if (policyd->reload_again) {
         policyd->reload_again = false;
-        start_reload(policyd, NULL);
+        start_reload(policyd, NULL, false);
     }
 }
 
 static void
-start_reload(struct policyd *policyd, struct control_call *call)
+start_reload(struct policyd *policyd, struct control_call *call, bool json)
 {
     if (policyd->reload != NULL) {
         policyd->reload_again = true;
@@ -226,6 +233,7 @@ start_reload(struct policyd *policyd, struct control_call *call)
         return;
     }
     policyd->reload_call = call;
+    policyd->reload_json = json;
     policyd->reload = reload_start(policyd->base, policyd->conf->file, on_reloaded, policyd);
     if (policyd->reload != NULL)
         return;
@@ -250,12 +258,13 @@ static void
 on_ask(void *arg, struct control_call *call, const char *question)
 {
     struct policyd *policyd = arg;
-    bool json = strstr(question, " json") != NULL;
+    size_t word = strcspn(question, " ");
+    bool json = strcmp(question + word, " json") == 0;
+    bool known = word == 6 && (json || question[word] == '\0');
 
-    if (strncmp(question, "reload", 6) == 0) {
-        policyd->reload_json = json;
-        start_reload(policyd, call);
-    } else if (strncmp(question, "status", 6) == 0) {
+    if (known && strncmp(question, "reload", word) == 0) {
+        start_reload(policyd, call, json);
+    } else if (known && strncmp(question, "status", word) == 0) {
         answer_status(policyd, call, json);
     } else {
         control_answer(call,
@@ -278,7 +287,7 @@ on_hangup(evutil_socket_t number, short what, void *arg)
 {
     (void)number;
     (void)what;
-    start_reload(arg, NULL);
+    start_reload(arg, NULL, false);
 }
 
 /* The sign of life, for the guard or for systemd. */

@@ -4,10 +4,10 @@
 #include "transport-maps/apply.h"
 
 #include "lib/err.h"
+#include "lib/file.h"
 #include "lib/mem.h"
 #include "transport-maps/cf.h"
 #include "transport-maps/drain.h"
-#include "lib/file.h"
 #include "transport-maps/plan.h"
 #include "transport-maps/postfix.h"
 #include "transport-maps/queue.h"

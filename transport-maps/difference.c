@@ -4,9 +4,9 @@
 #include "transport-maps/difference.h"
 
 #include "lib/err.h"
+#include "lib/file.h"
 #include "lib/mem.h"
 #include "transport-maps/cf.h"
-#include "lib/file.h"
 #include "transport-maps/plan.h"
 #include "transport-maps/run.h"
 #include "transport-maps/site.h"

@@ -4,10 +4,10 @@
 #include "transport-maps/postfix.h"
 
 #include "lib/err.h"
+#include "lib/file.h"
 #include "lib/mem.h"
 #include "transport-maps/cf.h"
 #include "transport-maps/edit.h"
-#include "lib/file.h"
 #include "transport-maps/run.h"
 #include "transport-maps/site.h"
 

@@ -4,8 +4,8 @@
 #include "transport-maps/site.h"
 
 #include "lib/err.h"
-#include "lib/mem.h"
 #include "lib/file.h"
+#include "lib/mem.h"
 #include "transport-maps/run.h"
 
 #include <ctype.h>

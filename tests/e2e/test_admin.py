@@ -151,11 +151,33 @@ def test_milter_reload_names_what_needs_a_restart(host, first_conf):
     host.milter.wait_log("warning: .*mode.* take effect at the next restart", logged)
 
 
+def test_reload_signals_nobody_else(host):
+    """The number in a milter's old file belongs to another process by now."""
+    pid_file = host.run / "milter.pid"
+    kept = pid_file.read_text()
+    with subprocess.Popen(["sleep", "600"]) as other:
+        pid_file.write_text(f"{other.pid}\n")
+        done = host.postpool("reload", status=1)
+        pid_file.write_text(kept)
+        assert "is no postpool-milter" in done.stderr
+        assert other.poll() is None
+        other.kill()
+
+
 def test_reload_with_daemons_away(make_host):
     host = make_host(start=False)
     done = host.postpool("reload", status=None)
     assert done.returncode == 1
     assert done.stderr
+
+
+@pytest.mark.parametrize("question", ["reloadnot", "statusx", "status  json", ""])
+def test_a_question_that_is_none(host, question):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(host.run / "control"))
+        peer.settimeout(60)
+        peer.sendall(f"{question}\n".encode())
+        assert peer.makefile().read().startswith("error: ")
 
 
 # Asking

@@ -4,7 +4,9 @@
 import re
 import signal
 import socket
+import struct
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -115,6 +117,48 @@ def test_the_milter_killed(host):
             reply = str(refused)
     assert reply.startswith("451")
     host.milter.start()
+    (delivery,) = host.deliver("me@site.test", "a@one.test", ["X-Stream: bulk"])
+    assert delivery.source in BULK
+
+
+def milter_packet(command, data=b""):
+    return struct.pack(">I", len(data) + 1) + command + data
+
+
+OPTNEG = milter_packet(b"O", struct.pack(">III", 6, 0x1FF, 0x1FFFFF))
+CONNECT = milter_packet(b"C", b"x\0" + b"4" + struct.pack(">H", 25) + b"127.0.0.1\0")
+UNKNOWN, MAIL, RCPT, EOM, QUIT_NC = (
+    milter_packet(b"U", b"x\0"), milter_packet(b"M", b"<a@b.test>\0"),
+    milter_packet(b"R", b"<a@one.test>\0"), milter_packet(b"E"), milter_packet(b"K"))
+
+
+@pytest.mark.parametrize("packets", [
+    [OPTNEG, CONNECT, UNKNOWN, RCPT, EOM], [UNKNOWN, RCPT], [OPTNEG, QUIT_NC, UNKNOWN, RCPT],
+    [OPTNEG, CONNECT, EOM], [OPTNEG, CONNECT, MAIL, RCPT, EOM, QUIT_NC, CONNECT, MAIL, RCPT, EOM],
+])
+def test_a_client_of_the_milter_in_disorder(host, packets):
+    """Only its own connection suffers."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(host.run / "milter"))
+        peer.settimeout(60)
+        peer.sendall(b"".join(packets))
+        peer.shutdown(socket.SHUT_WR)
+        while peer.recv(65536):
+            pass
+    assert host.milter.running
+    (delivery,) = host.deliver("me@site.test", "a@one.test", ["X-Stream: bulk"])
+    assert delivery.source in BULK
+
+
+def test_a_worker_that_dies_at_once_is_not_replaced_at_once(host):
+    """Five in a row: there are pauses, which grow."""
+    begin = time.monotonic()
+    for _ in range(5):
+        (worker,) = wait_for(host.policyd.workers, what="a worker")
+        host.policyd.signal_worker(worker, signal.SIGKILL)
+        wait_for(lambda w=worker: w not in host.policyd.workers(), what="its end")
+    wait_for(host.policyd.workers, what="a worker")
+    assert time.monotonic() - begin > 0.7  # 0, 0.1, 0.2, 0.4 s and more at least
     (delivery,) = host.deliver("me@site.test", "a@one.test", ["X-Stream: bulk"])
     assert delivery.source in BULK
 

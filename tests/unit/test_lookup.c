@@ -182,7 +182,7 @@ test_parted(void **state)
     assert_string_equal(ask(w, "rcpt.last go"), NONE);
 }
 
-/* The site's own table named the sender: it is not ours. */
+/* The site's own table named the sender: it is not ours, also after one that was. */
 static void
 test_parted_site_has_sender(void **state)
 {
@@ -190,6 +190,27 @@ test_parted_site_has_sender(void **state)
 
     ask(w, "sender.note x@client.test");
     assert_string_equal(ask(w, "rcpt x@one.test"), NONE);
+    ask(w, "sender.note x@client.test");
+    ask(w, "sender.last go");
+    ask(w, "relay.last go");
+    ask(w, "sender.note y@client.test");
+    ask(w, "rcpt.note x@one.test");
+    assert_string_equal(ask(w, "rcpt.last go"), NONE);
+    ask(w, "sender.last go");
+    assert_string_equal(ask(w, "rcpt;relay x@one.test"), NONE); /* relay.last was not asked again */
+}
+
+/* Postfix would send it from the host's own address, if it were told that there is nothing. */
+static void
+test_parted_sender_lost(void **state)
+{
+    struct world *w = *state;
+
+    assert_memory_equal(ask(w, "sender.last go"), "OK retry:4.", 11);
+    ask(w, "sender.note x@client.test");
+    w->view.now_ms += LOOKUP_PAIR_MS + 1; /* the site's own table took so long */
+    assert_string_equal(ask(w, "sender.last go"), "OK pp-b1:");
+    assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-b1:");
 }
 
 /* The site's own table named the recipient; a local one follows and is not taken for it. */
@@ -264,6 +285,7 @@ main(void)
         TEST(test_long_keys),
         TEST(test_parted),
         TEST(test_parted_site_has_sender),
+        TEST(test_parted_sender_lost),
         TEST(test_parted_site_has_recipient),
         TEST(test_parted_two_quotings),
         TEST(test_relay),

@@ -99,6 +99,36 @@ test_login_and_submission(void **state)
     session_free(session);
 }
 
+/* What Postfix reads as something else is tagged in Postfix' own form, or not at all. */
+static void
+test_a_sender_that_is_read_anew(void **state)
+{
+    static const char *const cases[][3] = {
+        {"<a(b)@a.test>", "a@a.test", "a@a.test"},
+        {"<[a]@a.test>", "\"[a]\"@a.test", "\"[a]\"@a.test"},
+        {"<[a]@a.test>", "[a]@a.test", NULL},
+        {"<j.o'e+x@a.test>", "other@a.test", "j.o'e+x@a.test"},
+        {"<j\xc3\xb6@a.test>", "other@a.test", "j\xc3\xb6@a.test"},
+        {"<joe>", "joe@mta.test", "joe@mta.test"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct session *session = begin("192.0.2.5", "<x@a.test>");
+        struct verdict verdict;
+
+        session_mail(session, new_conf(), cases[i][0], cases[i][1], NULL);
+        session_rcpt(session, "<x@one.test>", "smtp");
+        session_verdict(session, 1, &verdict);
+        assert_int_equal(verdict.too_odd, cases[i][2] == NULL);
+        if (cases[i][2] != NULL) {
+            assert_int_equal(tag_remove(verdict.sender), 1);
+            assert_string_equal(verdict.sender, cases[i][2]);
+        }
+        session_free(session);
+    }
+}
+
 /* Longer than an address may be: it is not taken for the null sender. */
 static void
 test_a_sender_too_long_to_tag(void **state)
@@ -255,6 +285,7 @@ main(void)
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_login_and_submission),
         cmocka_unit_test(test_a_sender_too_long_to_tag),
+        cmocka_unit_test(test_a_sender_that_is_read_anew),
         cmocka_unit_test(test_local_only),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_forged_tag_is_replaced),
