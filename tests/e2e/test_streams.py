@@ -151,7 +151,7 @@ SENDERS = [
     ('"jür gen"@site.test', " SMTPUTF8"),
     ("me@[127.0.0.1]", ""), ("owner-list+them=one.test@site.test", ""),
     ("a" * 64 + "@site.test", ""), ("me@" + "d" * 60 + ".test", ""),
-    ("prvs=1234567890=me@site.test", ""), ("SRS0=HHH=TT=other.test=user@site.test", ""),
+    ("a(b)@site.test", ""), ("[a]@site.test", ""), ("prvs=1234567890=me@site.test", ""), ("SRS0=HHH=TT=other.test=user@site.test", ""),
     ("me@site.test", " BODY=8BITMIME"), ("list@site.test", " XVERP"),
     ("list+x@site.test", " XVERP=-="), ("list@site.test", " RET=HDRS ENVID=a+2Bb"),
     ("", ""),

@@ -124,6 +124,9 @@ test_mistakes(void **state)
          "text:4: milter.socket: inet:127.0.0.1:99999: 99999 is no port, they go from 1 to 65535"},
         {ADDRESSES POOLS STREAMS "listen: { lookup = \"unix:/a\"; control = \"unix:/a\"; };\n",
          "text: listen.lookup and listen.control are both unix:/a, each needs its own"},
+        {ADDRESSES POOLS STREAMS "listen: { lookup = \"unix:/a b\"; };\n",
+         "text:4: listen.lookup: unix:/a b: Postfix reads the path between other words, write "
+         "letters, digits and any of /._@+-"},
         {ADDRESSES POOLS STREAMS "user = \"root\";\n",
          "text:4: user: the daemons give up root's rights, name a user that has none"},
         {"addresses: { rewrite = { ip = \"192.0.2.1\"; helo = \"a1.test\"; }; };\n" POOLS STREAMS,
