@@ -53,6 +53,14 @@ snapshot_free(struct snapshot *snapshot)
         free(snapshot->addresses[i].name);
         free(snapshot->addresses[i].helo);
     }
+    for (size_t i = 0; i < snapshot->provider_count; i++) {
+        free(snapshot->providers[i].name);
+        texts_free(snapshot->providers[i].domains, snapshot->providers[i].domain_count);
+        texts_free(snapshot->providers[i].mx, snapshot->providers[i].mx_count);
+    }
+    free(snapshot->providers);
+    free(snapshot->provider_domains);
+    free(snapshot->provider_mx);
     free(snapshot->streams);
     free(snapshot->streams_by_name);
     free(snapshot->pools);
@@ -77,6 +85,15 @@ snapshot_find_pool(const struct snapshot *snapshot, const char *name)
     for (size_t i = 0; i < snapshot->pool_count; i++)
         if (strcmp(snapshot->pools[i].name, name) == 0)
             return &snapshot->pools[i];
+    return NULL;
+}
+
+const struct provider *
+snapshot_find_provider(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->provider_count; i++)
+        if (strcmp(snapshot->providers[i].name, name) == 0)
+            return &snapshot->providers[i];
     return NULL;
 }
 

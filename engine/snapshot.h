@@ -19,6 +19,8 @@
 enum {
     STREAM_NAME_MAX = 32,  /* characters; a stream name is part of the tag */
     ADDRESS_NAME_MAX = 32, /* characters; "pp-NAME" is a Postfix service name */
+    PROVIDER_NAME_MAX = 32,
+    PROVIDER_OTHER = 0, /* place of the provider that takes what no other does */
 };
 
 /* One pool IP.  Postfix reaches it through the smtp(8) service "pp-<name>". */
@@ -84,6 +86,22 @@ struct stream {
     size_t match_count;      /* 0: takes every message */
 };
 
+/* A mailbox provider.  All names are lower case. */
+struct provider {
+    char *name;
+    size_t index;   /* place in snapshot.providers */
+    char **domains; /* recipient domains that are its own, not their subdomains */
+    size_t domain_count;
+    char **mx; /* suffixes of its MX hosts, each beginning with "." */
+    size_t mx_count;
+};
+
+/* A domain or a suffix, and whose it is. */
+struct provider_name {
+    const char *name;                /* not ours */
+    const struct provider *provider; /* not ours */
+};
+
 struct snapshot {
     struct address *addresses;
     size_t address_count;
@@ -96,6 +114,12 @@ struct snapshot {
     size_t bypass_count;
     char **headers; /* header names that conditions ask for, each once */
     size_t header_count;
+    struct provider *providers; /* the first is always "other" */
+    size_t provider_count;
+    struct provider_name *provider_domains; /* of all providers, sorted by name */
+    size_t provider_domain_count;
+    struct provider_name *provider_mx; /* likewise */
+    size_t provider_mx_count;
 };
 
 /* Takes NULL. */
@@ -103,6 +127,7 @@ void snapshot_free(struct snapshot *snapshot);
 
 const struct address *snapshot_find_address(const struct snapshot *snapshot, const char *name);
 const struct pool *snapshot_find_pool(const struct snapshot *snapshot, const char *name);
+const struct provider *snapshot_find_provider(const struct snapshot *snapshot, const char *name);
 
 /* name need not end in NUL.  Letter case counts: names are lower case. */
 const struct stream *snapshot_find_stream(const struct snapshot *snapshot, const char *name,

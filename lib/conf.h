@@ -14,6 +14,7 @@
 
 #include "engine/ip.h"
 #include "engine/snapshot.h"
+#include "lib/nameserver.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -61,6 +62,11 @@ struct conf {
     size_t internal_count;
     struct conf_list local_domains; /* where Postfix does not say, these are local */
     struct conf_list local_mailers; /* transports that deliver on this host */
+
+    struct conf_list dns_server_text; /* as written */
+    struct nameserver *dns_servers;   /* none: what the system's resolv.conf names */
+    size_t dns_server_count;
+    int64_t dns_timeout_ms; /* for one answer of one server */
 
     char **lines; /* sorted "path = value", what conf_diff() compares */
     size_t line_count;

@@ -1,5 +1,6 @@
 /*
- * The parts of the file that become the snapshot: addresses, pools, streams.
+ * The parts of the file that become the snapshot: addresses, pools, streams,
+ * providers.
  *
  * Each function fills the snapshot of reader->conf from its setting and turns
  * mistakes into problems; what is wrong is left out, so that the parts behind
@@ -17,11 +18,15 @@ extern const struct conf_key conf_pool_keys[];
 extern const struct conf_key conf_member_keys[]; /* an address in a pool */
 extern const struct conf_key conf_stream_keys[];
 extern const struct conf_key conf_match_keys[];
+extern const struct conf_key conf_provider_keys[];
 
 void conf_read_addresses(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_pools(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_streams(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_bypass(struct conf_reader *reader, config_setting_t *setting);
+
+/* setting may be NULL: "other" is always there.  Depends on none of the parts above. */
+void conf_read_providers(struct conf_reader *reader, config_setting_t *setting);
 
 /* Warn of addresses in no pool, of pools that nothing leads to, and of IPv6. */
 void conf_warn_pools(struct conf_reader *reader, config_setting_t *addresses,
