@@ -178,7 +178,10 @@ find_address(const struct conf *conf, const struct asked *asked, struct story *s
         snprintf(story->id, sizeof(story->id), "%s", asked->recipient);
         addr_lower(story->id);
     }
-    decide_explained(roster, story->stream, decide_key(story->id, domain), &story->decision);
+    decide_explained(&(struct decide_question){.roster = roster,
+                                               .stream = story->stream,
+                                               .key = decide_key(story->id, domain)},
+                     &story->decision);
 out:
     roster_free(roster);
     free(present);

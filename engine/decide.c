@@ -4,6 +4,7 @@
 #include "engine/decide.h"
 
 #include "engine/hash.h"
+#include "engine/meters.h"
 #include "engine/rendezvous.h"
 #include "engine/roster.h"
 #include "engine/snapshot.h"
@@ -35,66 +36,212 @@ decision_start(struct decision *decision, const struct stream *stream)
     decision->stream = stream;
     decision->pool = NULL;
     decision->address = NULL;
+    decision->exceeds = false;
+    decision->full = false;
+    decision->cold = false;
+    decision->room_ms = 0;
+    decision->refused_by = METERS_NONE;
+    for (size_t i = 0; i < DECISION_METERS; i++)
+        decision->meters[i] = METERS_NONE;
     decision->candidate_count = 0;
     decision->omitted = 0;
 }
 
-void
-decide(const struct roster *roster, const struct stream *stream, uint64_t key,
-       struct decision *ret_decision)
+/* One decision on its way. */
+struct walk {
+    const struct decide_question *question;
+    struct decision *decision;
+    bool explain;
+    struct candidate first; /* the first that this host has, for "exceed" */
+};
+
+/* What needs a grant when mail of the question leaves from address. */
+static void
+needed(const struct decide_question *question, const struct address *address,
+       uint32_t needs[static DECISION_METERS])
 {
-    const struct pool *pool;
+    needs[0] = meters_address(question->meters, address->index);
+    needs[1] = meters_provider(question->meters, address->index, question->provider);
+    needs[2] = meters_stream(question->meters, question->stream->index);
+    needs[3] = question->account;
+}
 
-    decision_start(ret_decision, stream);
-    for (size_t step = 0; (pool = pool_at(stream, step)) != NULL; step++) {
-        struct rendezvous_walk walk;
-        const struct member *member;
+/*
+ * Ask the meters.  The candidate's verdict is what the worst of them says: a
+ * cap that is full stays full whatever the store says of another.
+ */
+static void
+check(const struct walk *walk, struct candidate *candidate)
+{
+    const struct decide_question *question = walk->question;
+    uint32_t needs[DECISION_METERS];
 
-        rendezvous_start(&walk, roster->by_pool[pool->index], key);
-        member = rendezvous_next(&walk);
-        if (member != NULL) {
-            ret_decision->pool = pool;
-            ret_decision->address = member->address;
-            return;
+    candidate->verdict = VERDICT_TAKEN;
+    if (question->meters == NULL)
+        return;
+    needed(question, candidate->address, needs);
+    for (size_t i = 0; i < DECISION_METERS; i++) {
+        struct meter *meter;
+        enum meter_state state;
+
+        if (needs[i] == METERS_NONE)
+            continue;
+        meter = &meters_at(question->meters, needs[i])->meter;
+        state = meter_state(meter, question->now_ms);
+        if (state == METER_FULL) {
+            int64_t room_ms = meter_room_ms(meter, question->now_ms);
+
+            if (candidate->verdict != VERDICT_FULL || room_ms > candidate->room_ms) {
+                candidate->room_ms = room_ms;
+                candidate->meter = needs[i];
+            }
+            candidate->verdict = VERDICT_FULL;
+        } else if (state == METER_COLD) {
+            if (candidate->verdict == VERDICT_TAKEN) {
+                candidate->verdict = VERDICT_COLD;
+                candidate->meter = needs[i];
+            }
+            if (!walk->explain)
+                meters_want(question->meters, needs[i]);
         }
     }
 }
 
 static void
-record(struct decision *decision, const struct pool *pool, const struct address *address,
-       enum verdict verdict)
+record(struct decision *decision, const struct candidate *candidate)
 {
-    if (decision->candidate_count == DECISION_CANDIDATES_MAX) {
+    if (decision->candidate_count == DECISION_CANDIDATES_MAX)
         decision->omitted++;
-        return;
-    }
-    decision->candidates[decision->candidate_count++] = (struct candidate){pool, address, verdict};
+    else
+        decision->candidates[decision->candidate_count++] = *candidate;
 }
 
-void
-decide_explained(const struct roster *roster, const struct stream *stream, uint64_t key,
-                 struct decision *ret_decision)
+static void
+choose(struct walk *walk, const struct candidate *candidate)
+{
+    walk->decision->pool = candidate->pool;
+    walk->decision->address = candidate->address;
+    if (walk->question->meters != NULL)
+        needed(walk->question, candidate->address, walk->decision->meters);
+}
+
+static void
+refuse(struct decision *decision, const struct candidate *candidate)
+{
+    if (candidate->verdict == VERDICT_COLD) {
+        decision->cold = true;
+        return;
+    }
+    if (decision->refused_by == METERS_NONE || candidate->room_ms < decision->room_ms) {
+        decision->room_ms = candidate->room_ms;
+        decision->refused_by = candidate->meter;
+    }
+}
+
+/* Look at one candidate.  Returns false when the choice is made and nothing is to be told. */
+static bool
+consider(struct walk *walk, const struct pool *pool, const struct address *address)
+{
+    struct decision *decision = walk->decision;
+    struct candidate candidate = {pool, address, VERDICT_NOT_ASKED, METERS_NONE, 0};
+
+    if (decision->address == NULL) {
+        check(walk, &candidate);
+        if (walk->first.address == NULL)
+            walk->first = candidate;
+        if (candidate.verdict == VERDICT_TAKEN)
+            choose(walk, &candidate);
+        else
+            refuse(decision, &candidate);
+    }
+    if (walk->explain)
+        record(decision, &candidate);
+    return walk->explain || decision->address == NULL;
+}
+
+static bool
+walk_pool(struct walk *walk, const struct pool *pool)
+{
+    const struct roster *roster = walk->question->roster;
+    struct rendezvous_walk order;
+    const struct member *member;
+
+    rendezvous_start(&order, roster->by_pool[pool->index], walk->question->key);
+    while ((member = rendezvous_next(&order)) != NULL)
+        if (!consider(walk, pool, member->address))
+            return false;
+    for (size_t i = 0; walk->explain && i < pool->member_count; i++)
+        if (!roster->present[pool->members[i].address->index]) {
+            struct candidate candidate = {pool, pool->members[i].address, VERDICT_NOT_HERE,
+                                          METERS_NONE, 0};
+
+            record(walk->decision, &candidate);
+        }
+    return true;
+}
+
+/* None has room: the rule of the stream's pool. */
+static void
+exhaust(struct walk *walk)
+{
+    struct decision *decision = walk->decision;
+
+    if (walk->first.address == NULL)
+        return;
+    if (decision->stream->pool->exhausted == EXHAUSTED_DEFER) {
+        decision->full = true;
+        return;
+    }
+    decision->exceeds = true;
+    choose(walk, &walk->first);
+    for (size_t i = 0; i < decision->candidate_count; i++)
+        if (decision->candidates[i].address == walk->first.address &&
+            decision->candidates[i].pool == walk->first.pool)
+            decision->candidates[i].verdict = VERDICT_EXCEEDS;
+}
+
+static void
+walk_all(struct walk *walk)
 {
     const struct pool *pool;
 
-    decision_start(ret_decision, stream);
-    for (size_t step = 0; (pool = pool_at(stream, step)) != NULL; step++) {
-        struct rendezvous_walk walk;
-        const struct member *member;
+    decision_start(walk->decision, walk->question->stream);
+    for (size_t step = 0; (pool = pool_at(walk->question->stream, step)) != NULL; step++)
+        if (!walk_pool(walk, pool))
+            break;
+    if (walk->decision->address == NULL)
+        exhaust(walk);
+}
 
-        rendezvous_start(&walk, roster->by_pool[pool->index], key);
-        while ((member = rendezvous_next(&walk)) != NULL) {
-            if (ret_decision->address == NULL) {
-                ret_decision->pool = pool;
-                ret_decision->address = member->address;
-                record(ret_decision, pool, member->address, VERDICT_TAKEN);
-            } else {
-                record(ret_decision, pool, member->address, VERDICT_NOT_ASKED);
-            }
-        }
-        for (size_t i = 0; i < pool->member_count; i++)
-            if (!roster->present[pool->members[i].address->index])
-                record(ret_decision, pool, pool->members[i].address, VERDICT_NOT_HERE);
+void
+decide(const struct decide_question *question, struct decision *ret_decision)
+{
+    struct walk walk = {.question = question, .decision = ret_decision};
+
+    walk_all(&walk);
+}
+
+void
+decide_explained(const struct decide_question *question, struct decision *ret_decision)
+{
+    struct walk walk = {.question = question, .decision = ret_decision, .explain = true};
+
+    walk_all(&walk);
+}
+
+void
+decide_spend(const struct decide_question *question, const struct decision *decision)
+{
+    for (size_t i = 0; question->meters != NULL && i < DECISION_METERS; i++) {
+        uint32_t number = decision->meters[i];
+
+        if (number == METERS_NONE)
+            continue;
+        if (meter_state(&meters_at(question->meters, number)->meter, question->now_ms) ==
+            METER_FREE)
+            meters_take(question->meters, number, question->now_ms);
+        else
+            meters_exceed(question->meters, number, question->now_ms);
     }
 }
 
@@ -108,6 +255,12 @@ verdict_text(enum verdict verdict)
         return "this host does not have the address";
     case VERDICT_NOT_ASKED:
         return "not asked: an earlier one was taken";
+    case VERDICT_FULL:
+        return "no room under a cap";
+    case VERDICT_COLD:
+        return "whether a cap has room is being asked";
+    case VERDICT_EXCEEDS:
+        return "taken over a cap: the pool's rule is \"exceed\"";
     }
     return "?";
 }

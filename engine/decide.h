@@ -6,10 +6,12 @@
 #ifndef ENGINE_DECIDE_H
 #define ENGINE_DECIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct address;
+struct meters;
 struct pool;
 struct roster;
 struct stream;
@@ -19,24 +21,46 @@ enum verdict {
     VERDICT_TAKEN,
     VERDICT_NOT_HERE,  /* this host does not have the address */
     VERDICT_NOT_ASKED, /* an earlier one was taken; this would be the next */
+    VERDICT_FULL,      /* a cap has no room */
+    VERDICT_COLD,      /* whether a cap has room is being asked */
+    VERDICT_EXCEEDS,   /* taken although a cap has no room: the pool's rule is "exceed" */
 };
 
 struct candidate {
     const struct pool *pool;
     const struct address *address;
     enum verdict verdict;
+    uint32_t meter;  /* VERDICT_FULL, _COLD, _EXCEEDS: whose cap; see engine/meters.h */
+    int64_t room_ms; /* VERDICT_FULL: when it may have room */
 };
 
 /* Most candidates that a record names; the rest is counted. */
-enum { DECISION_CANDIDATES_MAX = 64 };
+enum { DECISION_CANDIDATES_MAX = 64, DECISION_METERS = 4 };
+
+/* What is to be decided. */
+struct decide_question {
+    const struct roster *roster;
+    const struct stream *stream;
+    uint64_t key;          /* decide_key() */
+    struct meters *meters; /* NULL: there are no caps */
+    size_t provider;       /* place of the recipient's provider */
+    uint32_t account;      /* number of the account's meter; METERS_NONE */
+    int64_t now_ms;        /* of the store's clock */
+};
 
 /* The record of one decision: pointers into the snapshot, not ours. */
 struct decision {
     const struct stream *stream;
     const struct pool *pool;       /* where the address is from; NULL: none was left */
     const struct address *address; /* NULL: none was left, the mail is deferred */
-    size_t candidate_count;        /* filled only by decide_explained() */
-    size_t omitted;                /* candidates beyond DECISION_CANDIDATES_MAX */
+    bool exceeds;                  /* address has no room: the pool's rule is "exceed" */
+    bool full;                     /* address is NULL for want of room under caps */
+    bool cold;            /* the first that is not full has a cap that is being asked about */
+    int64_t room_ms;      /* full: when there may be room, as far as is known */
+    uint32_t refused_by;  /* full: number of the meter that will have room then */
+    uint32_t meters[DECISION_METERS]; /* of what address needs a grant; METERS_NONE: unused */
+    size_t candidate_count;           /* filled only by decide_explained() */
+    size_t omitted;                   /* candidates beyond DECISION_CANDIDATES_MAX */
     struct candidate candidates[DECISION_CANDIDATES_MAX];
 };
 
@@ -50,15 +74,20 @@ uint64_t decide_key(const char *message, const char *domain);
 
 /*
  * Take the first candidate that every check lets pass: first those of the
- * stream's pool, then those of each pool on its overflow ladder.  Does not
- * touch decision->candidates, so that it costs what the choice costs.
+ * stream's pool, then those of each pool on its overflow ladder.  Spends
+ * nothing, but lets meters know what is wanted.  Does not touch
+ * decision->candidates, so that it costs what the choice costs.
+ *
+ * With decision->cold set an answer of the store may make another choice,
+ * and the caller may wait for it; or take this one.
  */
-void decide(const struct roster *roster, const struct stream *stream, uint64_t key,
-            struct decision *ret_decision);
+void decide(const struct decide_question *question, struct decision *ret_decision);
 
-/* The same choice, with the record of every candidate and why. */
-void decide_explained(const struct roster *roster, const struct stream *stream, uint64_t key,
-                      struct decision *ret_decision);
+/* The same choice, with the record of every candidate and why; meters hear nothing of it. */
+void decide_explained(const struct decide_question *question, struct decision *ret_decision);
+
+/* Spend the grants of the decision's address.  Same question, same moment. */
+void decide_spend(const struct decide_question *question, const struct decision *decision);
 
 /* "taken", "this host does not have the address", ... */
 const char *verdict_text(enum verdict verdict);

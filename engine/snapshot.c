@@ -64,6 +64,7 @@ snapshot_free(struct snapshot *snapshot)
     free(snapshot->streams);
     free(snapshot->streams_by_name);
     free(snapshot->pools);
+    free(snapshot->addresses_by_name);
     free(snapshot->addresses);
     texts_free(snapshot->bypass, snapshot->bypass_count);
     texts_free(snapshot->headers, snapshot->header_count);
@@ -73,9 +74,19 @@ snapshot_free(struct snapshot *snapshot)
 const struct address *
 snapshot_find_address(const struct snapshot *snapshot, const char *name)
 {
-    for (size_t i = 0; i < snapshot->address_count; i++)
-        if (strcmp(snapshot->addresses[i].name, name) == 0)
-            return &snapshot->addresses[i];
+    size_t low = 0, high = snapshot->addresses_by_name != NULL ? snapshot->address_count : 0;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(snapshot->addresses_by_name[middle]->name, name);
+
+        if (order == 0)
+            return snapshot->addresses_by_name[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return NULL;
 }
 

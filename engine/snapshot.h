@@ -9,6 +9,7 @@
 #ifndef ENGINE_SNAPSHOT_H
 #define ENGINE_SNAPSHOT_H
 
+#include "engine/caps.h"
 #include "engine/ip.h"
 
 #include <regex.h>
@@ -32,6 +33,13 @@ struct address {
     int maxproc;           /* most smtp(8) processes at a time */
     uint64_t seed;         /* hash of the name */
     const struct pool *of; /* a pool that has it, whose knobs it takes; NULL: none */
+    struct caps caps;
+};
+
+/* What becomes of a recipient when no address of pool and ladder has room under its caps. */
+enum exhausted {
+    EXHAUSTED_DEFER,
+    EXHAUSTED_EXCEED, /* sent all the same, and counted */
 };
 
 struct member {
@@ -46,6 +54,7 @@ struct pool {
     size_t member_count;
     const struct pool **overflow; /* the ladder: asked in order when this pool has none */
     size_t overflow_count;
+    enum exhausted exhausted;
 
     /* Postfix's own per-transport parameters; 0 or NULL: as the site has it. */
     int concurrency;     /* destination_concurrency_limit */
@@ -84,6 +93,8 @@ struct stream {
     const struct pool *pool; /* not ours */
     struct match *matches;   /* one is enough */
     size_t match_count;      /* 0: takes every message */
+    struct caps caps;
+    struct caps account_caps; /* of each account in this stream */
 };
 
 /* A mailbox provider.  All names are lower case. */
@@ -94,6 +105,7 @@ struct provider {
     size_t domain_count;
     char **mx; /* suffixes of its MX hosts, each beginning with "." */
     size_t mx_count;
+    struct caps caps; /* of each address at this provider */
 };
 
 /* A domain or a suffix, and whose it is. */
@@ -105,6 +117,7 @@ struct provider_name {
 struct snapshot {
     struct address *addresses;
     size_t address_count;
+    const struct address **addresses_by_name; /* sorted, for snapshot_find_address() */
     struct pool *pools;
     size_t pool_count;
     struct stream *streams; /* in the order they are tried; the last takes every message */
@@ -120,6 +133,7 @@ struct snapshot {
     size_t provider_domain_count;
     struct provider_name *provider_mx; /* likewise */
     size_t provider_mx_count;
+    bool has_caps; /* any address, provider or stream does */
 };
 
 /* Takes NULL. */

@@ -75,11 +75,13 @@ check_decisions(const struct snapshot *snapshot)
     MUST(roster != NULL);
     for (size_t i = 0; i < snapshot->stream_count; i++) {
         const struct stream *stream = &snapshot->streams[i];
+        struct decide_question question = {
+            .roster = roster, .stream = stream, .key = decide_key("message", "one.test")};
 
         MUST(snapshot_find_stream(snapshot, stream->name, strlen(stream->name)) == stream);
-        decide_explained(roster, stream, decide_key("message", "one.test"), &decision);
+        decide_explained(&question, &decision);
         MUST(decision.address != NULL);
-        decide(roster, stream, decide_key("message", "one.test"), &decision);
+        decide(&question, &decision);
         MUST(decision.address != NULL);
     }
     roster_free(roster);

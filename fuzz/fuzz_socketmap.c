@@ -142,7 +142,7 @@ run_connection(const char *data, size_t size, int64_t pause_ms)
 {
     struct conf *conf = fuzz_conf();
     struct model model = {
-        .view = {conf, the_roster(conf), 1000000},
+        .view = {.conf = conf, .roster = the_roster(conf), .now_ms = 1000000},
         .pause_ms = pause_ms,
     };
     struct netstring request;

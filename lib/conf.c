@@ -31,6 +31,8 @@ enum {
 static const struct conf_key listen_keys[] = {
     {"lookup", KEY_ENDPOINT, AT(lookup), "unix:/var/spool/postfix/postpool/lookup", 0, 0,
      "Where Postfix asks for transports (socketmap).", NULL, NULL},
+    {"policy", KEY_ENDPOINT, AT(policy), "", 0, 0,
+     "Where Postfix asks its access policy; empty: nowhere.", NULL, NULL},
     {"control", KEY_ENDPOINT, AT(control), "unix:/run/postpool/control", 0, 0,
      "Where postpool(1) asks.", NULL, NULL},
     {"owner", KEY_TEXT, AT(listen_owner), "", 0, 0,
@@ -41,6 +43,26 @@ static const struct conf_key listen_keys[] = {
     {"clients", KEY_COUNT, AT(clients), "4000", 1, 100000,
      "Most lookup connections at a time; beyond it the one that was idle longest is closed.", NULL,
      NULL},
+    CONF_KEY_END,
+};
+
+static const struct conf_key store_keys[] = {
+    {"type", KEY_STORE, AT(store_type), "sqlite", 0, 0,
+     "\"sqlite\": this host alone; \"redis\": shared by all hosts.", NULL, NULL},
+    {"path", KEY_PATH, AT(store_path), "/var/lib/postpool/state.db", 0, 0, "SQLite: the file.",
+     NULL, NULL},
+    {"url", KEY_TEXT, AT(store_url), "", 0, 0,
+     "Redis: \"redis://host:port/database\", \"rediss://...\" or \"unix:/path\".", NULL, NULL},
+    {"prefix", KEY_TEXT, AT(store_prefix), "postpool", 0, 0,
+     "Redis: what every key begins with.", NULL, NULL},
+    {"sentinels", KEY_LIST, AT(store_sentinels), "", 0, 0,
+     "Redis: Sentinels that know the master, \"host:port\".", NULL, NULL},
+    {"master", KEY_TEXT, AT(store_master), "mymaster", 0, 0,
+     "Redis: the name that the Sentinels know it by.", NULL, NULL},
+    {"durable", KEY_BOOL, AT(store_durable), "false", 0, 0,
+     "Redis: a lease counts only when a replica has it, too.", NULL, NULL},
+    {"node_timeout", KEY_DURATION, AT(store_node_timeout_ms), "30s", 2000, 3600 * 1000,
+     "Redis: a node that is not heard of for so long is away.", NULL, NULL},
     CONF_KEY_END,
 };
 
@@ -92,6 +114,11 @@ static const struct conf_key keys[] = {
      "At least 16 secret bytes that make tags genuine; the same on every host.", NULL, NULL},
     {"watchdog", KEY_DURATION, AT(watchdog_ms), "3s", 500, 600 * 1000,
      "A policy daemon that stands still for so long is killed and started again.", NULL, NULL},
+    {"over_quota", KEY_OVER_QUOTA, AT(over_quota), "defer", 0, 0,
+     "What the policy service says to a client over its quota.", NULL, NULL},
+    {"grant_lifetime", KEY_DURATION, AT(grant_lifetime_ms), "4m", 1000, 24 * 3600 * 1000,
+     "A message and recipient that is asked for again within it counts once.", NULL, NULL},
+    {"store", KEY_GROUP, 0, NULL, 0, 0, "Where caps are counted.", store_keys, NULL},
     {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
     {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
     {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", dns_keys, NULL},
@@ -257,6 +284,17 @@ check_sockets(struct conf_reader *reader, config_setting_t *root)
 }
 
 static void
+note_caps(struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->address_count; i++)
+        snapshot->has_caps |= snapshot->addresses[i].caps.count > 0;
+    for (size_t i = 0; i < snapshot->provider_count; i++)
+        snapshot->has_caps |= snapshot->providers[i].caps.count > 0;
+    for (size_t i = 0; i < snapshot->stream_count; i++)
+        snapshot->has_caps |= snapshot->streams[i].caps.count + snapshot->streams[i].account_caps.count > 0;
+}
+
+static void
 read_root(struct conf_reader *reader, config_setting_t *root)
 {
     config_setting_t *addresses = config_setting_get_member(root, "addresses");
@@ -276,6 +314,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
         conf_read_pools(reader, pools);
     if (streams != NULL)
         conf_read_streams(reader, streams);
+    note_caps(reader->conf->snapshot);
     if (addresses != NULL && pools != NULL)
         conf_warn_pools(reader, addresses, pools);
     read_secret(reader);
@@ -485,6 +524,12 @@ conf_unref(struct conf *conf)
     free(conf->tag_secret_file);
     free(conf->lookup);
     free(conf->control);
+    free(conf->policy);
+    free(conf->store_path);
+    free(conf->store_url);
+    free(conf->store_prefix);
+    list_free(&conf->store_sentinels);
+    free(conf->store_master);
     free(conf->listen_owner);
     free(conf->listen_group);
     free(conf->milter_socket);
@@ -514,7 +559,8 @@ each_key(const struct conf_key *table, const char *path,
     static const struct {
         const char *path;
         const struct conf_key *keys;
-    } nested[] = {{"pools.NAME.addresses", conf_member_keys}, {"streams.match", conf_match_keys}};
+    } nested[] = {{"pools.NAME.addresses", conf_member_keys},
+                  {"streams.match", conf_match_keys}};
 
     for (const struct conf_key *key = table; key->name != NULL; key++) {
         bool by_name = key->keys == conf_address_keys || key->keys == conf_pool_keys ||

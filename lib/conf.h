@@ -25,6 +25,11 @@
 
 enum { CONF_SECRET_SIZE = 16 };
 
+/* What the policy service says of a recipient over an account's or stream's caps. */
+enum over_quota { OVER_QUOTA_DEFER, OVER_QUOTA_REJECT, OVER_QUOTA_HOLD, OVER_QUOTA_TAG };
+
+enum store_type { STORE_SQLITE, STORE_REDIS };
+
 struct conf_list {
     char **items; /* owned */
     size_t count;
@@ -48,6 +53,19 @@ struct conf {
     char *listen_group;  /* "" for the daemon's group */
     int listen_mode;     /* of the lookup socket */
     int clients;         /* most lookup connections at a time */
+    char *policy;        /* endpoint of the policy service; NULL: none */
+    enum over_quota over_quota;
+    int64_t grant_lifetime_ms; /* how long a grant waits for its result */
+
+    enum store_type store_type;
+    char *store_path;               /* SQLite: the file */
+    char *store_url;                /* Redis: where it is; "" with sentinels */
+    char *store_prefix;             /* of every key in Redis */
+    struct conf_list store_sentinels; /* "host:port" */
+    char *store_master;             /* what the sentinels call it */
+    bool store_durable;             /* a lease counts when a replica has it, too */
+    int64_t store_node_timeout_ms;  /* a node that is not heard of for so long is away */
+
     int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */
 
     char *milter_socket;

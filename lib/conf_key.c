@@ -3,6 +3,7 @@
  */
 #include "lib/conf_key.h"
 
+#include "lib/conf_caps.h"
 #include "lib/endpoint.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -243,6 +244,32 @@ parse_duration(const struct conf_key *key, const char *text, int64_t *ret_ms, st
     return 0;
 }
 
+/* Words that a key may hold; the first is number 0 of its enum. */
+static int
+parse_choice(const struct conf_key *key, const char *text, int *ret_choice, struct err *err)
+{
+    static const char *const exhausted[] = {"defer", "exceed", NULL};
+    static const char *const over_quota[] = {"defer", "reject", "hold", "tag", NULL};
+    static const char *const stores[] = {"sqlite", "redis", NULL};
+    const char *const *words = key->type == KEY_EXHAUSTED    ? exhausted
+                               : key->type == KEY_OVER_QUOTA ? over_quota
+                                                             : stores;
+    struct buf known = {0};
+    int r = 0;
+
+    for (int i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], text) == 0) {
+            *ret_choice = i;
+            goto out;
+        }
+        buf_printf(&known, "%s\"%s\"", i > 0 ? ", " : "", words[i]);
+    }
+    r = err_set(err, -EINVAL, "\"%s\" is none of %s", text, buf_text(&known));
+out:
+    buf_clear(&known);
+    return r;
+}
+
 /* Text of a key that holds text, in the file or as its default, into the member. */
 static int
 set_text(const struct conf_key *key, const char *text, void *member, struct err *err)
@@ -255,6 +282,10 @@ set_text(const struct conf_key *key, const char *text, void *member, struct err 
         return parse_ip(text, member, err);
     case KEY_MODE:
         return units_parse_mode(text, member, err);
+    case KEY_EXHAUSTED:
+    case KEY_OVER_QUOTA:
+    case KEY_STORE:
+        return parse_choice(key, text, member, err);
     case KEY_DURATION:
         return parse_duration(key, text, member, err);
     case KEY_SECONDS:
@@ -321,6 +352,10 @@ set_default(const struct conf_key *key, void *member)
     switch (key->type) {
     case KEY_GROUP:
     case KEY_OWN:
+    case KEY_CAPS:
+        break;
+    case KEY_BOOL:
+        *(bool *)member = strcmp(key->initial, "true") == 0;
         break;
     case KEY_LIST:
         set_list(member, key->initial);
@@ -394,6 +429,15 @@ read_weight(struct conf_reader *reader, config_setting_t *setting, double *membe
 }
 
 static void
+read_bool(struct conf_reader *reader, config_setting_t *setting, bool *member)
+{
+    if (config_setting_type(setting) != CONFIG_TYPE_BOOL)
+        conf_problem(reader, setting, "is %s, true or false is needed", type_name(setting));
+    else
+        *member = config_setting_get_bool(setting) != 0;
+}
+
+static void
 read_key(struct conf_reader *reader, config_setting_t *setting, const struct conf_key *key,
          void *object)
 {
@@ -417,6 +461,12 @@ read_key(struct conf_reader *reader, config_setting_t *setting, const struct con
         break;
     case KEY_COUNT:
         read_count(reader, setting, key, member);
+        break;
+    case KEY_BOOL:
+        read_bool(reader, setting, member);
+        break;
+    case KEY_CAPS:
+        conf_read_caps(reader, setting, member);
         break;
     case KEY_WEIGHT:
         read_weight(reader, setting, member);

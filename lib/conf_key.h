@@ -35,6 +35,11 @@ enum key_type {
     KEY_WEIGHT,   /* double > 0 */
     KEY_IP,       /* struct ip: a unicast address */
     KEY_LIST,     /* struct conf_list: texts */
+    KEY_BOOL,     /* bool */
+    KEY_CAPS,     /* struct caps: see lib/conf_caps.h */
+    KEY_EXHAUSTED,  /* enum exhausted: "defer" or "exceed" */
+    KEY_OVER_QUOTA, /* enum over_quota: "defer", "reject", "hold" or "tag" */
+    KEY_STORE,      /* enum store_type: "sqlite" or "redis" */
     KEY_GROUP,    /* a group of its own: see keys */
     KEY_OWN,      /* whatever read() makes of it; no read(): the caller reads it later */
 };

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "engine/hash.h"
+#include "lib/conf_caps.h"
 #include "lib/conf_site.h"
 #include "lib/mem.h"
 
@@ -15,6 +16,8 @@ const struct conf_key conf_address_keys[] = {
      "The name it greets with; it and the address's PTR record should agree.", NULL, NULL},
     {"maxproc", KEY_COUNT, offsetof(struct address, maxproc), "20", 1, 10000,
      "Most smtp(8) processes that deliver from it at a time.", NULL, NULL},
+    {"caps", KEY_CAPS, offsetof(struct address, caps), "", 0, 0,
+     "Most recipients that it sends to.", conf_caps_keys, NULL},
     CONF_KEY_END,
 };
 
@@ -23,6 +26,10 @@ const struct conf_key conf_pool_keys[] = {
      "Its addresses: names, or groups { name = ...; weight = ...; }.", NULL, NULL},
     {"overflow", KEY_OWN, 0, "", 0, 0,
      "The ladder: pools that are asked in order when no address of this one can send.", NULL, NULL},
+    {"exhausted", KEY_EXHAUSTED, offsetof(struct pool, exhausted), "defer", 0, 0,
+     "What becomes of a recipient when no address of pool and ladder has room: \"defer\" until "
+     "there is, or \"exceed\": send and count it.",
+     NULL, NULL},
     {"concurrency", KEY_COUNT, offsetof(struct pool, concurrency), "0", 1, 10000,
      "Most deliveries at a time from one of its addresses to one destination "
      "(destination_concurrency_limit).",
@@ -61,12 +68,14 @@ conf_is_name(const char *text, size_t max)
            strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
-/* One entry of a list that is sorted to find doubles and names. */
-struct by_name {
-    const char *name;
-    size_t index;
-};
+static int
+compare_address_names(const void *a, const void *b)
+{
+    return strcmp((*(const struct address *const *)a)->name,
+                  (*(const struct address *const *)b)->name);
+}
 
+/* One entry of a list that is sorted to find doubles. */
 struct by_ip {
     const struct address *address;
     config_setting_t *setting;
@@ -142,51 +151,24 @@ conf_read_addresses(struct conf_reader *reader, config_setting_t *setting)
     }
     if (count == 0)
         conf_problem(reader, setting, "is empty, at least one address is needed");
+    snapshot->addresses_by_name = mem_array(count, sizeof(*snapshot->addresses_by_name));
+    for (size_t i = 0; i < count; i++)
+        snapshot->addresses_by_name[i] = &snapshot->addresses[i];
+    qsort(snapshot->addresses_by_name, count, sizeof(*snapshot->addresses_by_name),
+          compare_address_names);
     check_ips(reader, ips, count);
     free(ips);
 }
 
-/* The names of addresses or pools, sorted. */
-struct index {
-    struct by_name *names;
-    size_t count;
-};
-
-static int
-compare_names(const void *a, const void *b)
-{
-    return strcmp(((const struct by_name *)a)->name, ((const struct by_name *)b)->name);
-}
-
-static struct index
-index_addresses(const struct snapshot *snapshot)
-{
-    struct index index = {mem_array(snapshot->address_count, sizeof(struct by_name)),
-                          snapshot->address_count};
-
-    for (size_t i = 0; i < index.count; i++)
-        index.names[i] = (struct by_name){snapshot->addresses[i].name, i};
-    qsort(index.names, index.count, sizeof(*index.names), compare_names);
-    return index;
-}
-
-static const struct by_name *
-index_find(const struct index *index, const char *name)
-{
-    struct by_name wanted = {name, 0};
-
-    return bsearch(&wanted, index->names, index->count, sizeof(*index->names), compare_names);
-}
-
 static const char *
-nearest_in(const struct index *index, const char *word)
+nearest_address(const struct snapshot *snapshot, const char *word)
 {
-    const char **names = mem_array(index->count, sizeof(*names));
+    const char **names = mem_array(snapshot->address_count, sizeof(*names));
     const char *text;
 
-    for (size_t i = 0; i < index->count; i++)
-        names[i] = index->names[i].name;
-    text = conf_nearest(word, names, index->count);
+    for (size_t i = 0; i < snapshot->address_count; i++)
+        names[i] = snapshot->addresses[i].name;
+    text = conf_nearest(word, names, snapshot->address_count);
     free(names);
     return text;
 }
@@ -246,8 +228,7 @@ add_member(struct conf_reader *reader, config_setting_t *item, struct pool *pool
 }
 
 static void
-read_members(struct conf_reader *reader, config_setting_t *setting, struct pool *pool,
-             const struct index *index)
+read_members(struct conf_reader *reader, config_setting_t *setting, struct pool *pool)
 {
     struct snapshot *snapshot = reader->conf->snapshot;
     size_t count = (size_t)config_setting_length(setting);
@@ -260,11 +241,11 @@ read_members(struct conf_reader *reader, config_setting_t *setting, struct pool 
         struct member_input input = {0};
 
         if (read_member(reader, item, &input)) {
-            const struct by_name *found = index_find(index, input.name);
+            const struct address *found = snapshot_find_address(snapshot, input.name);
 
             if (found == NULL)
                 conf_problem(reader, item, "there is no address %s%s", input.name,
-                             nearest_in(index, input.name));
+                             nearest_address(snapshot, input.name));
             else
                 add_member(reader, item, pool, &snapshot->addresses[found->index], input.weight);
         }
@@ -275,8 +256,7 @@ read_members(struct conf_reader *reader, config_setting_t *setting, struct pool 
 }
 
 static void
-read_pool(struct conf_reader *reader, config_setting_t *item, struct pool *pool,
-          const struct index *index)
+read_pool(struct conf_reader *reader, config_setting_t *item, struct pool *pool)
 {
     config_setting_t *members;
 
@@ -288,7 +268,7 @@ read_pool(struct conf_reader *reader, config_setting_t *item, struct pool *pool,
         conf_problem(reader, item, "a group is needed, { addresses = ( ... ); }");
     members = config_setting_is_group(item) ? config_setting_get_member(item, "addresses") : NULL;
     if (members != NULL)
-        read_members(reader, members, pool, index);
+        read_members(reader, members, pool);
 }
 
 /* The rungs as written: pools by index, *ret_count of them; NULL when there are none. */
@@ -405,7 +385,6 @@ void
 conf_read_pools(struct conf_reader *reader, config_setting_t *setting)
 {
     struct snapshot *snapshot = reader->conf->snapshot;
-    struct index index;
     size_t count;
 
     if (!config_setting_is_group(setting)) {
@@ -415,14 +394,11 @@ conf_read_pools(struct conf_reader *reader, config_setting_t *setting)
     }
     count = (size_t)config_setting_length(setting);
     snapshot->pools = mem_array(count, sizeof(*snapshot->pools));
-    index = index_addresses(snapshot);
     for (size_t i = 0; i < count; i++) {
         snapshot->pools[i].index = i;
         snapshot->pool_count++;
-        read_pool(reader, config_setting_get_elem(setting, (unsigned)i), &snapshot->pools[i],
-                  &index);
+        read_pool(reader, config_setting_get_elem(setting, (unsigned)i), &snapshot->pools[i]);
     }
-    free(index.names);
     if (count == 0)
         conf_problem(reader, setting, "is empty, at least one pool is needed");
     make_ladders(reader, setting);

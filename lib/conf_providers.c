@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "lib/addr.h"
+#include "lib/conf_caps.h"
 #include "lib/conf_site.h"
 #include "lib/mem.h"
 
@@ -14,6 +15,8 @@ const struct conf_key conf_provider_keys[] = {
     {"domains", KEY_OWN, 0, "", 0, 0, "Recipient domains that are its own.", NULL, NULL},
     {"mx", KEY_OWN, 0, "", 0, 0,
      "Suffixes of its MX hosts; a domain whose MX hosts all match is its, too.", NULL, NULL},
+    {"caps", KEY_CAPS, offsetof(struct provider, caps), "", 0, 0,
+     "Most recipients at it that each address sends to.", conf_caps_keys, NULL},
     CONF_KEY_END,
 };
 

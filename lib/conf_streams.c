@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "lib/addr.h"
+#include "lib/conf_caps.h"
 #include "lib/conf_site.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -15,6 +16,8 @@
 struct stream_input {
     char *name;
     char *pool;
+    struct caps caps;
+    struct caps account_caps;
 };
 
 struct match_input {
@@ -33,6 +36,10 @@ const struct conf_key conf_stream_keys[] = {
      "Its name, which the tag and the stream header carry.", NULL, NULL},
     {"pool", KEY_TEXT, offsetof(struct stream_input, pool), NULL, 0, 0,
      "The pool that its mail leaves from.", NULL, NULL},
+    {"caps", KEY_CAPS, offsetof(struct stream_input, caps), "", 0, 0,
+     "Most recipients of its mail.", conf_caps_keys, NULL},
+    {"account_caps", KEY_CAPS, offsetof(struct stream_input, account_caps), "", 0, 0,
+     "Most recipients of each account's mail in it.", conf_caps_keys, NULL},
     {"match", KEY_OWN, 0, NULL, 0, 0,
      "Which messages it takes: groups of conditions; () is the catch-all.", NULL, NULL},
     CONF_KEY_END,
@@ -244,6 +251,8 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
         conf_problem(reader, item,
                      "a group is needed, { name = ...; pool = ...; match = ( ... ); }");
     }
+    stream->caps = input.caps;
+    stream->account_caps = input.account_caps;
     stream->name = input.name != NULL ? input.name : mem_strdup("?");
     if (input.name != NULL)
         check_stream_name(reader, item, stream);

@@ -4,6 +4,9 @@
 #include "policyd/lookup.h"
 
 #include "engine/decide.h"
+#include "engine/grants.h"
+#include "engine/meters.h"
+#include "engine/roster.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/tagged.h"
@@ -184,55 +187,172 @@ note_recipient(struct lookup_session *session, const char *key)
     keep(session->recipient, sizeof(session->recipient), key);
 }
 
-static size_t
-answer_decision(const struct decision *decision, const char *nexthop,
-                char reply[static LOOKUP_REPLY_SIZE])
+/*
+ * What a recipient hears that finds no room.  Texts become queue names in
+ * Postfix: a fixed set, so that there are few.
+ */
+static const char *
+full_text(int64_t wait_ms)
 {
-    char *end;
+    static const struct {
+        int64_t most_s;
+        const char *text;
+    } texts[] = {
+        {60, "a minute"}, {300, "5 minutes"}, {900, "15 minutes"}, {3600, "an hour"},
+        {6 * 3600, "6 hours"}, {24 * 3600, "a day"},
+    };
 
-    /* Texts become queue names in Postfix: a fixed set, so that there are few. */
-    if (decision->address == NULL)
-        return say(reply, "OK retry:4.3.2 postpool: this host has no address of the pool");
-    end = stpcpy(stpcpy(reply, "OK pp-"), decision->address->name);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        if (wait_ms <= texts[i].most_s * 1000)
+            return texts[i].text;
+    return "more than a day";
+}
+
+static size_t
+answer_address(const struct address *address, const char *nexthop,
+               char reply[static LOOKUP_REPLY_SIZE])
+{
+    char *end = stpcpy(stpcpy(reply, "OK pp-"), address->name);
+
     end = stpcpy(stpcpy(end, ":"), nexthop);
     return (size_t)(end - reply);
 }
 
 static size_t
+answer_none(const struct lookup_view *view, const struct decision *decision,
+            char reply[static LOOKUP_REPLY_SIZE])
+{
+    char *end;
+
+    if (!decision->full)
+        return say(reply, "OK retry:4.3.2 postpool: this host has no address of the pool");
+    if (decision->cold) /* whether there is room is being asked */
+        return say(reply, "OK retry:4.7.1 postpool: no room under the caps known of yet");
+    end = stpcpy(reply, "OK retry:4.7.1 postpool: no room under the caps, expected within ");
+    end = stpcpy(end, full_text(decision->room_ms - view->store_ms));
+    return (size_t)(end - reply);
+}
+
+/*
+ * A transport that would do, should the "rcpt" behind it never come.  One that
+ * needs grants would not: nothing may leave uncounted.
+ */
+static size_t
 answer_sender(const struct lookup_view *view, const char *sender,
               char reply[static LOOKUP_REPLY_SIZE], struct lookup_result *result)
 {
     char id[TAG_SENDER_SIZE];
-    const struct stream *stream = tagged_stream(view->conf, sender, id);
+    struct decide_question question = {
+        .roster = view->roster,
+        .stream = tagged_stream(view->conf, sender, id),
+    };
     struct decision decision;
 
-    decide(view->roster, stream, decide_key(id, ""), &decision);
-    result->stream = stream;
+    question.key = decide_key(id, "");
+    decide(&question, &decision);
+    result->stream = question.stream;
     result->address = decision.address;
-    return answer_decision(&decision, "", reply);
+    if (decision.address == NULL)
+        return answer_none(view, &decision, reply);
+    if (view->conf->snapshot->has_caps)
+        return say(reply, "OK retry:4.3.2 postpool: asked for a sender without its recipient");
+    return answer_address(decision.address, "", reply);
+}
+
+static const struct provider *
+provider_of(const struct lookup_view *view, const char *domain)
+{
+    const struct provider *provider =
+        view->provider != NULL ? view->provider(view->arg, domain) : NULL;
+
+    return provider != NULL ? provider : &view->conf->snapshot->providers[PROVIDER_OTHER];
+}
+
+/* Who is counted where no policy service counts logins: the domain of the sender. */
+static uint32_t
+account_of(const struct lookup_view *view, const struct stream *stream, const char *sender)
+{
+    char untagged[TAG_SENDER_SIZE], domain[256];
+
+    if (view->meters == NULL || view->conf->policy != NULL || stream->account_caps.count == 0)
+        return METERS_NONE;
+    keep(untagged, sizeof(untagged), sender);
+    addr_domain(untagged, domain, sizeof(domain));
+    return domain[0] != '\0' ? meters_account(view->meters, stream->index, domain) : METERS_NONE;
+}
+
+/* The address of the grant that is open for this message and recipient; NULL: none is. */
+static const struct address *
+open_grant(const struct lookup_view *view, const struct grant_key *key)
+{
+    const struct grant *grant =
+        view->grants != NULL ? grants_find(view->grants, key, view->now_ms) : NULL;
+
+    if (grant == NULL || !view->roster->present[grant->address])
+        return NULL;
+    return &view->conf->snapshot->addresses[grant->address];
+}
+
+static void
+spend(const struct decide_question *question, const struct decision *decision,
+      const struct lookup_view *view, const struct grant_key *key)
+{
+    struct grant grant = {.address = (uint32_t)decision->address->index, .at_ms = view->now_ms};
+    bool is_new;
+
+    decide_spend(question, decision);
+    if (view->grants == NULL)
+        return;
+    for (size_t i = 0; i < DECISION_METERS; i++)
+        grant.meters[i] = decision->meters[i];
+    grants_reserve(view->grants, key, &grant, &is_new); /* open_grant() found none */
 }
 
 static size_t
-answer_recipient(const struct question *question, char reply[static LOOKUP_REPLY_SIZE],
+answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SIZE],
                  struct lookup_result *result)
 {
-    const struct lookup_view *view = question->view;
+    const struct lookup_view *view = asked->view;
     char id[TAG_SENDER_SIZE], domain[256];
-    const struct stream *stream = tagged_stream(view->conf, question->sender, id);
+    struct decide_question question = {
+        .roster = view->roster,
+        .stream = tagged_stream(view->conf, asked->sender, id),
+        .meters = view->meters,
+        .now_ms = view->store_ms,
+    };
+    struct grant_key key;
     struct decision decision;
 
-    addr_domain(question->recipient, domain, sizeof(domain));
+    addr_domain(asked->recipient, domain, sizeof(domain));
     if (snapshot_is_bypass(view->conf->snapshot, domain))
-        return (size_t)(stpcpy(stpcpy(reply, "OK "), question->request->fallback) - reply);
+        return (size_t)(stpcpy(stpcpy(reply, "OK "), asked->request->fallback) - reply);
     if (id[0] == '\0') { /* bounces have no sender to tell them apart */
-        keep(id, sizeof(id), question->recipient);
+        keep(id, sizeof(id), asked->recipient);
         addr_lower(id);
     }
-    decide(view->roster, stream, decide_key(id, domain), &decision);
-    result->stream = stream;
-    result->address = decision.address;
+    result->stream = question.stream;
     result->is_decision = true;
-    return answer_decision(&decision, question->request->nexthop, reply);
+    if (view->grants != NULL)
+        grant_key(view->grant_secret, id, asked->recipient, &key);
+    result->address = open_grant(view, &key);
+    result->again = result->address != NULL;
+    if (result->again)
+        return answer_address(result->address, asked->request->nexthop, reply);
+    result->provider = provider_of(view, domain);
+    question.provider = result->provider->index;
+    question.key = decide_key(id, domain);
+    question.account = account_of(view, question.stream, asked->sender);
+    decide(&question, &decision);
+    if (decision.cold && view->may_wait)
+        return LOOKUP_WAIT;
+    result->address = decision.address;
+    result->exceeds = decision.exceeds;
+    result->full = decision.full;
+    if (decision.address == NULL)
+        return answer_none(view, &decision, reply);
+    if (view->meters != NULL)
+        spend(&question, &decision, view, &key);
+    return answer_address(decision.address, asked->request->nexthop, reply);
 }
 
 static bool
@@ -248,10 +368,20 @@ on_rcpt(const struct lookup_view *view, struct lookup_session *session,
         struct lookup_result *result)
 {
     struct question question = {view, request, session->sender, recipient};
-    bool may = may_decide(session, request);
+    bool known = session->sender_known, pending = session->pending;
+    size_t length;
 
+    if (!may_decide(session, request)) {
+        consume(session);
+        return not_found(reply);
+    }
     consume(session);
-    return may ? answer_recipient(&question, reply, result) : not_found(reply);
+    length = answer_recipient(&question, reply, result);
+    if (length == LOOKUP_WAIT) {
+        session->sender_known = known;
+        session->pending = pending;
+    }
+    return length;
 }
 
 static size_t

@@ -45,6 +45,9 @@
 
 struct address;
 struct conf;
+struct grants;
+struct meters;
+struct provider;
 struct roster;
 struct stream;
 
@@ -54,11 +57,19 @@ enum {
     LOOKUP_PAIR_MS = 5000,      /* a sender is forgotten after that: its "rcpt" never came */
 };
 
-/* What answers are made from. */
+/* What answers are made from.  Nothing is ours. */
 struct lookup_view {
-    const struct conf *conf;     /* not ours */
-    const struct roster *roster; /* not ours */
-    int64_t now_ms;              /* monotonic */
+    const struct conf *conf;
+    const struct roster *roster;
+    struct meters *meters; /* NULL: no caps */
+    struct grants *grants; /* NULL: a recipient that is asked for again counts again */
+    const uint8_t *grant_secret; /* HASH_KEY_SIZE bytes, for grant_key() */
+    int64_t now_ms;        /* monotonic */
+    int64_t store_ms;      /* the store's clock; see engine/meter.h */
+    bool may_wait;         /* LOOKUP_WAIT may be answered */
+    /* The provider of a recipient domain, "other" when it is not known yet; NULL: none has caps. */
+    const struct provider *(*provider)(void *arg, const char *domain);
+    void *arg;
 };
 
 /* What one connection has asked so far.  All zero: nothing. */
@@ -76,12 +87,23 @@ struct lookup_session {
 struct lookup_result {
     const struct stream *stream;
     const struct address *address;
-    bool is_decision; /* a recipient's, not the answer to "sender" */
+    const struct provider *provider; /* where grants were spent for it */
+    bool is_decision;                /* a recipient's, not the answer to "sender" */
+    bool again;                      /* the answer of a grant that is open: nothing was spent */
+    bool exceeds;                    /* sent over a cap */
+    bool full;                       /* deferred for want of room */
 };
+
+/* lookup_answer()'s result when an answer of the store is worth waiting for. */
+#define LOOKUP_WAIT ((size_t)0)
 
 /*
  * Answer one request, the inside of its netstring.  reply gets the inside of
  * the answer's; its length is returned.
+ *
+ * With view->may_wait it may return LOOKUP_WAIT instead: session is then as if
+ * the request had not come, which is to be given again, soon, before any other
+ * of this connection.
  */
 size_t lookup_answer(const struct lookup_view *view, struct lookup_session *session,
                      const char *request, size_t length, char reply[static LOOKUP_REPLY_SIZE],

@@ -296,10 +296,11 @@ test_decide(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(expected); i++) {
         struct roster *roster = roster_new(conf->snapshot, here[i]);
+        struct decide_question question = {.roster = roster, .stream = stream, .key = 1};
         struct decision decision, explained;
 
-        decide(roster, stream, 1, &decision);
-        decide_explained(roster, stream, 1, &explained);
+        decide(&question, &decision);
+        decide_explained(&question, &explained);
         assert_ptr_equal(decision.address, explained.address);
         assert_int_equal(explained.candidate_count, 3);
         if (expected[i] == NULL)

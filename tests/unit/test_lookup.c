@@ -27,7 +27,7 @@ set_up(void **state)
 
     w->conf = unit_conf(unit_site);
     w->roster = roster_new(w->conf->snapshot, here);
-    w->view = (struct lookup_view){w->conf, w->roster, 1000};
+    w->view = (struct lookup_view){.conf = w->conf, .roster = w->roster, .now_ms = 1000};
     *state = w;
     return 0;
 }

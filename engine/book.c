@@ -1,0 +1,486 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/book.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LEASES = 64,      /* a lease is this part of a cap ... */
+    LEASE_LEAST = 10, /* ... or so many, where the nodes are few enough */
+    BURST_PART = 20,
+    BURST_LEAST = 100,
+    NEAR = 16,  /* a whole lease is waited for when it comes within this part of the window */
+    AHEAD = 2,  /* tickets reach this part of the window into the future */
+    LATE = BOOK_BUCKETS / 16, /* buckets that a use may be reported later than it was */
+    RETRY = 64, /* everything is held by others: come again after this part of the window */
+};
+
+static int64_t
+bucket_ms(int64_t window_ms)
+{
+    return window_ms > BOOK_BUCKETS ? window_ms / BOOK_BUCKETS : 1;
+}
+
+/* The moment from which a bucket counts no more. */
+static int64_t
+bucket_end(int64_t window_ms, int64_t bucket)
+{
+    return (bucket + 2) * bucket_ms(window_ms) + window_ms;
+}
+
+uint32_t
+book_burst(const struct cap *cap)
+{
+    uint32_t least = cap->limit < BURST_LEAST ? cap->limit : BURST_LEAST;
+
+    return cap->limit / BURST_PART > least ? cap->limit / BURST_PART : least;
+}
+
+uint32_t
+book_lease_size(const struct caps *caps, unsigned nodes)
+{
+    uint32_t size = UINT32_MAX;
+
+    for (size_t i = 0; i < caps->count; i++) {
+        uint32_t limit = caps->items[i].limit;
+        uint32_t few = limit / 4 / (nodes > 0 ? nodes : 1);
+        uint32_t one = few < LEASE_LEAST ? few : LEASE_LEAST;
+
+        if (limit / LEASES > one)
+            one = limit / LEASES;
+        if (one < size)
+            size = one;
+    }
+    return size > 0 ? size : 1;
+}
+
+/* Where bucket is, or would be. */
+static size_t
+uses_place(const struct book_uses *uses, int64_t bucket)
+{
+    size_t low = 0, high = uses->count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (uses->items[middle].bucket < bucket)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/*
+ * Given back: out of the bucket it was counted in, which may be a little later
+ * than when it was, because uses are reported several at a time.
+ */
+static void
+uses_take_out(struct book_uses *uses, size_t at, int64_t bucket, uint32_t count)
+{
+    for (; at < uses->count && uses->items[at].bucket <= bucket + LATE && count > 0; at++) {
+        uint32_t out = count < uses->items[at].count ? count : uses->items[at].count;
+
+        uses->items[at].count -= out;
+        count -= out;
+    }
+}
+
+static int
+uses_add(struct book_uses *uses, int64_t at_ms, int32_t count)
+{
+    int64_t bucket = at_ms / bucket_ms(uses->window_ms);
+    size_t at = uses_place(uses, bucket);
+    bool there = at < uses->count && uses->items[at].bucket == bucket;
+
+    if (count < 0) {
+        uses_take_out(uses, at, bucket, (uint32_t)-count);
+        return 0;
+    }
+    if (there) {
+        uses->items[at].count += (uint32_t)count;
+        return 0;
+    }
+    if (uses->count == uses->room) {
+        size_t room = uses->room > 0 ? 2 * uses->room : 8;
+        struct book_use *items = realloc(uses->items, room * sizeof(*items));
+
+        if (items == NULL)
+            return -ENOMEM;
+        uses->items = items;
+        uses->room = room;
+    }
+    memmove(uses->items + at + 1, uses->items + at, (uses->count - at) * sizeof(*uses->items));
+    uses->items[at] = (struct book_use){bucket, (uint32_t)count};
+    uses->count++;
+    return 0;
+}
+
+static void
+uses_trim(struct book_uses *uses, int64_t now_ms)
+{
+    size_t gone = 0;
+
+    while (gone < uses->count &&
+           bucket_end(uses->window_ms, uses->items[gone].bucket) <= now_ms)
+        gone++;
+    if (gone == 0)
+        return;
+    memmove(uses->items, uses->items + gone, (uses->count - gone) * sizeof(*uses->items));
+    uses->count -= gone;
+}
+
+/* The row's uses of a window; a window that was not there before starts empty.  NULL: no place. */
+static struct book_uses *
+row_uses(struct book_row *row, const struct caps *caps, int64_t window_ms)
+{
+    struct book_uses *unused = NULL;
+
+    for (size_t i = 0; i < CAP_WINDOWS_MAX; i++) {
+        struct book_uses *uses = &row->uses[i];
+        bool wanted = false;
+
+        if (uses->window_ms == window_ms)
+            return uses;
+        for (size_t j = 0; j < caps->count; j++)
+            wanted = wanted || caps->items[j].window_ms == uses->window_ms;
+        if (!wanted)
+            unused = uses;
+    }
+    if (unused != NULL) {
+        unused->window_ms = window_ms;
+        unused->count = 0;
+    }
+    return unused;
+}
+
+static int
+row_add(struct book_row *row, const struct caps *caps, int64_t at_ms, int32_t count)
+{
+    for (size_t i = 0; i < caps->count; i++) {
+        struct book_uses *uses = row_uses(row, caps, caps->items[i].window_ms);
+
+        if (uses == NULL || uses_add(uses, at_ms, count) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int
+book_row_lapse(struct book_row *row, const struct caps *caps, int64_t at_ms)
+{
+    int64_t when = row->from_ms > at_ms ? row->from_ms : at_ms;
+    int r = row->held > 0 ? row_add(row, caps, when, (int32_t)row->held) : 0;
+
+    if (r == 0) {
+        row->held = 0;
+        row->from_ms = 0;
+    }
+    return r;
+}
+
+struct book_row *
+book_row_find(struct book *book, const char *node)
+{
+    for (size_t i = 0; i < book->row_count; i++)
+        if (strcmp(book->rows[i].node, node) == 0)
+            return &book->rows[i];
+    return NULL;
+}
+
+static struct book_row *
+row_new(struct book *book, const char *node)
+{
+    struct book_row *rows = realloc(book->rows, (book->row_count + 1) * sizeof(*rows));
+    struct book_row *row;
+
+    if (rows == NULL)
+        return NULL;
+    book->rows = rows;
+    row = &rows[book->row_count++];
+    memset(row, 0, sizeof(*row));
+    memcpy(row->node, node, strnlen(node, BOOK_NODE_MAX));
+    return row;
+}
+
+static uint64_t
+held_by_all(const struct book *book)
+{
+    uint64_t held = 0;
+
+    for (size_t i = 0; i < book->row_count; i++)
+        held += book->rows[i].held;
+    return held;
+}
+
+static uint64_t
+used_in(const struct book *book, const struct cap *cap, int64_t now_ms)
+{
+    uint64_t used = 0;
+
+    for (size_t i = 0; i < book->row_count; i++)
+        for (size_t j = 0; j < CAP_WINDOWS_MAX; j++) {
+            const struct book_uses *uses = &book->rows[i].uses[j];
+
+            if (uses->window_ms != cap->window_ms)
+                continue;
+            for (size_t k = uses->count; k-- > 0;) {
+                if (bucket_end(cap->window_ms, uses->items[k].bucket) <= now_ms)
+                    break;
+                used += uses->items[k].count;
+            }
+        }
+    return used;
+}
+
+uint64_t
+book_counted(const struct book *book, const struct cap *cap, int64_t now_ms)
+{
+    return used_in(book, cap, now_ms) + held_by_all(book);
+}
+
+void
+book_trim(struct book *book, int64_t now_ms)
+{
+    for (size_t i = 0; i < book->row_count; i++)
+        for (size_t j = 0; j < CAP_WINDOWS_MAX; j++)
+            uses_trim(&book->rows[i].uses[j], now_ms);
+}
+
+/*
+ * When at least too_many uses that count at now_ms will count no more;
+ * INT64_MAX: there are not so many.  Rows are few, so the oldest bucket of all
+ * is looked for anew each time.
+ */
+static int64_t
+freed_at(const struct book *book, const struct cap *cap, int64_t now_ms, uint64_t too_many)
+{
+    int64_t after = INT64_MIN;
+
+    for (;;) {
+        int64_t oldest = INT64_MAX;
+        uint64_t count = 0;
+
+        for (size_t i = 0; i < book->row_count; i++)
+            for (size_t j = 0; j < CAP_WINDOWS_MAX; j++) {
+                const struct book_uses *uses = &book->rows[i].uses[j];
+                size_t k;
+
+                if (uses->window_ms != cap->window_ms)
+                    continue;
+                k = after == INT64_MIN ? 0 : uses_place(uses, after + 1);
+                while (k < uses->count && bucket_end(cap->window_ms, uses->items[k].bucket) <= now_ms)
+                    k++;
+                if (k == uses->count || uses->items[k].bucket > oldest)
+                    continue;
+                count = uses->items[k].bucket < oldest ? 0 : count;
+                oldest = uses->items[k].bucket;
+                count += uses->items[k].count;
+            }
+        if (oldest == INT64_MAX)
+            return INT64_MAX;
+        if (count >= too_many)
+            return bucket_end(cap->window_ms, oldest);
+        too_many -= count;
+        after = oldest;
+    }
+}
+
+/* Microseconds that one grant of a smooth cap takes; rounded up, so that it is never too fast. */
+static int64_t
+pace_us(const struct cap *cap, uint64_t grants)
+{
+    uint64_t us = (uint64_t)cap->window_ms * 1000;
+
+    /* window 31 days = 2.7e12 us; grants at most 1e9: not in 64 bits at once */
+    return (int64_t)(us / cap->limit * grants + (us % cap->limit * grants + cap->limit - 1) / cap->limit);
+}
+
+static int64_t *
+pace_of(struct book *book, const struct caps *caps, size_t i)
+{
+    if (book->paced_window_ms[i] != caps->items[i].window_ms) {
+        book->paced_window_ms[i] = caps->items[i].window_ms;
+        book->paced_us[i] = 0;
+    }
+    return &book->paced_us[i];
+}
+
+/* When count grants fit under one cap; INT64_MAX: not before others report. */
+static int64_t
+fits_at(struct book *book, const struct caps *caps, size_t i, uint64_t held, uint32_t count,
+        int64_t now_ms)
+{
+    const struct cap *cap = &caps->items[i];
+    uint64_t sum = used_in(book, cap, now_ms) + held + count;
+    int64_t at = now_ms;
+
+    if (sum > cap->limit)
+        at = freed_at(book, cap, now_ms, sum - cap->limit);
+    if (cap->smooth && at < INT64_MAX) {
+        int64_t us = *pace_of(book, caps, i) + pace_us(cap, count) - pace_us(cap, book_burst(cap));
+
+        if (us > at * 1000)
+            at = (us + 999) / 1000;
+    }
+    return at;
+}
+
+/* How many grants fit now. */
+static uint32_t
+fit_now(struct book *book, const struct caps *caps, uint64_t held, uint32_t most, int64_t now_ms)
+{
+    for (size_t i = 0; i < caps->count; i++) {
+        const struct cap *cap = &caps->items[i];
+        uint64_t sum = used_in(book, cap, now_ms) + held;
+        uint64_t room = sum < cap->limit ? cap->limit - sum : 0;
+
+        if (room < most)
+            most = (uint32_t)room;
+        while (most > 0 && cap->smooth && fits_at(book, caps, i, held, most, now_ms) > now_ms)
+            most = most > 16 ? most - most / 16 : most - 1;
+    }
+    return most;
+}
+
+static void
+give(struct book *book, const struct caps *caps, struct book_row *row, uint32_t count,
+     int64_t from_ms, struct book_answer *answer)
+{
+    for (size_t i = 0; i < caps->count; i++) {
+        int64_t *us = pace_of(book, caps, i);
+
+        if (*us < from_ms * 1000)
+            *us = from_ms * 1000;
+        *us += pace_us(&caps->items[i], count);
+    }
+    row->held += count;
+    if (from_ms > row->from_ms)
+        row->from_ms = from_ms;
+    answer->count = count;
+    answer->from_ms = from_ms;
+}
+
+static void
+lease(struct book *book, const struct caps *caps, struct book_row *row, const struct book_ask *ask,
+      int64_t now_ms, struct book_answer *answer)
+{
+    uint64_t held = held_by_all(book) + ask->reserve;
+    int64_t at = now_ms, tickets = now_ms;
+    int64_t window_ms = caps->items[0].window_ms;
+    uint32_t now;
+
+    answer->window = 0;
+
+    for (size_t i = 0; i < book->row_count; i++)
+        if (book->rows[i].held > 0 && book->rows[i].from_ms > tickets)
+            tickets = book->rows[i].from_ms;
+    for (size_t i = 0; i < caps->count; i++) {
+        int64_t fits = fits_at(book, caps, i, held, ask->want, now_ms);
+
+        if (fits > at) {
+            at = fits;
+            window_ms = caps->items[i].window_ms;
+            answer->window = (uint8_t)i;
+        }
+    }
+    if (at < tickets)
+        at = tickets;
+    if (at > now_ms && (at == INT64_MAX || at - now_ms > window_ms / NEAR) && tickets == now_ms) {
+        now = fit_now(book, caps, held, ask->want, now_ms);
+        if (now > 0) {
+            give(book, caps, row, now, now_ms, answer);
+            return;
+        }
+    }
+    if (at == INT64_MAX)
+        answer->again_ms = now_ms + window_ms / RETRY + 1;
+    else if (at - now_ms > window_ms / AHEAD)
+        answer->again_ms = at - window_ms / AHEAD;
+    else
+        give(book, caps, row, ask->want, at, answer);
+}
+
+static int
+report(struct book *book, const struct caps *caps, struct book_row *row, const struct book_ask *ask)
+{
+    uint32_t unused;
+
+    for (size_t i = 0; i < ask->report_count && i < BOOK_REPORTS_MAX; i++) {
+        const struct book_report *one = &ask->reports[i];
+
+        if (row_add(row, caps, one->at_ms, one->count) < 0)
+            return -ENOMEM;
+        if (one->count > 0 && !one->excess)
+            row->held -= (uint32_t)one->count < row->held ? (uint32_t)one->count : row->held;
+    }
+    unused = ask->unused < row->held ? ask->unused : row->held;
+    row->held -= unused;
+    for (size_t i = 0; i < caps->count && unused > 0; i++)
+        *pace_of(book, caps, i) -= pace_us(&caps->items[i], unused);
+    if (row->held == 0)
+        row->from_ms = 0;
+    return 0;
+}
+
+int
+book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask, int64_t now_ms,
+         struct book_answer *ret_answer)
+{
+    struct book_row *row = book_row_find(book, ask->node);
+    struct book_answer answer = {0};
+    bool newcomer = row == NULL || row->life != ask->life;
+    int r;
+
+    if (newcomer && ask->seq != 1)
+        return -ESTALE;
+    if (row == NULL)
+        row = row_new(book, ask->node);
+    if (row == NULL)
+        return -ENOMEM;
+    if (newcomer) {
+        r = book_row_lapse(row, caps, now_ms);
+        if (r < 0)
+            return r;
+        row->life = ask->life;
+        row->seq = 0;
+    }
+    if (ask->seq == row->seq) {
+        *ret_answer = (struct book_answer){row->last_count, row->from_ms,
+                                            row->last_again_ms, row->last_window};
+        return 0;
+    }
+    if (ask->seq != row->seq + 1)
+        return -ESTALE;
+    book_trim(book, now_ms);
+    r = report(book, caps, row, ask);
+    if (r < 0)
+        return r;
+    if (ask->want > 0)
+        lease(book, caps, row, ask, now_ms, &answer);
+    row->seq++;
+    row->last_count = answer.count;
+    row->last_again_ms = answer.again_ms;
+    row->last_window = answer.window;
+    *ret_answer = answer;
+    return 0;
+}
+
+static void
+row_clear(struct book_row *row)
+{
+    for (size_t i = 0; i < CAP_WINDOWS_MAX; i++)
+        free(row->uses[i].items);
+}
+
+void
+book_clear(struct book *book)
+{
+    for (size_t i = 0; i < book->row_count; i++)
+        row_clear(&book->rows[i]);
+    free(book->rows);
+    *book = (struct book){0};
+}

@@ -1,0 +1,182 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/meter.h"
+
+#include <string.h>
+
+/* Uses within this part of the shortest window are one to the book. */
+enum { TOGETHER = 2 * BOOK_BUCKETS };
+
+/* Uses are reported, with nothing to ask, in the last such part of it. */
+enum { REPORT_PART = 4 };
+
+/* The lease behind takes its place when the first is spent. */
+static void
+advance(struct meter *meter)
+{
+    if (meter->held > 0 || meter->next == 0)
+        return;
+    meter->held = meter->next;
+    meter->from_ms = meter->next_from_ms;
+    meter->next = 0;
+}
+
+enum meter_state
+meter_state(const struct meter *meter, int64_t now_ms)
+{
+    if (meter->held > 0)
+        return meter->from_ms <= now_ms ? METER_FREE : METER_FULL;
+    return meter->again_ms > now_ms ? METER_FULL : METER_COLD;
+}
+
+int64_t
+meter_room_ms(const struct meter *meter, int64_t now_ms)
+{
+    if (meter->held > 0)
+        return meter->from_ms;
+    return meter->again_ms > now_ms ? meter->again_ms : now_ms;
+}
+
+static uint32_t
+span(const struct meter_use *use, int64_t now_ms)
+{
+    int64_t ms = now_ms - use->at_ms + use->span_ms;
+
+    return ms < 0 ? 0 : ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+/* Make one of the two that are closest, at the time of the later. */
+static void
+squeeze(struct meter *meter)
+{
+    struct meter_use *uses = meter->uses;
+    size_t at = METER_USES;
+
+    for (size_t i = 0; i + 1 < meter->use_count; i++)
+        if (uses[i].count > 0 && uses[i + 1].count > 0 &&
+            (at == METER_USES ||
+             uses[i + 1].at_ms - uses[i].at_ms < uses[at + 1].at_ms - uses[at].at_ms))
+            at = i;
+    if (at == METER_USES)
+        return;
+    uses[at + 1].count += uses[at].count;
+    uses[at + 1].span_ms = span(&uses[at], uses[at + 1].at_ms);
+    memmove(&uses[at], &uses[at + 1], (meter->use_count - at - 1) * sizeof(*uses));
+    meter->use_count--;
+}
+
+void
+meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms)
+{
+    struct meter_use *last = meter->use_count > 0 ? &meter->uses[meter->use_count - 1] : NULL;
+
+    meter->held--;
+    meter->active_ms = now_ms;
+    advance(meter);
+    if (last != NULL && last->count > 0 &&
+        span(last, now_ms) <= caps->items[0].window_ms / TOGETHER) {
+        last->count++;
+        last->span_ms = span(last, now_ms);
+        last->at_ms = now_ms > last->at_ms ? now_ms : last->at_ms;
+        return;
+    }
+    if (meter->use_count == METER_USES)
+        squeeze(meter);
+    if (meter->use_count < METER_USES) {
+        meter->uses[meter->use_count++] = (struct meter_use){now_ms, 1, 0};
+        return;
+    }
+    /* Only what was given back stands between: drop that, it counts as used. */
+    meter->uses[METER_USES - 1] = (struct meter_use){now_ms, 1 + (last->count > 0 ? last->count : 0), 0};
+}
+
+void
+meter_exceed(struct meter *meter, int64_t now_ms)
+{
+    meter->excess++;
+    meter->excess_total++;
+    meter->excess_ms = now_ms;
+    meter->wanted = true;
+}
+
+void
+meter_give_back(struct meter *meter, int64_t at_ms, int64_t now_ms)
+{
+    for (size_t i = 0; i < meter->use_count; i++)
+        if (meter->uses[i].count > 0 && meter->uses[i].at_ms >= at_ms) {
+            meter->uses[i].count--;
+            if (meter->held == 0)
+                meter->from_ms = now_ms;
+            meter->held++;
+            return;
+        }
+    if (meter->use_count < METER_USES) /* else it stays spent: the safe side */
+        meter->uses[meter->use_count++] = (struct meter_use){at_ms, -1, 0};
+}
+
+static void
+add_reports(struct meter *meter, struct book_ask *ask)
+{
+    for (size_t i = 0; i < meter->use_count; i++)
+        if (meter->uses[i].count != 0)
+            ask->reports[ask->report_count++] =
+                (struct book_report){meter->uses[i].at_ms, meter->uses[i].count, false};
+    if (meter->excess > 0)
+        ask->reports[ask->report_count++] =
+            (struct book_report){meter->excess_ms, (int32_t)meter->excess, true};
+    meter->use_count = 0;
+    meter->excess = 0;
+}
+
+bool
+meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t idle_ms,
+          int64_t now_ms, struct book_ask *ret_ask)
+{
+    int64_t since_ms = meter->held > 0 && meter->from_ms > meter->active_ms ? meter->from_ms
+                                                                            : meter->active_ms;
+    bool idle = now_ms - since_ms > idle_ms;
+    struct book_ask ask = {.seq = meter->seq + 1};
+
+    if (meter->asked)
+        return false;
+    if (meter->wanted && meter->next == 0 && meter->held <= size / 2 && meter->again_ms <= now_ms) {
+        ask.want = size;
+    } else if (idle && meter->held + meter->next > 0) {
+        ask.unused = meter->held + meter->next;
+        meter->held = meter->next = 0;
+    } else if (meter->use_count + meter->excess == 0 ||
+               now_ms - since_ms < caps->items[0].window_ms - caps->items[0].window_ms / REPORT_PART) {
+        return false; /* what is not reported counts as used now, which does no harm for long */
+    }
+    add_reports(meter, &ask);
+    meter->wanted = false;
+    meter->asked = true;
+    meter->seq++;
+    *ret_ask = ask;
+    return true;
+}
+
+void
+meter_answered(struct meter *meter, const struct book_answer *answer, int64_t now_ms)
+{
+    meter->asked = false;
+    meter->again_ms = answer->again_ms;
+    meter->window = answer->window;
+    if (answer->count == 0)
+        return;
+    meter->active_ms = answer->from_ms > now_ms ? answer->from_ms : now_ms;
+    if (meter->held == 0) {
+        meter->held = answer->count;
+        meter->from_ms = answer->from_ms;
+    } else {
+        meter->next += answer->count;
+        meter->next_from_ms = answer->from_ms;
+    }
+}
+
+void
+meter_lapse(struct meter *meter)
+{
+    *meter = (struct meter){.excess_total = meter->excess_total};
+}

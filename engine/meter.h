@@ -1,0 +1,81 @@
+/*
+ * What one node holds of one capped key: grants it may spend without asking,
+ * and the uses that it has yet to report.  See engine/book.h for the other side.
+ *
+ * Times are of the store's clock, in milliseconds, no earlier than it really
+ * is there: a use counts a little longer rather than shorter.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ENGINE_METER_H
+#define ENGINE_METER_H
+
+#include "engine/book.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { METER_USES = 4 };
+
+struct meter_use {
+    int64_t at_ms;    /* of the last one */
+    int32_t count;    /* negative: given back */
+    uint32_t span_ms; /* from the first one to the last */
+};
+
+struct meter {
+    uint32_t held;   /* may be spent from from_ms on */
+    uint32_t next;   /* another lease, from next_from_ms on */
+    int64_t from_ms;
+    int64_t next_from_ms;
+    int64_t again_ms;      /* no use in asking before */
+    int64_t active_ms;     /* last time that a grant was spent or came */
+    uint64_t seq;          /* of the last ask */
+    uint64_t excess_total; /* sent over the cap, since the start */
+    int64_t excess_ms;
+    uint32_t excess; /* of these, not yet reported */
+    uint8_t window; /* place of the cap that room is waited for under */
+    uint8_t use_count;
+    bool asked;  /* an ask is under way */
+    bool wanted; /* there was no grant for somebody */
+    struct meter_use uses[METER_USES]; /* not yet reported, in order of time */
+};
+
+enum meter_state {
+    METER_FREE, /* a grant is there */
+    METER_COLD, /* none is held, and whether there is room is not known: ask */
+    METER_FULL, /* no room before meter_room_ms() */
+};
+
+enum meter_state meter_state(const struct meter *meter, int64_t now_ms);
+
+/* METER_FULL: when there may be room. */
+int64_t meter_room_ms(const struct meter *meter, int64_t now_ms);
+
+/* Spend one grant; meter_state() was METER_FREE at the same now_ms. */
+void meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms);
+
+/* Send one over the cap. */
+void meter_exceed(struct meter *meter, int64_t now_ms);
+
+/* The grant spent at at_ms never was used. */
+void meter_give_back(struct meter *meter, int64_t at_ms, int64_t now_ms);
+
+/*
+ * Is there something to ask or report?  Then *ret_ask has all but node, life
+ * and reserve, and the meter waits for meter_answered(); whoever carries the
+ * ask out repeats it until there is an answer.  size is book_lease_size();
+ * idle_ms: what lies unused for so long is returned.
+ */
+bool meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t idle_ms,
+               int64_t now_ms, struct book_ask *ret_ask);
+
+void meter_answered(struct meter *meter, const struct book_answer *answer, int64_t now_ms);
+
+/*
+ * A new life begins: everything held is lost, and the store counts it, with
+ * what was not reported, as used.
+ */
+void meter_lapse(struct meter *meter);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * Where the books of all caps are kept: SQLite for one host, Redis for many.
+ *
+ * An ask is handed over with store_ask() and answered exactly once, from the
+ * loop, never from inside store_ask(); one ask for a key at a time.  While the
+ * store is away asks wait in it and are repeated until they are answered:
+ * carrying one out twice does no harm (engine/book.h).  Nothing here blocks.
+ *
+ * A life is a time in which this node can be sure of what it holds.  It ends
+ * with the process, and when the store was not heard of for so long that the
+ * other side gives up on us: then on_lapse is called, every ask that waits is
+ * forgotten unanswered, and whoever holds grants must let go of them.
+ *
+ * Time: store_now_ms() is the store's clock as far as this node knows it, and
+ * never behind it.  It does not follow steps of this host's clock.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICYD_STORE_H
+#define POLICYD_STORE_H
+
+#include "engine/book.h"
+#include "engine/meters.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct buf;
+struct conf;
+struct err;
+struct event_base;
+struct json;
+struct store;
+
+struct store_events {
+    void (*on_answer)(void *arg, const char *key, const struct book_answer *answer);
+    void (*on_lapse)(void *arg);
+    void (*on_nodes)(void *arg, unsigned nodes); /* how many share the caps now, this one among them */
+    void (*on_up)(void *arg, bool up);           /* it came, or went away; it has logged why */
+    void *arg;                                   /* not ours */
+};
+
+/* What kinds of stores have in common; the rest is the kind's own. */
+struct store_kind {
+    int (*open)(struct event_base *base, const struct conf *conf, const struct store_events *events,
+                struct store **ret_store, struct err *err);
+    void (*close)(struct store *store);
+    void (*ask)(struct store *store, const char *key, const struct caps *caps,
+                const struct book_ask *ask);
+    int64_t (*now_ms)(const struct store *store);
+    bool (*is_up)(const struct store *store);
+    void (*reset)(struct store *store, const char *key); /* forget every use of key; asks of it wait */
+    void (*status)(const struct store *store, struct buf *text, struct json *json);
+};
+
+struct store {
+    const struct store_kind *kind;
+    struct store_events events;
+};
+
+extern const struct store_kind store_sqlite;
+extern const struct store_kind store_redis;
+
+/*
+ * Open the kind that conf names.  0, or a negative errno with the reason: a
+ * file that is damaged or not to be written to.  A Redis that is not there is
+ * no reason; it may come.
+ */
+int store_open(struct event_base *base, const struct conf *conf, const struct store_events *events,
+               struct store **ret_store, struct err *err);
+void store_close(struct store *store); /* takes NULL; what waits is forgotten */
+
+/* caps and ask are copied; node and life are the store's to fill in. */
+void store_ask(struct store *store, const char *key, const struct caps *caps,
+               const struct book_ask *ask);
+int64_t store_now_ms(const struct store *store);
+bool store_is_up(const struct store *store);
+void store_reset(struct store *store, const char *key);
+
+/* For "status": a line or two to read, or members of the open JSON object; one of both is NULL. */
+void store_status(const struct store *store, struct buf *text, struct json *json);
+
+#endif

@@ -1,0 +1,283 @@
+/*
+ * Caps: whatever nodes do, no window holds more than its cap; and what may be
+ * sent is sent.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/book.h"
+#include "engine/hash.h"
+#include "engine/meter.h"
+
+#include <errno.h>
+
+enum { NODES_MAX = 16, HISTORIES = 100000, GRANTS_MAX = 200000 };
+
+static uint64_t seed;
+
+static uint64_t
+any(uint64_t below)
+{
+    seed = hash_mix(seed + 0x9e3779b97f4a7c15);
+    return seed % below;
+}
+
+/* One node: its process and what it holds. */
+struct node {
+    char name[16];
+    uint64_t life;
+    struct meter meter;
+    struct book_ask ask; /* under way, when meter.asked */
+    bool in_store;       /* it was carried out, the answer is not here yet */
+    struct book_answer answer;
+    bool full; /* the last one who wanted a grant got none */
+};
+
+struct world {
+    struct caps caps;
+    struct book book;
+    struct node nodes[NODES_MAX];
+    unsigned node_count;
+    int64_t now_ms;
+    int64_t *grants; /* when each was spent, in order */
+    size_t grant_count;
+    uint64_t lives;
+    size_t asks;
+};
+
+static void
+node_start(struct world *w, struct node *node)
+{
+    node->life = ++w->lives;
+    meter_lapse(&node->meter);
+    node->in_store = false;
+}
+
+static void
+world_start(struct world *w, const struct caps *caps, unsigned nodes, int64_t *grants)
+{
+    *w = (struct world){.caps = *caps, .node_count = nodes, .now_ms = 1700000000000, .grants = grants};
+    for (unsigned i = 0; i < nodes; i++) {
+        snprintf(w->nodes[i].name, sizeof(w->nodes[i].name), "mta%u", i);
+        node_start(w, &w->nodes[i]);
+    }
+}
+
+/* The store hears the ask; perhaps twice. */
+static void
+carry_out(struct world *w, struct node *node)
+{
+    struct book_answer answer;
+
+    node->ask.node = node->name;
+    node->ask.life = node->life;
+    assert_int_equal(book_ask(&w->book, &w->caps, &node->ask, w->now_ms, &answer), 0);
+    if (node->in_store) {
+        assert_int_equal(answer.count, node->answer.count);
+        assert_true(answer.count == 0 || answer.from_ms == node->answer.from_ms);
+    }
+    node->answer = answer;
+    node->in_store = true;
+    w->asks++;
+}
+
+static void
+node_talk(struct world *w, struct node *node)
+{
+    if (!node->meter.asked)
+        meter_ask(&node->meter, &w->caps, book_lease_size(&w->caps, w->node_count), 10000,
+                  w->now_ms, &node->ask);
+    else if (node->in_store) {
+        meter_answered(&node->meter, &node->answer, w->now_ms);
+        node->in_store = false;
+    } else {
+        carry_out(w, node);
+    }
+}
+
+static void
+talk_through(struct world *w, struct node *node)
+{
+    for (int i = 0; i < 3; i++)
+        node_talk(w, node);
+}
+
+/* Somebody wants a grant of node. */
+static bool
+node_spend(struct world *w, struct node *node)
+{
+    enum meter_state state = meter_state(&node->meter, w->now_ms);
+
+    if (state != METER_FREE) {
+        node->meter.wanted |= state == METER_COLD;
+        return false;
+    }
+    meter_take(&node->meter, &w->caps, w->now_ms);
+    if (node->meter.next == 0 &&
+        node->meter.held <= book_lease_size(&w->caps, w->node_count) / 2)
+        node->meter.wanted = true;
+    if (w->grant_count < GRANTS_MAX)
+        w->grants[w->grant_count++] = w->now_ms;
+    return true;
+}
+
+/* Is any window of any cap over its limit? */
+static void
+check_windows(const struct world *w)
+{
+    for (size_t i = 0; i < w->caps.count; i++) {
+        size_t first = 0;
+
+        for (size_t j = 0; j < w->grant_count; j++) {
+            while (w->grants[first] <= w->grants[j] - w->caps.items[i].window_ms)
+                first++;
+            if (j - first + 1 > w->caps.items[i].limit)
+                fail_msg("%zu grants in %s of %u, %u nodes", j - first + 1, w->caps.items[i].name,
+                         w->caps.items[i].limit, w->node_count);
+        }
+    }
+}
+
+static void
+random_caps(struct caps *caps)
+{
+    static const int64_t lengths[] = {10000, 60000, 900000, 3600000};
+    size_t first = (size_t)any(4);
+
+    *caps = (struct caps){0};
+    for (size_t i = first; i < 4 && caps->count < 1 + first % 2 + i % 2; i++)
+        caps->items[caps->count++] = (struct cap){
+            .window_ms = lengths[i],
+            .limit = (uint32_t)(1 + any(any(3) == 0 ? 400 : 12) + 10 * caps->count),
+            .smooth = any(2) == 0,
+            .name = "window",
+        };
+}
+
+static void
+random_step(struct world *w)
+{
+    struct node *node = &w->nodes[any(w->node_count)];
+
+    switch (any(32)) {
+    case 0: /* time passes, now and then much of it */
+        w->now_ms += (int64_t)any((uint64_t)w->caps.items[0].window_ms * (any(4) == 0 ? 2 : 1) / 4);
+        break;
+    case 1: /* dies, and another process comes */
+        if (any(8) == 0)
+            node_start(w, node);
+        break;
+    case 2: /* gives one back that it spent a moment ago, in the last millisecond */
+        if (w->grant_count > 0 && w->grants[w->grant_count - 1] == w->now_ms &&
+            node->meter.use_count > 0 &&
+            node->meter.uses[node->meter.use_count - 1].at_ms == w->now_ms &&
+            node->meter.uses[node->meter.use_count - 1].count > 0) {
+            meter_give_back(&node->meter, w->now_ms, w->now_ms);
+            w->grant_count--;
+        }
+        break;
+    case 3: /* the answer is lost, and the ask goes again */
+        if (node->meter.asked)
+            carry_out(w, node);
+        break;
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+    case 8:
+    case 9:
+    case 10:
+    case 11:
+        node_talk(w, node);
+        break;
+    default:
+        for (uint64_t n = 1 + any(8); n > 0; n--)
+            node_spend(w, node);
+        w->now_ms += (int64_t)any(20);
+    }
+}
+
+static void
+test_never_over(void **state)
+{
+    static int64_t grants[GRANTS_MAX];
+    struct world w;
+
+    (void)state;
+    for (uint64_t history = 0; history < HISTORIES; history++) {
+        struct caps caps;
+
+        seed = history;
+        random_caps(&caps);
+        world_start(&w, &caps, (unsigned)(1 + any(6)), grants);
+        for (uint64_t steps = 60 + any(400); steps > 0; steps--)
+            random_step(&w);
+        check_windows(&w);
+        book_clear(&w.book);
+    }
+}
+
+/* All nodes want all they can get, for several windows: at least part of the cap is used. */
+static void
+saturate(const struct cap *cap, unsigned nodes, double least, double asks_most)
+{
+    static int64_t grants[GRANTS_MAX];
+    struct caps caps = {{*cap}, 1};
+    struct world w;
+    int64_t end_ms;
+    double used, asks;
+    uint64_t turns = 5;
+
+    seed = 1;
+    world_start(&w, &caps, nodes, grants);
+    end_ms = w.now_ms + (int64_t)turns * cap->window_ms;
+    while (w.now_ms < end_ms) {
+        for (unsigned i = 0; i < nodes; i++) {
+            struct node *node = &w.nodes[(i + w.now_ms / 10) % nodes];
+
+            do
+                talk_through(&w, node);
+            while (node_spend(&w, node) && any(50) != 0);
+        }
+        w.now_ms += cap->window_ms / 4000 + 1;
+    }
+    check_windows(&w);
+    used = (double)w.grant_count / (double)(turns * cap->limit);
+    asks = 100.0 * (double)w.asks / (double)w.grant_count;
+    print_message("  %u %s, %u nodes%s: %.1f %% used, %.2f asks for 100 grants\n", cap->limit,
+                  cap->name, nodes, cap->smooth ? ", smooth" : "", 100 * used, asks);
+    book_clear(&w.book);
+    if (used < least || asks > asks_most)
+        fail_msg("too few grants or too many asks");
+}
+
+static void
+test_all_is_used(void **state)
+{
+    static const unsigned nodes[] = {1, 4, 16};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(nodes); i++)
+        for (int smooth = 0; smooth < 2; smooth++) {
+            struct cap large = {60000, 10000, smooth, "a minute"};
+            struct cap hour = {3600000, 10000, smooth, "an hour"};
+
+            saturate(&large, nodes[i], 0.98, 1.0);
+            saturate(&hour, nodes[i], 0.98, 1.0);
+        }
+    saturate(&(struct cap){3600000, 2, true, "an hour"}, 4, 0.98, 10000);
+    saturate(&(struct cap){3600000, 50, true, "an hour"}, 4, 0.98, 3000);
+    saturate(&(struct cap){60000, 300, false, "a minute"}, 4, 0.98, 3000);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_never_over),
+        cmocka_unit_test(test_all_is_used),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
