@@ -18,6 +18,7 @@
 enum {
     ANSWER_MAX = 64 * 1024 * 1024, /* bytes; 10,000 addresses take about 1 MB */
     ANSWER_WAIT_S = 30,
+    QUESTION_SIZE = 1024,
 };
 
 int
@@ -57,11 +58,17 @@ ctl_ask(const struct conf *conf, const char *question, char **ret_answer)
     struct timeval wait = {ANSWER_WAIT_S, 0};
     struct buf answer = {0};
     struct err err;
-    char line[64];
+    char line[QUESTION_SIZE];
     int length = snprintf(line, sizeof(line), "%s\n", question);
     int fd = endpoint_connect(conf->control, &err);
     int r;
 
+    if (length >= QUESTION_SIZE || strchr(question, '\n') != NULL) {
+        fprintf(stderr, "postpool: the question is too long, or more than one line\n");
+        if (fd >= 0)
+            close(fd);
+        return -EMSGSIZE;
+    }
     if (fd < 0) {
         fprintf(stderr, "postpool: postpool-policyd does not answer: %s\n", err.msg);
         return fd;
@@ -82,6 +89,16 @@ ctl_ask(const struct conf *conf, const char *question, char **ret_answer)
     }
     *ret_answer = buf_take(&answer);
     return 0;
+}
+
+bool
+ctl_answers(const struct conf *conf)
+{
+    int fd = endpoint_connect(conf->control, NULL);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
 }
 
 bool

@@ -32,6 +32,9 @@ int ctl_load(const char *file, struct conf **ret_conf);
  */
 int ctl_ask(const struct conf *conf, const char *question, char **ret_answer);
 
+/* Does policyd run? */
+bool ctl_answers(const struct conf *conf);
+
 /* Is standard output a terminal that shows colours? */
 bool ctl_colour(void);
 
@@ -39,6 +42,8 @@ bool ctl_colour(void);
 int ctl_check(const struct ctl *ctl, int argc, char **argv);
 int ctl_status(const struct ctl *ctl, int argc, char **argv);
 int ctl_explain(const struct ctl *ctl, int argc, char **argv);
+int ctl_volume(const struct ctl *ctl, int argc, char **argv);
+int ctl_store(const struct ctl *ctl, int argc, char **argv);
 int ctl_reload(const struct ctl *ctl, int argc, char **argv);
 
 #endif

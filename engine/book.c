@@ -404,6 +404,14 @@ lease(struct book *book, const struct caps *caps, struct book_row *row, const st
         give(book, caps, row, ask->want, at, answer);
 }
 
+/* Grants that were not used: smooth caps go on as if they had not been given. */
+static void
+unpace(struct book *book, const struct caps *caps, uint32_t count)
+{
+    for (size_t i = 0; i < caps->count; i++)
+        *pace_of(book, caps, i) -= pace_us(&caps->items[i], count);
+}
+
 static int
 report(struct book *book, const struct caps *caps, struct book_row *row, const struct book_ask *ask)
 {
@@ -416,11 +424,12 @@ report(struct book *book, const struct caps *caps, struct book_row *row, const s
             return -ENOMEM;
         if (one->count > 0 && !one->excess)
             row->held -= (uint32_t)one->count < row->held ? (uint32_t)one->count : row->held;
+        if (one->count < 0)
+            unpace(book, caps, (uint32_t)-one->count);
     }
     unused = ask->unused < row->held ? ask->unused : row->held;
     row->held -= unused;
-    for (size_t i = 0; i < caps->count && unused > 0; i++)
-        *pace_of(book, caps, i) -= pace_us(&caps->items[i], unused);
+    unpace(book, caps, unused);
     if (row->held == 0)
         row->from_ms = 0;
     return 0;
@@ -449,9 +458,11 @@ book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask,
         row->seq = 0;
     }
     if (ask->seq == row->seq) {
-        *ret_answer = (struct book_answer){row->last_count, row->from_ms,
-                                            row->last_again_ms, row->last_window};
-        return 0;
+        answer = (struct book_answer){.count = row->last_count,
+                                      .from_ms = row->from_ms,
+                                      .again_ms = row->last_again_ms,
+                                      .window = row->last_window};
+        goto out;
     }
     if (ask->seq != row->seq + 1)
         return -ESTALE;
@@ -465,6 +476,9 @@ book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask,
     row->last_count = answer.count;
     row->last_again_ms = answer.again_ms;
     row->last_window = answer.window;
+out:
+    for (size_t i = 0; i < caps->count; i++)
+        answer.counted[i] = (uint32_t)book_counted(book, &caps->items[i], now_ms);
     *ret_answer = answer;
     return 0;
 }

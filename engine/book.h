@@ -97,6 +97,7 @@ struct book_answer {
     int64_t from_ms;  /* when they may be used from */
     int64_t again_ms; /* count is 0: not before this will an ask have more; 0: when it is wanted */
     uint8_t window;   /* place of the cap that made it later than now */
+    uint32_t counted[CAP_WINDOWS_MAX]; /* used and held by all under each cap, with this */
 };
 
 /*

@@ -126,10 +126,16 @@ choose(struct walk *walk, const struct candidate *candidate)
 }
 
 static void
-refuse(struct decision *decision, const struct candidate *candidate)
+refuse(const struct walk *walk, const struct candidate *candidate)
 {
+    const struct decide_question *question = walk->question;
+    struct decision *decision = walk->decision;
+
     if (candidate->verdict == VERDICT_COLD) {
-        decision->cold = true;
+        const struct meter *meter = &meters_at(question->meters, candidate->meter)->meter;
+
+        if (!meter->asked || question->now_ms - meter->asked_ms <= DECISION_COLD_MS)
+            decision->cold = true;
         return;
     }
     if (decision->refused_by == METERS_NONE || candidate->room_ms < decision->room_ms) {
@@ -152,7 +158,7 @@ consider(struct walk *walk, const struct pool *pool, const struct address *addre
         if (candidate.verdict == VERDICT_TAKEN)
             choose(walk, &candidate);
         else
-            refuse(decision, &candidate);
+            refuse(walk, &candidate);
     }
     if (walk->explain)
         record(decision, &candidate);

@@ -111,8 +111,10 @@ meter_give_back(struct meter *meter, int64_t at_ms, int64_t now_ms)
             meter->held++;
             return;
         }
-    if (meter->use_count < METER_USES) /* else it stays spent: the safe side */
+    if (meter->use_count < METER_USES) { /* else it stays spent: the safe side */
         meter->uses[meter->use_count++] = (struct meter_use){at_ms, -1, 0};
+        meter->returned = true;
+    }
 }
 
 static void
@@ -140,18 +142,24 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
 
     if (meter->asked)
         return false;
-    if (meter->wanted && meter->next == 0 && meter->held <= size / 2 && meter->again_ms <= now_ms) {
+    if (meter->next == 0 && meter->held <= size / 2 &&
+        (meter->returned || (meter->wanted && meter->again_ms <= now_ms))) {
         ask.want = size;
-    } else if (idle && meter->held + meter->next > 0) {
+    } else if ((idle || meter->returning) && meter->held + meter->next > 0) {
         ask.unused = meter->held + meter->next;
         meter->held = meter->next = 0;
-    } else if (meter->use_count + meter->excess == 0 ||
+    } else if (meter->use_count + meter->excess == 0) {
+        return false;
+    } else if (!meter->returning &&
                now_ms - since_ms < caps->items[0].window_ms - caps->items[0].window_ms / REPORT_PART) {
         return false; /* what is not reported counts as used now, which does no harm for long */
     }
     add_reports(meter, &ask);
     meter->wanted = false;
+    meter->returned = false;
+    meter->returning = false;
     meter->asked = true;
+    meter->asked_ms = now_ms;
     meter->seq++;
     *ret_ask = ask;
     return true;
@@ -163,6 +171,8 @@ meter_answered(struct meter *meter, const struct book_answer *answer, int64_t no
     meter->asked = false;
     meter->again_ms = answer->again_ms;
     meter->window = answer->window;
+    meter->counted_ms = now_ms;
+    memcpy(meter->counted, answer->counted, sizeof(meter->counted));
     if (answer->count == 0)
         return;
     meter->active_ms = answer->from_ms > now_ms ? answer->from_ms : now_ms;
@@ -173,6 +183,13 @@ meter_answered(struct meter *meter, const struct book_answer *answer, int64_t no
         meter->next += answer->count;
         meter->next_from_ms = answer->from_ms;
     }
+}
+
+void
+meter_return(struct meter *meter)
+{
+    meter->returning = true;
+    meter->wanted = false;
 }
 
 void

@@ -29,7 +29,10 @@ struct meter {
     int64_t from_ms;
     int64_t next_from_ms;
     int64_t again_ms;      /* no use in asking before */
+    int64_t asked_ms;      /* when the last ask was made */
     int64_t active_ms;     /* last time that a grant was spent or came */
+    int64_t counted_ms;    /* when the store said how much is counted */
+    uint32_t counted[CAP_WINDOWS_MAX]; /* by all nodes, under each cap */
     uint64_t seq;          /* of the last ask */
     uint64_t excess_total; /* sent over the cap, since the start */
     int64_t excess_ms;
@@ -37,7 +40,9 @@ struct meter {
     uint8_t window; /* place of the cap that room is waited for under */
     uint8_t use_count;
     bool asked;  /* an ask is under way */
-    bool wanted; /* there was no grant for somebody */
+    bool wanted;    /* there was no grant for somebody */
+    bool returned;  /* something was given back that the store has yet to hear of */
+    bool returning; /* what is held goes back with the next ask */
     struct meter_use uses[METER_USES]; /* not yet reported, in order of time */
 };
 
@@ -71,6 +76,9 @@ bool meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int6
                int64_t now_ms, struct book_ask *ret_ask);
 
 void meter_answered(struct meter *meter, const struct book_answer *answer, int64_t now_ms);
+
+/* Return what is held, and report what was spent, with the next ask. */
+void meter_return(struct meter *meter);
 
 /*
  * A new life begins: everything held is lost, and the store counts it, with

@@ -412,6 +412,12 @@ meters_next(struct meters *meters, int64_t now_ms, struct book_ask *ret_ask)
     return METERS_NONE;
 }
 
+bool
+meters_pending(const struct meters *meters)
+{
+    return meters->queue_count > 0;
+}
+
 void
 meters_lapse(struct meters *meters)
 {

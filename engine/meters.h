@@ -96,6 +96,9 @@ void meters_touch(struct meters *meters, uint32_t number);
  */
 uint32_t meters_next(struct meters *meters, int64_t now_ms, struct book_ask *ret_ask);
 
+/* Is there anything for meters_next() to look at? */
+bool meters_pending(const struct meters *meters);
+
 /* All of them begin a new life. */
 void meters_lapse(struct meters *meters);
 

@@ -11,10 +11,13 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include <pwd.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
 enum { QUESTION_MAX = 1024, CALLS_MAX = 64, TIMEOUT_S = 30 };
 
@@ -25,6 +28,7 @@ struct control_call {
     struct bufferevent *io;  /* NULL: the peer is gone */
     bool asked;              /* a question is with the owner */
     bool answered;
+    char user[64];
 };
 
 LIST_HEAD(call_list, control_call);
@@ -176,6 +180,23 @@ control_free(struct control *control)
         evconnlistener_free(control->listener);
     event_free(control->resume);
     free(control);
+}
+
+const char *
+control_user(struct control_call *call)
+{
+    struct ucred who;
+    socklen_t length = sizeof(who);
+    struct passwd *user;
+
+    strcpy(call->user, "?");
+    if (call->io == NULL || getsockopt(bufferevent_getfd(call->io), SOL_SOCKET, SO_PEERCRED, &who,
+                                       &length) < 0)
+        return call->user;
+    user = getpwuid(who.uid);
+    snprintf(call->user, sizeof(call->user), "%.40s (uid %u)", user != NULL ? user->pw_name : "?",
+             who.uid);
+    return call->user;
 }
 
 void

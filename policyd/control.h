@@ -23,6 +23,9 @@ typedef void control_ask_fn(void *arg, struct control_call *call, const char *qu
 struct control *control_new(struct event_base *base, int fd, control_ask_fn *ask, void *arg);
 void control_free(struct control *control); /* takes NULL; open calls are forgotten */
 
+/* Who asks, for the log: "root (uid 0)".  Valid as long as call; "?" when not known. */
+const char *control_user(struct control_call *call);
+
 /* text is copied. */
 void control_answer(struct control_call *call, const char *text);
 

@@ -37,6 +37,7 @@ carry_over(struct figures *figures, const struct figures *before)
     const struct address **old, **new;
 
     figures->deferred = before->deferred;
+    figures->full = before->full;
     for (size_t i = 0; i < then->stream_count; i++) {
         const char *name = then->streams[i].name;
         const struct stream *stream = snapshot_find_stream(now, name, strlen(name));
@@ -49,8 +50,10 @@ carry_over(struct figures *figures, const struct figures *before)
     for (size_t i = 0, j = 0; i < then->address_count && j < now->address_count;) {
         int order = strcmp(old[i]->name, new[j]->name);
 
-        if (order == 0)
+        if (order == 0) {
             figures->by_address[new[j]->index] = before->by_address[old[i]->index];
+            figures->exceeded[new[j]->index] = before->exceeded[old[i]->index];
+        }
         i += order <= 0;
         j += order >= 0;
     }
@@ -66,6 +69,7 @@ figures_new(const struct snapshot *snapshot, const struct figures *before)
     figures->snapshot = snapshot;
     figures->by_stream = mem_array(snapshot->stream_count, sizeof(uint64_t));
     figures->by_address = mem_array(snapshot->address_count, sizeof(uint64_t));
+    figures->exceeded = mem_array(snapshot->address_count, sizeof(uint64_t));
     if (before != NULL)
         carry_over(figures, before);
     return figures;
@@ -78,17 +82,21 @@ figures_free(struct figures *figures)
         return;
     free(figures->by_stream);
     free(figures->by_address);
+    free(figures->exceeded);
     free(figures);
 }
 
 void
 figures_count(struct figures *figures, const struct lookup_result *result)
 {
-    if (!result->is_decision)
+    if (!result->is_decision || result->again)
         return;
     figures->by_stream[result->stream->index]++;
     if (result->address != NULL)
         figures->by_address[result->address->index]++;
     else
         figures->deferred++;
+    figures->full += result->full;
+    if (result->exceeds)
+        figures->exceeded[result->address->index]++;
 }

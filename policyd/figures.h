@@ -16,6 +16,8 @@ struct figures {
     uint64_t *by_stream;             /* by stream.index */
     uint64_t *by_address;            /* by address.index */
     uint64_t deferred;               /* no address was left */
+    uint64_t full;                   /* of these, for want of room under caps */
+    uint64_t *exceeded;              /* by address.index: sent over a cap */
 };
 
 /* Start with nothing, or with what before had for the same names.  before may be NULL. */

@@ -226,7 +226,7 @@ answer_none(const struct lookup_view *view, const struct decision *decision,
 
     if (!decision->full)
         return say(reply, "OK retry:4.3.2 postpool: this host has no address of the pool");
-    if (decision->cold) /* whether there is room is being asked */
+    if (decision->refused_by == METERS_NONE) /* whether there is room is being asked */
         return say(reply, "OK retry:4.7.1 postpool: no room under the caps known of yet");
     end = stpcpy(reply, "OK retry:4.7.1 postpool: no room under the caps, expected within ");
     end = stpcpy(end, full_text(decision->room_ms - view->store_ms));

@@ -9,6 +9,7 @@
 #include "policyd/guard.h"
 #include "policyd/policyd.h"
 #include "policyd/sockets.h"
+#include "policyd/volume.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -128,8 +129,14 @@ prepare(const struct daemon_options *options, struct main *m, struct err *err)
     if (r == 0 && options->pid_file != NULL)
         r = daemon_write_pid(options->pid_file, &user, err);
     raise_descriptors(m->conf);
+    if (r == 0) /* caps may come with a reload, so the folder is made without them, too */
+        r = daemon_make_folder(m->conf->store_path, &user, NULL, err);
+    if (r < 0 && !m->conf->snapshot->has_caps)
+        r = 0;
     if (r == 0)
         r = daemon_drop(&user, err);
+    if (r == 0)
+        r = volume_check(m->conf, err);
     if (r == 0)
         r = daemon_ready(err);
     return r;

@@ -15,6 +15,7 @@
 #include "policyd/reload.h"
 #include "policyd/server.h"
 #include "policyd/status.h"
+#include "policyd/volume.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -39,8 +40,9 @@ struct policyd {
     struct conf *conf;
     struct roster *roster;
     struct figures *figures;
+    struct volume *volume;
     struct netwatch *netwatch;
-    struct server *server;
+    struct server *server; /* NULL: not ready yet */
     struct control *control;
     struct reload *reload;            /* NULL: none is under way */
     bool reload_again;                /* another was asked for meanwhile */
@@ -54,8 +56,8 @@ on_view(void *arg, struct lookup_view *ret_view)
 {
     struct policyd *policyd = arg;
 
-    ret_view->conf = policyd->conf;
-    ret_view->roster = policyd->roster;
+    *ret_view = (struct lookup_view){.conf = policyd->conf, .roster = policyd->roster};
+    volume_view(policyd->volume, ret_view);
 }
 
 static void
@@ -64,6 +66,16 @@ on_answered(void *arg, const struct lookup_result *result)
     struct policyd *policyd = arg;
 
     figures_count(policyd->figures, result);
+    volume_flush(policyd->volume);
+}
+
+static void
+on_room(void *arg)
+{
+    struct policyd *policyd = arg;
+
+    if (policyd->server != NULL)
+        server_retry(policyd->server);
 }
 
 static void
@@ -120,9 +132,12 @@ warn_of_restart(const struct conf *before, const struct conf *after)
         strcmp(before->control, after->control) != 0 ||
         strcmp(before->listen_owner, after->listen_owner) != 0 ||
         strcmp(before->listen_group, after->listen_group) != 0 ||
-        before->listen_mode != after->listen_mode || strcmp(before->user, after->user) != 0 ||
+        before->listen_mode != after->listen_mode || before->store_type != after->store_type ||
+        strcmp(before->store_path, after->store_path) != 0 ||
+        strcmp(before->store_url, after->store_url) != 0 ||
+        strcmp(before->store_prefix, after->store_prefix) != 0 || strcmp(before->user, after->user) != 0 ||
         strcmp(before->group, after->group) != 0 || before->watchdog_ms != after->watchdog_ms)
-        log_warn("listen, user, group and watchdog take effect at the next restart");
+        log_warn("listen, store, user, group and watchdog take effect at the next restart");
 }
 
 /* What a reload brought, for the log and for who asked. */
@@ -166,15 +181,19 @@ static void
 take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
 {
     struct figures *figures = figures_new(conf->snapshot, policyd->figures);
+    struct err err;
 
     warn_of_restart(policyd->conf, conf);
+    if (volume_set_conf(policyd->volume, conf, &err) < 0)
+        log_error("%s -- what is capped has no room until this works", err.msg);
     roster_free(policyd->roster);
     figures_free(policyd->figures);
     conf_unref(policyd->conf);
     policyd->conf = conf;
     policyd->roster = roster;
     policyd->figures = figures;
-    server_set_clients(policyd->server, (size_t)conf->clients);
+    if (policyd->server != NULL)
+        server_set_clients(policyd->server, (size_t)conf->clients);
 }
 
 static void
@@ -246,8 +265,13 @@ start_reload(struct policyd *policyd, struct control_call *call, bool json)
 static void
 answer_status(struct policyd *policyd, struct control_call *call, bool json)
 {
-    struct status status = {policyd->conf, policyd->roster, policyd->figures,
-                            server_figures(policyd->server), policyd->started};
+    static const struct server_figures none;
+    struct status status = {policyd->conf,
+                            policyd->roster,
+                            policyd->figures,
+                            policyd->server != NULL ? server_figures(policyd->server) : &none,
+                            policyd->volume,
+                            policyd->started};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);
@@ -260,16 +284,21 @@ on_ask(void *arg, struct control_call *call, const char *question)
     struct policyd *policyd = arg;
     size_t word = strcspn(question, " ");
     bool json = strcmp(question + word, " json") == 0;
+    struct buf answer = {0};
     bool known = word == 6 && (json || question[word] == '\0');
 
     if (known && strncmp(question, "reload", word) == 0) {
         start_reload(policyd, call, json);
     } else if (known && strncmp(question, "status", word) == 0) {
         answer_status(policyd, call, json);
+    } else if (volume_question(policyd->volume, question, control_user(call), &answer)) {
+        control_answer(call, buf_text(&answer));
     } else {
         control_answer(call,
-                       "error: unknown question; there are status and reload, each also with json");
+                       "error: unknown question; there are status and reload, each also with "
+                       "json, release, reset and settle");
     }
+    buf_clear(&answer);
 }
 
 static void
@@ -342,6 +371,23 @@ init(struct policyd *policyd)
     return policyd->roster != NULL ? 0 : -ENOMEM;
 }
 
+/* The first leases are here, so that the first lookups find them. */
+static void
+on_ready(void *arg)
+{
+    struct policyd *policyd = arg;
+    const struct snapshot *snapshot = policyd->conf->snapshot;
+
+    policyd->server = server_new(policyd->base, policyd->start->lookup,
+                                 (size_t)policyd->conf->clients, on_view, on_answered, policyd);
+    log_info("ready: %zu addresses, %zu pools, %zu streams", snapshot->address_count,
+             snapshot->pool_count, snapshot->stream_count);
+#ifdef HAVE_LIBSYSTEMD
+    if (policyd->start->notify)
+        sd_notify(0, "READY=1");
+#endif
+}
+
 int
 policyd_run(const struct policyd_start *start)
 {
@@ -349,6 +395,7 @@ policyd_run(const struct policyd_start *start)
     struct timeval beat = {(time_t)(start->beat_ms / 1000),
                            (suseconds_t)(start->beat_ms % 1000) * 1000};
     struct event *events[4] = {0};
+    struct err err;
     int status = 1;
 
     event_set_log_callback(on_libevent_log);
@@ -357,6 +404,10 @@ policyd_run(const struct policyd_start *start)
     policyd.base = event_base_new();
     if (policyd.base == NULL || init(&policyd) < 0)
         goto out;
+    if (volume_new(policyd.base, policyd.conf, on_room, &policyd, &policyd.volume, &err) < 0) {
+        log_error("%s", err.msg);
+        goto out;
+    }
     /* Signals before sockets: who can reach us can also stop us. */
     events[0] = evsignal_new(policyd.base, SIGTERM, on_end, &policyd);
     events[1] = evsignal_new(policyd.base, SIGINT, on_end, &policyd);
@@ -366,16 +417,9 @@ policyd_run(const struct policyd_start *start)
         event_add(events[i], NULL);
     event_add(events[3], &beat);
     policyd.netwatch = netwatch_new(policyd.base, on_presence, &policyd);
-    policyd.server = server_new(policyd.base, start->lookup, (size_t)policyd.conf->clients, on_view,
-                                on_answered, &policyd);
     policyd.control = control_new(policyd.base, start->control, on_ask, &policyd);
-    log_info("ready: %zu addresses, %zu pools, %zu streams", policyd.conf->snapshot->address_count,
-             policyd.conf->snapshot->pool_count, policyd.conf->snapshot->stream_count);
+    volume_prepare(policyd.volume, on_ready, &policyd);
     on_beat(-1, 0, &policyd);
-#ifdef HAVE_LIBSYSTEMD
-    if (start->notify)
-        sd_notify(0, "READY=1");
-#endif
     status = event_base_dispatch(policyd.base) < 0 ? 1 : 0;
 #ifdef HAVE_LIBSYSTEMD
     if (start->notify)
@@ -385,6 +429,7 @@ out:
     reload_cancel(policyd.reload);
     control_free(policyd.control);
     server_free(policyd.server);
+    volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
     for (int i = 0; i < 4; i++)
         if (events[i] != NULL)

@@ -28,6 +28,7 @@ enum {
 /* server owns its clients; a client owns its descriptor, events and buffers. */
 struct client {
     TAILQ_ENTRY(client) next; /* in server->clients, the quietest first */
+    TAILQ_ENTRY(client) next_waiting;
     struct server *server;    /* not ours */
     int fd;
     struct event *readable;
@@ -35,6 +36,7 @@ struct client {
     int64_t active_ms;      /* last time it sent or took something */
     int64_t stuck_ms;       /* since when a request is half in or answers wait; 0: neither */
     bool ending;            /* close once the answers are out */
+    bool waiting;           /* its request waits for the store; it is not read from */
     char *input;            /* small, or owned */
     size_t input_length;
     size_t input_room;
@@ -52,7 +54,9 @@ struct server {
     struct event *acceptable;
     struct event *resume;
     struct event *sweep;
+    struct event *late; /* runs while lookups wait */
     struct client_list clients;
+    struct client_list waiting;
     size_t clients_max;
     struct server_figures figures;
     int64_t complained_ms;
@@ -77,6 +81,8 @@ client_free(struct client *client)
     struct server *server = client->server;
 
     TAILQ_REMOVE(&server->clients, client, next);
+    if (client->waiting)
+        TAILQ_REMOVE(&server->waiting, client, next_waiting);
     server->figures.clients--;
     event_free(client->readable);
     if (client->writable != NULL)
@@ -115,9 +121,10 @@ client_touch(struct client *client, int64_t now)
     }
 }
 
-/* Answer one request into out, which has room for it. */
+/* Answer one request into out, which has room for it; LOOKUP_WAIT, with nothing in out. */
 static size_t
-answer(struct client *client, const struct netstring *request, int64_t now, char *out)
+answer(struct client *client, const struct netstring *request, int64_t now, bool may_wait,
+       char *out)
 {
     struct server *server = client->server;
     struct lookup_view view;
@@ -127,7 +134,10 @@ answer(struct client *client, const struct netstring *request, int64_t now, char
 
     server->view(server->arg, &view);
     view.now_ms = now;
+    view.may_wait = view.may_wait && may_wait;
     length = lookup_answer(&view, &client->session, request->data, request->length, reply, &result);
+    if (length == LOOKUP_WAIT)
+        return LOOKUP_WAIT;
     server->figures.lookups++;
     server->done(server->arg, &result);
     return netstring_print(reply, length, out);
@@ -149,12 +159,39 @@ client_write(struct client *client, const char *data, size_t length)
     return true;
 }
 
+static void
+client_wait(struct client *client)
+{
+    static const struct timeval limit = {0, SERVER_WAIT_MS * 1000};
+    struct server *server = client->server;
+
+    if (client->waiting)
+        return;
+    if (TAILQ_EMPTY(&server->waiting))
+        event_add(server->late, &limit);
+    TAILQ_INSERT_TAIL(&server->waiting, client, next_waiting);
+    client->waiting = true;
+    server->figures.waited++;
+    event_del(client->readable);
+}
+
+static void
+client_go_on(struct client *client)
+{
+    if (!client->waiting)
+        return;
+    TAILQ_REMOVE(&client->server->waiting, client, next_waiting);
+    client->waiting = false;
+    event_add(client->readable, NULL);
+}
+
 /*
  * Answer the whole requests that are in the input.  Stops early when answers
- * pile up.  Returns false when the client is to be ended.
+ * pile up, or when the next one waits for the store.  may_wait is about the
+ * first.  Returns false when the client is to be ended.
  */
 static bool
-client_serve(struct client *client, int64_t now)
+client_serve(struct client *client, int64_t now, bool may_wait)
 {
     char batch[4 * LOOKUP_REPLY_SIZE];
     size_t used = 0, filled = 0;
@@ -162,6 +199,7 @@ client_serve(struct client *client, int64_t now)
 
     while (fine && client->output.length < SERVER_REPLIES_MAX) {
         struct netstring request;
+        size_t length;
         int r = netstring_parse(client->input + used, client->input_length - used,
                                 LOOKUP_REQUEST_MAX, &request);
 
@@ -176,7 +214,14 @@ client_serve(struct client *client, int64_t now)
             used = client->input_length;
             break;
         }
-        filled += answer(client, &request, now, batch + filled);
+        length = answer(client, &request, now, may_wait, batch + filled);
+        if (length == LOOKUP_WAIT) {
+            client_wait(client);
+            break;
+        }
+        client_go_on(client);
+        may_wait = true;
+        filled += length;
         used += request.used;
         client->stuck_ms = 0;
         if (sizeof(batch) - filled < LOOKUP_REPLY_SIZE + NETSTRING_EXTRA) {
@@ -234,11 +279,12 @@ on_writable(evutil_socket_t fd, short what, void *arg)
     client->output_done = 0;
     client->stuck_ms = 0;
     event_del(client->writable);
-    if (client->ending || !client_serve(client, now)) {
+    if (client->ending || !client_serve(client, now, true)) {
         client_free(client);
         return;
     }
-    event_add(client->readable, NULL);
+    if (!client->waiting)
+        event_add(client->readable, NULL);
     client_settle(client, now);
 }
 
@@ -283,7 +329,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
     }
     client->input_length += (size_t)length;
     client_touch(client, now);
-    if (!client_serve(client, now)) {
+    if (!client_serve(client, now, true)) {
         client_free(client);
         return;
     }
@@ -385,6 +431,48 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+/* Serve those that wait once more. */
+static void
+serve_waiting(struct server *server, bool may_wait)
+{
+    struct client *client = TAILQ_FIRST(&server->waiting);
+    int64_t now = now_ms();
+
+    while (client != NULL) {
+        struct client *next = TAILQ_NEXT(client, next_waiting);
+
+        server->figures.late += !may_wait;
+        if (!client_serve(client, now, may_wait)) {
+            client_free(client);
+        } else {
+            input_shrink(client);
+            client_settle(client, now);
+        }
+        client = next;
+    }
+    if (TAILQ_EMPTY(&server->waiting))
+        event_del(server->late);
+}
+
+void
+server_retry(struct server *server)
+{
+    serve_waiting(server, true);
+}
+
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval limit = {0, SERVER_WAIT_MS * 1000};
+    struct server *server = arg;
+
+    (void)fd;
+    (void)what;
+    serve_waiting(server, false);
+    if (!TAILQ_EMPTY(&server->waiting)) /* the next requests of the same clients */
+        event_add(server->late, &limit);
+}
+
 struct server *
 server_new(struct event_base *base, int fd, size_t clients_max,
            void (*view)(void *arg, struct lookup_view *ret_view),
@@ -400,6 +488,8 @@ server_new(struct event_base *base, int fd, size_t clients_max,
     server->done = done;
     server->arg = arg;
     TAILQ_INIT(&server->clients);
+    TAILQ_INIT(&server->waiting);
+    server->late = evtimer_new(base, on_late, server);
     evutil_make_socket_nonblocking(fd);
     server->acceptable = event_new(base, fd, EV_READ | EV_PERSIST, on_acceptable, server);
     server->resume = evtimer_new(base, on_resume, server);
@@ -419,6 +509,7 @@ server_free(struct server *server)
     event_free(server->acceptable);
     event_free(server->resume);
     event_free(server->sweep);
+    event_free(server->late);
     close(server->fd);
     free(server);
 }

@@ -28,6 +28,7 @@ enum {
     SERVER_REPLIES_MAX = 64 * 1024, /* bytes that wait to be written, at most */
     SERVER_PARTIAL_MS = 10 * 1000,
     SERVER_IDLE_MS = 600 * 1000,
+    SERVER_WAIT_MS = 4, /* most that an answer waits for the store, on its own connection alone */
 };
 
 /* What has happened since the start. */
@@ -37,6 +38,8 @@ struct server_figures {
     uint64_t malformed; /* connections ended for what they sent */
     uint64_t slow;      /* connections ended for what they did not send or take */
     uint64_t evicted;   /* connections ended to make room */
+    uint64_t waited;    /* lookups that waited for the store */
+    uint64_t late;      /* of these, answered without it */
     size_t clients;     /* now */
 };
 
@@ -49,6 +52,9 @@ struct server *server_new(struct event_base *base, int fd, size_t clients_max,
                           void (*view)(void *arg, struct lookup_view *ret_view),
                           void (*done)(void *arg, const struct lookup_result *result), void *arg);
 void server_free(struct server *server); /* takes NULL; ends every connection */
+
+/* The store has answered: lookups that wait may be answered now. */
+void server_retry(struct server *server);
 
 void server_set_clients(struct server *server, size_t clients_max);
 const struct server_figures *server_figures(const struct server *server);

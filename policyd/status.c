@@ -9,6 +9,7 @@
 #include "lib/mem.h"
 #include "policyd/figures.h"
 #include "policyd/server.h"
+#include "policyd/volume.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ add_addresses(struct json *json, const struct status *status)
         json_text(json, "ip", ip);
         json_bool(json, "present", status->roster->present[i]);
         json_number(json, "decisions", (long long)status->figures->by_address[i]);
+        json_number(json, "exceeded", (long long)status->figures->exceeded[i]);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -69,8 +71,12 @@ status_json(const struct status *status)
     json_number(&json, "slow", (long long)status->server->slow);
     json_number(&json, "evicted", (long long)status->server->evicted);
     json_number(&json, "deferred", (long long)status->figures->deferred);
+    json_number(&json, "full", (long long)status->figures->full);
+    json_number(&json, "waited", (long long)status->server->waited);
+    json_number(&json, "late", (long long)status->server->late);
     add_streams(&json, status);
     add_addresses(&json, status);
+    volume_status(status->volume, NULL, &json);
     json_close(&json, '}');
     return buf_take(&text);
 }
@@ -114,8 +120,11 @@ status_text(const struct status *status)
         "%llu lookups, %zu clients; connections ended: %llu malformed, %llu slow, %llu evicted\n",
         (unsigned long long)server->lookups, server->clients, (unsigned long long)server->malformed,
         (unsigned long long)server->slow, (unsigned long long)server->evicted);
-    buf_printf(&text, "%llu decisions found no address and deferred the recipient\n\n",
-               (unsigned long long)status->figures->deferred);
+    buf_printf(&text,
+               "%llu decisions found no address and deferred the recipient, %llu of them for want "
+               "of room under caps\n\n",
+               (unsigned long long)status->figures->deferred,
+               (unsigned long long)status->figures->full);
     buf_printf(&text, "%-*s  %-*s  %12s\n", width, "stream", width, "pool", "decisions");
     for (size_t i = 0; i < snapshot->stream_count; i++)
         buf_printf(&text, "%-*s  %-*s  %12llu\n", width, snapshot->streams[i].name, width,
@@ -130,5 +139,6 @@ status_text(const struct status *status)
                    status->roster->present[i] ? "yes" : "NO",
                    (unsigned long long)status->figures->by_address[i]);
     }
+    volume_status(status->volume, &text, NULL);
     return buf_take(&text);
 }

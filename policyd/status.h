@@ -12,6 +12,7 @@ struct conf;
 struct figures;
 struct roster;
 struct server_figures;
+struct volume;
 
 /* All not ours. */
 struct status {
@@ -19,6 +20,7 @@ struct status {
     const struct roster *roster;
     const struct figures *figures;
     const struct server_figures *server;
+    struct volume *volume;
     time_t started;
 };
 

@@ -32,6 +32,7 @@ def configuration(run):
         "tag_secret_file": f"{run}/tag.secret",
         "listen": {"lookup": f"unix:{run}/lookup", "control": f"unix:{run}/control",
                    "group": "postfix", "mode": "0660"},
+        "store": {"path": f"{run}/state.db"},
         "milter": {"socket": f"unix:{run}/milter", "pid_file": f"{run}/milter.pid", "group": "postfix", "mode": "0660",
                    "strip": ["X-Stream"], "internal": ["127.0.0.1", "::1"],
                    "local_domains": ["local.test"]},

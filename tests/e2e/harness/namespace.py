@@ -93,6 +93,11 @@ def tmpfs(directory):
     _mount("tmpfs", str(directory), "tmpfs", 0, "mode=0755")
 
 
+def tmpfs_of(directory, size):
+    """A small disk."""
+    _mount("tmpfs", str(directory), "tmpfs", 0, f"mode=0777,size={size}")
+
+
 def umount(directory):
     _call("umount2", str(directory).encode(), 2)  # MNT_DETACH
 

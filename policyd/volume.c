@@ -1,0 +1,425 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/volume.h"
+
+#include "engine/decide.h"
+#include "engine/grants.h"
+#include "engine/snapshot.h"
+#include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "policyd/lookup.h"
+#include "policyd/sqlite_file.h"
+#include "policyd/store.h"
+#include "policyd/volume_inside.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum {
+    SWEEP_PART = 10,     /* a sweep looks at that part of the meters, each second */
+    SWEEP_GRANTS = 5000, /* steps of grants_expire() in a sweep */
+    FLUSH_MAX = 5000,    /* asks in one go */
+};
+
+static int64_t
+mono_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t
+volume_now_ms(const struct volume *volume)
+{
+    return volume->store != NULL ? store_now_ms(volume->store) : mono_ms();
+}
+
+bool
+volume_is_up(const struct volume *volume)
+{
+    return volume->store != NULL && store_is_up(volume->store);
+}
+
+struct meters *
+volume_meters(struct volume *volume)
+{
+    return volume->meters;
+}
+
+static void
+tell_ready(struct volume *volume)
+{
+    void (*ready)(void *arg) = volume->ready;
+
+    volume->preparing = 0;
+    volume->ready = NULL;
+    event_del(volume->late);
+    if (ready != NULL)
+        ready(volume->ready_arg);
+}
+
+static void
+on_answer(void *arg, const char *key, const struct book_answer *answer)
+{
+    struct volume *volume = arg;
+    uint32_t number = volume->meters != NULL ? meters_find(volume->meters, key) : METERS_NONE;
+
+    volume->figures.answers++;
+    if (number != METERS_NONE) {
+        struct metered *metered = meters_at(volume->meters, number);
+
+        if (!metered->meter.asked)
+            log_debug("store: %s: an answer that nobody waits for", key);
+        meter_answered(&metered->meter, answer, volume_now_ms(volume));
+        meters_touch(volume->meters, number);
+    }
+    if (volume->preparing > 0 && --volume->preparing == 0)
+        tell_ready(volume);
+    volume->on_room(volume->arg);
+    volume_flush(volume);
+}
+
+static void
+on_lapse(void *arg)
+{
+    struct volume *volume = arg;
+
+    volume->figures.lapses++;
+    if (volume->meters != NULL)
+        meters_lapse(volume->meters);
+}
+
+static void
+on_nodes(void *arg, unsigned nodes)
+{
+    struct volume *volume = arg;
+
+    if (volume->meters != NULL)
+        meters_set_nodes(volume->meters, nodes);
+}
+
+static void
+on_up(void *arg, bool up)
+{
+    (void)arg;
+    (void)up;
+}
+
+static int
+open_store(struct volume *volume, struct err *err)
+{
+    struct store_events events = {on_answer, on_lapse, on_nodes, on_up, volume};
+
+    return store_open(volume->base, volume->conf, &events, &volume->store, err);
+}
+
+void
+volume_flush(struct volume *volume)
+{
+    int64_t now_ms;
+
+    if (volume->meters == NULL || volume->store == NULL || !meters_pending(volume->meters))
+        return;
+    now_ms = volume_now_ms(volume);
+    for (int i = 0; i < FLUSH_MAX; i++) {
+        struct book_ask ask;
+        char key[METERS_KEY_SIZE];
+        uint32_t number = meters_next(volume->meters, now_ms, &ask);
+
+        if (number == METERS_NONE)
+            break;
+        volume->figures.asks++;
+        meters_key(volume->meters, number, key);
+        store_ask(volume->store, key, meters_at(volume->meters, number)->caps, &ask);
+    }
+}
+
+/* What lies unused or unreported is looked at now and then; grants get old. */
+static void
+on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct volume *volume = arg;
+    size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
+
+    (void)fd;
+    (void)what;
+    grants_expire(volume->grants, mono_ms(), SWEEP_GRANTS);
+    for (size_t i = 0; i < count / SWEEP_PART + 1 && count > 0; i++) {
+        const struct meter *meter;
+
+        volume->swept = (volume->swept + 1) % count;
+        meter = &meters_at(volume->meters, (uint32_t)volume->swept)->meter;
+        if (meter->held + meter->use_count + meter->excess > 0)
+            meters_touch(volume->meters, (uint32_t)volume->swept);
+    }
+    volume_flush(volume);
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval pause = {10, 0};
+    struct volume *volume = arg;
+    struct err err;
+
+    (void)fd;
+    (void)what;
+    if (volume->store != NULL || volume->meters == NULL)
+        return;
+    if (open_store(volume, &err) < 0) {
+        event_add(volume->retry, &pause);
+        return;
+    }
+    log_info("store: works now -- counting begins");
+    volume_flush(volume);
+}
+
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+    struct volume *volume = arg;
+
+    (void)fd;
+    (void)what;
+    log_warn("store: %zu of the first leases did not come in %d ms -- starting without them",
+             volume->preparing, VOLUME_READY_MS);
+    tell_ready(volume);
+}
+
+int
+volume_check(const struct conf *conf, struct err *err)
+{
+    struct sqlite_file *file;
+    int r;
+
+    if (!conf->snapshot->has_caps)
+        return 0;
+    r = sqlite_file_open(conf->store_path, &file, err);
+    if (r < 0)
+        return err_add(err, r, "store");
+    sqlite_file_close(file);
+    return 0;
+}
+
+int
+volume_new(struct event_base *base, struct conf *conf, void (*on_room)(void *arg), void *arg,
+           struct volume **ret_volume, struct err *err)
+{
+    static const struct timeval second = {1, 0};
+    struct volume *volume = mem_new(sizeof(*volume));
+    int r;
+
+    volume->base = base;
+    volume->on_room = on_room;
+    volume->arg = arg;
+    volume->grants = grants_new(VOLUME_GRANTS_MAX, conf->grant_lifetime_ms);
+    volume->sweep = event_new(base, -1, EV_PERSIST, on_sweep, volume);
+    volume->retry = evtimer_new(base, on_retry, volume);
+    volume->late = evtimer_new(base, on_late, volume);
+    event_add(volume->sweep, &second);
+    if (volume->grants == NULL)
+        r = err_set(err, -ENOMEM, "no memory");
+    else if (getrandom(volume->grant_secret, sizeof(volume->grant_secret), 0) !=
+             sizeof(volume->grant_secret))
+        r = err_set(err, -EIO, "getrandom: %s", strerror(errno));
+    else
+        r = volume_set_conf(volume, conf, err);
+    if (r < 0) {
+        volume_free(volume);
+        return r;
+    }
+    *ret_volume = volume;
+    return 0;
+}
+
+void
+volume_free(struct volume *volume)
+{
+    if (volume == NULL)
+        return;
+    volume_release(volume, NULL);
+    volume_flush(volume);
+    store_close(volume->store);
+    meters_free(volume->meters);
+    grants_free(volume->grants);
+    event_free(volume->sweep);
+    event_free(volume->retry);
+    event_free(volume->late);
+    free(volume);
+}
+
+/* Where each address of before is now. */
+static uint32_t *
+address_map(const struct snapshot *before, const struct snapshot *now)
+{
+    uint32_t *map = mem_array(before->address_count, sizeof(*map));
+
+    for (size_t i = 0; i < before->address_count; i++) {
+        const struct address *address = snapshot_find_address(now, before->addresses[i].name);
+
+        map[i] = address != NULL ? (uint32_t)address->index : GRANT_GONE;
+    }
+    return map;
+}
+
+static void
+remap_grants(struct volume *volume, const struct snapshot *before, struct meters *meters)
+{
+    uint32_t *addresses = address_map(before, volume->conf->snapshot);
+    uint32_t *numbers = NULL;
+
+    if (volume->meters != NULL && meters != NULL)
+        numbers = meters_map(volume->meters, meters);
+    grants_remap(volume->grants, addresses, before->address_count, numbers,
+                 numbers != NULL ? meters_count(volume->meters) : 0);
+    free(numbers);
+    free(addresses);
+}
+
+int
+volume_set_conf(struct volume *volume, struct conf *conf, struct err *err)
+{
+    static const struct timeval soon = {10, 0};
+    const struct conf *before = volume->conf;
+    struct meters *meters = NULL;
+    int r = 0;
+
+    volume->conf = conf;
+    grants_set_lifetime(volume->grants, conf->grant_lifetime_ms);
+    if (conf->snapshot->has_caps) {
+        meters = meters_new(conf->snapshot, volume->meters);
+        if (meters == NULL)
+            return err_set(err, -ENOMEM, "no memory for the meters of the caps");
+    }
+    if (before != NULL)
+        remap_grants(volume, before->snapshot, meters);
+    meters_free(volume->meters);
+    volume->meters = meters;
+    volume->swept = 0;
+    if (meters != NULL && volume->store == NULL) {
+        r = open_store(volume, err);
+        if (r < 0)
+            event_add(volume->retry, &soon);
+    }
+    volume_flush(volume);
+    return r;
+}
+
+void
+volume_view(struct volume *volume, struct lookup_view *view)
+{
+    view->meters = volume->meters;
+    view->grants = volume->meters != NULL ? volume->grants : NULL;
+    view->grant_secret = volume->grant_secret;
+    view->store_ms = volume->meters != NULL ? volume_now_ms(volume) : 0;
+    view->may_wait = volume_is_up(volume);
+}
+
+void
+volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg)
+{
+    static const struct timeval limit = {VOLUME_READY_MS / 1000, VOLUME_READY_MS % 1000 * 1000};
+    uint64_t before = volume->figures.asks;
+    size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
+
+    for (size_t i = 0; i < count; i++)
+        meters_want(volume->meters, (uint32_t)i);
+    while (volume->store != NULL && count > 0) {
+        uint64_t asks = volume->figures.asks;
+
+        volume_flush(volume);
+        if (volume->figures.asks == asks)
+            break;
+    }
+    volume->ready = ready;
+    volume->ready_arg = arg;
+    volume->preparing = (size_t)(volume->figures.asks - before);
+    if (volume->preparing == 0)
+        tell_ready(volume);
+    else
+        event_add(volume->late, &limit);
+}
+
+bool
+volume_spend(struct volume *volume, const char *message_id, const char *recipient)
+{
+    struct grant_key key;
+
+    grant_key(volume->grant_secret, message_id, recipient, &key);
+    return grants_spend(volume->grants, &key, mono_ms());
+}
+
+bool
+volume_give_back(struct volume *volume, const char *message_id, const char *recipient)
+{
+    int64_t now_ms = mono_ms();
+    struct grant_key key;
+    struct grant grant;
+
+    grant_key(volume->grant_secret, message_id, recipient, &key);
+    if (!grants_give_back(volume->grants, &key, now_ms, &grant))
+        return false;
+    for (size_t i = 0; i < GRANT_METERS && volume->meters != NULL; i++) {
+        int64_t store_ms = volume_now_ms(volume);
+
+        if (grant.meters[i] == GRANT_NO_METER)
+            continue;
+        meter_give_back(&meters_at(volume->meters, grant.meters[i])->meter,
+                        store_ms - (now_ms - grant.at_ms), store_ms);
+        meters_touch(volume->meters, grant.meters[i]);
+    }
+    volume_flush(volume);
+    volume->on_room(volume->arg);
+    return true;
+}
+
+bool
+volume_reset(struct volume *volume, const char *key)
+{
+    uint32_t number = volume->meters != NULL ? meters_find(volume->meters, key) : METERS_NONE;
+    struct metered *metered;
+
+    if (number == METERS_NONE || volume->store == NULL)
+        return false;
+    metered = meters_at(volume->meters, number);
+    metered->meter.again_ms = 0;
+    if (!metered->meter.asked) {
+        metered->meter.held = metered->meter.next = 0;
+        metered->meter.use_count = 0;
+    }
+    store_reset(volume->store, key);
+    meters_want(volume->meters, number);
+    volume_flush(volume);
+    return true;
+}
+
+uint64_t
+volume_release(struct volume *volume, const char *key)
+{
+    size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
+    uint64_t released = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct meter *meter = &meters_at(volume->meters, (uint32_t)i)->meter;
+        char name[METERS_KEY_SIZE];
+
+        if (key != NULL)
+            meters_key(volume->meters, (uint32_t)i, name);
+        if (key != NULL && strcmp(key, name) != 0)
+            continue;
+        released += meter->held + meter->next;
+        meter_return(meter);
+        meters_touch(volume->meters, (uint32_t)i);
+    }
+    volume_flush(volume);
+    return released;
+}

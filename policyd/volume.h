@@ -1,0 +1,96 @@
+/*
+ * Volume: the caps of the running configuration, what this node holds of
+ * them, and the store behind.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICYD_VOLUME_H
+#define POLICYD_VOLUME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct buf;
+struct conf;
+struct decide_question;
+struct err;
+struct event_base;
+struct json;
+struct lookup_view;
+struct meters;
+struct volume;
+
+enum {
+    VOLUME_GRANTS_MAX = 1000 * 1000,
+    VOLUME_READY_MS = 2000, /* how long the start waits for the first leases */
+};
+
+struct volume_figures {
+    uint64_t asks;         /* of the store */
+    uint64_t answers;
+    uint64_t lapses;       /* times that everything held was lost */
+};
+
+/*
+ * Would a store open with this configuration?  Before the loop, so that a
+ * damaged file is refused where the admin sees it.  0, or a negative errno.
+ */
+int volume_check(const struct conf *conf, struct err *err);
+
+/*
+ * on_room is called from the loop when the store has answered: who waits for
+ * a grant should look again.  0, or a negative errno with the reason.
+ */
+int volume_new(struct event_base *base, struct conf *conf, void (*on_room)(void *arg), void *arg,
+               struct volume **ret_volume, struct err *err);
+
+/* Returns what is held to the store.  Takes NULL. */
+void volume_free(struct volume *volume);
+
+/*
+ * The configuration changed.  conf must stay until the next call.  When a
+ * store is needed for the first time and cannot be opened: a negative errno
+ * with the reason, and everything that is capped has no room.
+ */
+int volume_set_conf(struct volume *volume, struct conf *conf, struct err *err);
+
+/* The parts of a view that are about volume. */
+void volume_view(struct volume *volume, struct lookup_view *view);
+
+/* Hand to the store what meters want by now; after each batch of decisions. */
+void volume_flush(struct volume *volume);
+
+/* Ask for leases of everything that the configuration names; ready is called when they are there. */
+void volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg);
+
+struct meters *volume_meters(struct volume *volume);
+int64_t volume_now_ms(const struct volume *volume); /* the store's clock */
+bool volume_is_up(const struct volume *volume);
+
+/*
+ * The result of a delivery: spent, or given back.  False when no grant is open
+ * for that message and recipient.
+ */
+bool volume_spend(struct volume *volume, const char *message_id, const char *recipient);
+bool volume_give_back(struct volume *volume, const char *message_id, const char *recipient);
+
+/* Forget every use under key ("address/a1").  False: no such key has caps. */
+bool volume_reset(struct volume *volume, const char *key);
+
+/* Return what this node holds of key, or of all keys with NULL.  How many grants. */
+uint64_t volume_release(struct volume *volume, const char *key);
+
+/*
+ * Answer a question of the control socket.  False: it is none about volume.
+ * user: who asks, for the log.
+ */
+bool volume_question(struct volume *volume, const char *question, const char *user,
+                     struct buf *answer);
+
+/* Caps, what is used and held; text or json is NULL. */
+void volume_status(struct volume *volume, struct buf *text, struct json *json);
+
+/* "12 min": a time to wait, rounded up. */
+void volume_print_wait(struct buf *text, int64_t ms);
+
+#endif

@@ -1,0 +1,177 @@
+/*
+ * What "status" tells of volume.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/grants.h"
+#include "engine/meters.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "policyd/store.h"
+#include "policyd/volume_inside.h"
+
+#include <string.h>
+
+enum { LINES_MAX = 2000 }; /* of a text; JSON has all */
+
+/* What the store said last, as long as it can be true; else what is held here. */
+static uint64_t
+counted(const struct metered *metered, size_t i, int64_t now_ms)
+{
+    const struct meter *meter = &metered->meter;
+    const struct cap *cap = &metered->caps->items[i];
+    uint64_t here = meter->held + meter->next;
+
+    for (size_t j = 0; j < meter->use_count; j++)
+        here += meter->uses[j].count > 0 ? (uint64_t)meter->uses[j].count : 0;
+    if (meter->counted[i] > here &&
+        now_ms - meter->counted_ms < cap->window_ms + 3 * cap->window_ms / BOOK_BUCKETS)
+        return meter->counted[i];
+    return here;
+}
+
+/* "12 min": rounded up, so that it is true. */
+void
+volume_print_wait(struct buf *text, int64_t ms)
+{
+    int64_t s = (ms + 999) / 1000;
+
+    if (s < 120)
+        buf_printf(text, "%lld s", (long long)s);
+    else if (s < 2 * 3600)
+        buf_printf(text, "%lld min", (long long)(s + 59) / 60);
+    else if (s < 48 * 3600)
+        buf_printf(text, "%lld h", (long long)(s + 3599) / 3600);
+    else
+        buf_printf(text, "%lld d", (long long)(s + 86399) / 86400);
+}
+
+static const char *
+state_name(const struct volume *volume, const struct meter *meter, int64_t now_ms)
+{
+    switch (meter_state(meter, now_ms)) {
+    case METER_FREE:
+        return "room";
+    case METER_COLD:
+        return volume_is_up(volume) ? "idle" : "unknown";
+    case METER_FULL:
+        return "full";
+    }
+    return "?";
+}
+
+static void
+text_meter(const struct volume *volume, const struct metered *metered, const char *key,
+           int64_t now_ms, struct buf *text)
+{
+    const struct meter *meter = &metered->meter;
+
+    for (size_t i = 0; i < metered->caps->count; i++) {
+        const struct cap *cap = &metered->caps->items[i];
+        enum meter_state state = meter_state(meter, now_ms);
+
+        buf_printf(text, "%-32s  %-8s  %10llu of %-10u  %10u  %s", i == 0 ? key : "", cap->name,
+                   (unsigned long long)counted(metered, i, now_ms), cap->limit,
+                   i == 0 ? meter->held + meter->next : 0, i == 0 ? state_name(volume, meter, now_ms) : "");
+        if (i == 0 && state == METER_FULL) {
+            buf_puts(text, ", room in ");
+            volume_print_wait(text, meter_room_ms(meter, now_ms) - now_ms);
+        }
+        if (i == 0 && meter->excess_total > 0)
+            buf_printf(text, ", %llu sent over it", (unsigned long long)meter->excess_total);
+        buf_puts(text, "\n");
+    }
+}
+
+static void
+json_meter(const struct volume *volume, const struct metered *metered, const char *key,
+           int64_t now_ms, struct json *json)
+{
+    const struct meter *meter = &metered->meter;
+
+    json_open(json, NULL, '{');
+    json_text(json, "key", key);
+    json_text(json, "state", state_name(volume, meter, now_ms));
+    if (meter_state(meter, now_ms) == METER_FULL)
+        json_number(json, "room_in_ms", meter_room_ms(meter, now_ms) - now_ms);
+    json_number(json, "held", meter->held + meter->next);
+    json_number(json, "exceeded", (long long)meter->excess_total);
+    json_open(json, "caps", '[');
+    for (size_t i = 0; i < metered->caps->count; i++) {
+        const struct cap *cap = &metered->caps->items[i];
+
+        json_open(json, NULL, '{');
+        json_text(json, "window", cap->name);
+        json_number(json, "window_ms", cap->window_ms);
+        json_number(json, "limit", cap->limit);
+        json_number(json, "counted", (long long)counted(metered, i, now_ms));
+        json_bool(json, "smooth", cap->smooth);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static void
+status_text(struct volume *volume, struct buf *text)
+{
+    size_t count = meters_count(volume->meters);
+    int64_t now_ms = volume_now_ms(volume);
+
+    buf_puts(text, "\n");
+    if (volume->store != NULL)
+        store_status(volume->store, text, NULL);
+    else
+        buf_puts(text, "the store CANNOT BE OPENED, nothing is given out under caps; see the log\n");
+    buf_printf(text, "\n%-32s  %-8s  %24s  %10s  %s\n", "cap", "window", "used or leased, of all",
+               "held here", "state");
+    for (size_t i = 0; i < count && i < LINES_MAX; i++) {
+        char key[METERS_KEY_SIZE];
+
+        meters_key(volume->meters, (uint32_t)i, key);
+        text_meter(volume, meters_at(volume->meters, (uint32_t)i), key, now_ms, text);
+    }
+    if (count > LINES_MAX)
+        buf_printf(text, "and %zu more; --json has all\n", count - LINES_MAX);
+}
+
+static void
+status_json(struct volume *volume, struct json *json)
+{
+    size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
+    int64_t now_ms = volume_now_ms(volume);
+    struct grants_figures grants;
+
+    json_open(json, "store", '{');
+    if (volume->store != NULL)
+        store_status(volume->store, NULL, json);
+    json_close(json, '}');
+    grants_figures(volume->grants, &grants);
+    json_open(json, "grants", '{');
+    json_number(json, "open", (long long)grants.open);
+    json_number(json, "expired", (long long)grants.expired);
+    json_number(json, "dropped", (long long)grants.dropped);
+    json_number(json, "spent", (long long)grants.spent);
+    json_number(json, "given_back", (long long)grants.given_back);
+    json_close(json, '}');
+    json_number(json, "asks", (long long)volume->figures.asks);
+    json_number(json, "answers", (long long)volume->figures.answers);
+    json_number(json, "lapses", (long long)volume->figures.lapses);
+    json_open(json, "caps", '[');
+    for (size_t i = 0; i < count; i++) {
+        char key[METERS_KEY_SIZE];
+
+        meters_key(volume->meters, (uint32_t)i, key);
+        json_meter(volume, meters_at(volume->meters, (uint32_t)i), key, now_ms, json);
+    }
+    json_close(json, ']');
+}
+
+void
+volume_status(struct volume *volume, struct buf *text, struct json *json)
+{
+    if (text != NULL && volume->meters != NULL)
+        status_text(volume, text);
+    if (json != NULL)
+        status_json(volume, json);
+}

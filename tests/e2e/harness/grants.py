@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""Asking for grants as Postfix does, and holding them against their caps."""
+
+import itertools
+import threading
+import time
+from collections import Counter
+
+from .socketmap import Socketmap
+
+_numbers = itertools.count(1)
+
+
+def ask_one(connection, domain="one.test", sender_domain="lists.test"):
+    """One lookup for a message of its own: (before, after, answer) by the monotonic clock."""
+    number = next(_numbers)
+    before = time.monotonic()
+    connection.ask("sender", f"m{number}@{sender_domain}")
+    answer = connection.ask("rcpt", f"r{number}@{domain}")
+    return before, time.monotonic(), answer
+
+
+def address_of(answer):
+    """ "b1" for "OK pp-b1:", None for anything else."""
+    if answer and answer.startswith("OK pp-"):
+        return answer[6:].partition(":")[0]
+    return None
+
+
+class Load(threading.Thread):
+    """Asks over one connection, which it makes anew when it breaks, until it is told to stop."""
+
+    def __init__(self, path, pause=0.0, **kwargs):
+        super().__init__(daemon=True)
+        self.path, self.pause, self.kwargs = path, pause, kwargs
+        self.grants = []  # (before, after, address)
+        self.answers = Counter()
+        self.broken = 0
+        self._enough = threading.Event()
+
+    def run(self):
+        connection = None
+        while not self._enough.is_set():
+            try:
+                connection = connection or Socketmap(self.path)
+                before, after, answer = ask_one(connection, **self.kwargs)
+                if answer is None:
+                    raise OSError("closed")
+            except OSError:
+                self.broken += 1
+                connection = None
+                time.sleep(0.01)
+                continue
+            address = address_of(answer)
+            self.answers[address or answer] += 1
+            if address:
+                self.grants.append((before, after, address))
+            time.sleep(self.pause)
+
+    def stop(self):
+        self._enough.set()
+        self.join()
+
+
+def most_in_window(grants, window):
+    """The most grants that certainly lie in one window: asked and answered within it."""
+    ordered = sorted(grants)
+    ends = sorted(after for _, after, *_ in ordered)
+    most = 0
+    first = 0
+    for end in ends:
+        while first < len(ordered) and ordered[first][0] < end - window:
+            first += 1
+        # those that were asked in the window; of these, answered by its end
+        most = max(most, sum(1 for _, after, *_ in ordered[first:] if after <= end)
+                   if len(ordered) < 3000 else _count(ordered, first, end))
+    return most
+
+
+def _count(ordered, first, end):
+    """The same without looking at each: answers come nearly in the order of questions."""
+    last = first
+    low, high = first, len(ordered)
+    while low < high:
+        middle = (low + high) // 2
+        if ordered[middle][0] <= end:
+            low = middle + 1
+        else:
+            high = middle
+    last = low
+    return last - first - sum(1 for _, after, *_ in ordered[max(first, last - 200):last]
+                              if after > end)

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: MIT
+"""Caps on one host: what is promised holds, and what may be sent is sent."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+
+from harness import client, namespace
+from harness.grants import Load, address_of, ask_one, most_in_window
+from harness.socketmap import Socketmap
+from harness.wait import wait_for
+
+A1, A2 = "127.0.1.1", "127.0.1.2"
+SECONDS_10 = {"length": "10s"}
+
+
+def window(length, recipients, smooth=False):
+    return {"windows": [{"length": length, "recipients": recipients, "smooth": smooth}]}
+
+
+def with_caps(**addresses):
+    """A change of the configuration: caps by address; fast is a1, then a2 by its ladder."""
+    def change(conf):
+        conf["pools"]["fast"] = {"addresses": ["a1"], "overflow": ["spare"]}
+        conf["pools"]["spare"] = {"addresses": ["a2"]}
+        conf["addresses"].pop("s1")
+        conf["grant_lifetime"] = "1s"
+        for name, caps in addresses.items():
+            conf["addresses"][name]["caps"] = caps
+    return change
+
+
+def submit_many(host, count, sender="app@site.test", headers=("X-Stream: transactional",)):
+    ids = [client.new_id() for _ in range(count)]
+    with host.smtp() as smtp:
+        for number, test_id in enumerate(ids):
+            smtp.send(sender, [f"r{number}@one.test"], client.message(test_id, headers))
+    return ids
+
+
+def sources(host, ids):
+    wanted = set(ids)
+    return Counter(d.source for d in host.sink.deliveries if d.id in wanted)
+
+
+def status(host):
+    return json.loads(host.postpool("--json", "status").stdout)
+
+
+def cap(host, key):
+    return next(c for c in status(host)["caps"] if c["key"] == key)
+
+
+def test_fifty_of_five_hundred(make_host):
+    """An address with 50 an hour sends exactly that, the rest leaves from the next."""
+    host = make_host(with_caps(a1={"hour": 50}))
+    ids = submit_many(host, 500)
+    host.postfix.wait_flushed(180)
+    assert sources(host, ids) == {A1: 50, A2: 450}
+    told = cap(host, "address/a1")
+    assert told["caps"][0]["counted"] == 50
+    assert told["state"] == "full"
+    assert told["room_in_ms"] > 0
+
+
+def test_a_full_pool_defers_until_its_window_turns(make_host):
+    host = make_host(with_caps(a1=window("15s", 10), a2=window("15s", 5)))
+    begin = time.monotonic()
+    ids = submit_many(host, 30)
+    wait_for(lambda: sum(sources(host, ids).values()) == 15, what="15 deliveries")
+    assert re.search(r"status=deferred \(postpool: no room under the caps, expected within a minute\)",
+                     host.postfix.log())
+    host.postfix.wait_flushed(180)
+    seen = Counter(d.id for d in host.sink.deliveries)
+    assert [seen[i] for i in ids] == [1] * 30
+    assert time.monotonic() - begin > 15  # nothing more fits into the first window
+
+
+def test_exceed_sends_and_tells(make_host):
+    def change(conf):
+        with_caps(a1={"hour": 5}, a2={"hour": 5})(conf)
+        conf["pools"]["fast"]["exhausted"] = "exceed"
+    host = make_host(change)
+    ids = submit_many(host, 30)
+    host.postfix.wait_flushed(120)
+    assert sources(host, ids) == {A1: 25, A2: 5}
+    assert cap(host, "address/a1")["exceeded"] == 20
+    assert "20 sent over it" in host.postpool("status").stdout
+
+
+def test_asked_again_counts_once(make_host):
+    host = make_host(with_caps(a1={"hour": 3}), start=False)
+    host.policyd.start()
+    with Socketmap(host.run / "lookup") as postfix:
+        answers = set()
+        for _ in range(10):
+            postfix.ask("sender", "same@site.test")
+            answers.add(postfix.ask("rcpt", "Same@one.test"))
+        assert len(answers) == 1
+
+
+def stream_of(host, name):
+    return next(s for s in host.conf["streams"] if s["name"] == name)
+
+
+def test_stream_and_account_caps(make_host):
+    """A stream's cap counts over its addresses; an account's over that account alone."""
+    def change(conf):
+        for stream in conf["streams"]:
+            if stream["name"] == "bulk":
+                stream["caps"] = {"hour": 20}
+            if stream["name"] == "default":
+                stream["account_caps"] = {"hour": 4}
+    host = make_host(change, start=False)
+    host.policyd.start()
+    with Socketmap(host.run / "lookup") as postfix:
+        bulk = Counter(address_of(ask_one(postfix)[2]) for _ in range(60))
+        assert bulk[None] == 40
+        assert set(bulk) == {"b1", "b2", None}
+        for domain in ("x.test", "y.test"):  # the first of an account may not wait for the store
+            one = Counter(address_of(ask_one(postfix, sender_domain=domain)[2])
+                          for _ in range(60))
+            assert one == {"d1": 4, None: 56}
+
+
+def test_settle_gives_back(make_host):
+    """What never left makes room again, once."""
+    host = make_host(with_caps(a1={"hour": 2}, a2={"hour": 1}), start=False)
+    host.conf["grant_lifetime"] = "1h"
+    host.conf["streams"][-1]["pool"] = "fast"
+    host.write_conf()
+    host.policyd.start()
+    with Socketmap(host.run / "lookup") as postfix:
+        asked = [(f"s{n}@x.test", f"r{n}@one.test") for n in range(4)]
+        got = [address_of(postfix.pair(*one)[1]) for one in asked]
+        assert got == ["a1", "a1", "a2", None]
+        host.postpool("settle", "returned", *asked[0])
+        host.postpool("settle", "returned", *asked[0], status=1)
+        host.postpool("settle", "spent", *asked[1])
+        host.postpool("settle", "returned", *asked[1], status=1)
+        again = Counter(address_of(ask_one(postfix, sender_domain="x.test")[2]) for _ in range(50))
+        assert again == {"a1": 1, None: 49}
+
+
+def test_release_and_reset(make_host):
+    host = make_host(with_caps(a1={"hour": 40}, a2={"hour": 1}), start=False)
+    host.conf["streams"][-1]["pool"] = "fast"
+    host.write_conf()
+    host.policyd.start()
+    with Socketmap(host.run / "lookup") as postfix:
+        got = Counter(address_of(ask_one(postfix, sender_domain="x.test")[2]) for _ in range(50))
+        assert got == {"a1": 40, "a2": 1, None: 9}
+        host.postpool("reset", "address/a1")
+        host.policyd.wait_log(r"reset: address/a1 by root \(uid 0\)")
+        wait_for(lambda: address_of(ask_one(postfix, sender_domain="x.test")[2]) == "a1",
+                 what="room after the reset")
+        host.postpool("release", "address/a1")
+        wait_for(lambda: cap(host, "address/a1")["held"] == 0, what="nothing held")
+        host.policyd.wait_log(r"release: address/a1 by root")
+    host.postpool("reset", "address/nosuch", status=1)
+
+
+def test_killed_in_a_loop(make_host):
+    """No window is passed whatever is killed when; and no lookup finds room that is not there."""
+    host = make_host(with_caps(a1=window("10s", 200), a2=window("20s", 100)), start=False)
+    host.conf["streams"][-1]["pool"] = "fast"
+    host.write_conf()
+    host.policyd.start()
+    loads = [Load(host.run / "lookup", pause=0.001, sender_domain=f"x{n}.test") for n in range(2)]
+    for load in loads:
+        load.start()
+    end = time.monotonic() + 25
+    kills = 0
+    while time.monotonic() < end:
+        for worker in host.policyd.workers():
+            try:
+                host.policyd.signal_worker(worker, signal.SIGKILL)
+                kills += 1
+            except (ProcessLookupError, AssertionError):
+                pass
+        time.sleep(0.4)
+    for load in loads:
+        load.stop()
+    grants = [g for load in loads for g in load.grants]
+    a1 = [g for g in grants if g[2] == "a1"]
+    a2 = [g for g in grants if g[2] == "a2"]
+    assert kills > 5
+    assert most_in_window(a1, 10) <= 200
+    assert most_in_window(a2, 20) <= 100
+    assert len(a1) > 100 and len(a2) > 10  # something was sent all the same
+
+
+def test_all_of_a_cap_is_used(make_host):
+    host = make_host(with_caps(a1=window("10s", 1000)), start=False)
+    host.conf["streams"][-1]["pool"] = "fast"
+    host.write_conf()
+    host.policyd.start()
+    load = Load(host.run / "lookup", sender_domain="x.test")
+    load.start()
+    wait_for(lambda: load.grants and load.grants[-1][1] - load.grants[0][0] > 31,
+             what="three windows and more")
+    load.stop()
+    a1 = [g for g in load.grants if g[2] == "a1"]
+    begin = a1[0][0]
+    assert most_in_window(a1, 10) <= 1000
+    assert sum(g[1] < begin + 30 for g in a1) >= 0.98 * 3000
+
+
+def test_a_full_disk(make_host, directory_of):
+    """No lease that is not written down is given out; and it goes on when there is room."""
+    disk = directory_of("disk")
+    namespace.tmpfs_of(disk, "8m")
+    host = make_host(with_caps(a1={"hour": 10000}, a2={"hour": 1}), start=False)
+    host.conf["streams"][-1]["pool"] = "fast"
+    host.conf["store"]["path"] = f"{disk}/state.db"
+    disk.chmod(0o777)
+    host.write_conf()
+    host.policyd.start()
+    with Socketmap(host.run / "lookup") as postfix:
+        assert address_of(ask_one(postfix, sender_domain="x.test")[2]) == "a1"
+        with open(disk / "ballast", "wb", buffering=0) as ballast:
+            try:
+                while True:
+                    ballast.write(b"x" * 4096)
+            except OSError:
+                pass
+
+        def refused():
+            return address_of(ask_one(postfix, sender_domain="x.test")[2]) is None
+        wait_for(refused, 120, "the end of what is held", every=0)
+        host.policyd.wait_log(r"no more is given out under caps until it works again")
+        assert status(host)["store"]["up"] is False
+        (disk / "ballast").unlink()
+        host.policyd.wait_log(r"is back -- counting goes on")
+        wait_for(lambda: address_of(ask_one(postfix, sender_domain="x.test")[2]) == "a1",
+                 what="room again")
+    host.policyd.stop()
+    namespace.umount(disk)
+
+
+def test_a_damaged_file(make_host):
+    """Refused with a reason, not touched, and put aside by the admin alone."""
+    host = make_host(with_caps(a1={"hour": 10}), start=False)
+    path = host.run / "state.db"
+    path.write_bytes(b"this is no database" * 1000)
+    path.chmod(0o666)
+    before = path.read_bytes()
+    done = subprocess.run([*host.policyd.argv], capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert done.returncode == 1
+    assert "it is left as it is" in done.stderr
+    assert "postpool store set-aside" in done.stderr
+    assert path.read_bytes() == before
+    assert "a new one is begun" in host.postpool("store", "set-aside").stdout
+    host.policyd.start()
+    host.postpool("store", "set-aside", status=1)  # it runs
+    with Socketmap(host.run / "lookup") as postfix:
+        assert address_of(postfix.pair("a@lists.test", "b@one.test")[1]) in ("b1", "b2")
+
+
+def test_restart_keeps_what_was_counted(make_host):
+    host = make_host(with_caps(a1={"day": 20}, a2={"day": 1}), start=False)
+    host.conf["streams"][-1]["pool"] = "fast"
+    host.write_conf()
+    host.policyd.start()
+    with Socketmap(host.run / "lookup") as postfix:
+        got = [address_of(ask_one(postfix, sender_domain="x.test")[2]) for _ in range(15)]
+        assert got == ["a1"] * 15
+    host.restart_policyd()
+    with Socketmap(host.run / "lookup") as postfix:
+        got = Counter(address_of(ask_one(postfix, sender_domain="x.test")[2]) for _ in range(15))
+        assert got == {"a1": 5, "a2": 1, None: 9}  # what was held came back at the end
+
+
+def test_reload_brings_caps_and_takes_them(make_host):
+    host = make_host(start=False)
+    host.conf["streams"][-1]["pool"] = "fast"
+    host.conf["pools"]["fast"] = {"addresses": ["a1"]}
+    host.write_conf()
+    host.policyd.start()
+    host.milter.start()
+    with Socketmap(host.run / "lookup") as postfix:
+        def count():
+            return Counter(address_of(ask_one(postfix, sender_domain="x.test")[2])
+                           for _ in range(20))
+        assert count() == {"a1": 20}
+        conf = host.changed()
+        conf["addresses"]["a1"]["caps"] = {"hour": 7}
+        host.reload_conf(conf)
+        wait_for(lambda: cap(host, "address/a1")["state"] == "idle" or True, what="caps")
+        assert count() == {"a1": 7, None: 13}
+        conf = host.changed()
+        del conf["addresses"]["a1"]["caps"]
+        host.reload_conf(conf)
+        assert count() == {"a1": 20}
+
+
+@pytest.mark.parametrize("caps, said", [
+    ({"hour": 0}, "addresses.a1.caps.hour: 0 is outside 1 to 1000000000"),
+    ({"hours": 5}, 'addresses.a1.caps.hours: unknown key, did you mean "hour"?'),
+    ({"windows": [{"length": "1h", "recipients": 5}], "hour": 6},
+     "there is a cap for hour already, every window may stand once"),
+    ({"windows": [{"length": "1s", "recipients": 5}]}, "outside"),
+])
+def test_mistakes(make_host, caps, said):
+    host = make_host(start=False)
+    host.conf["addresses"]["a1"]["caps"] = caps
+    host.write_conf()
+    done = host.postpool("check", status=2)
+    assert said in done.stdout + done.stderr
