@@ -18,6 +18,7 @@ static const struct command {
     {"check", ctl_check, "[FILE]: is the configuration right? every mistake with file and line"},
     {"status", ctl_status, "the running policy daemon: streams, addresses, decisions"},
     {"explain", ctl_explain, "where would this message leave from, and why? (explain --help)"},
+    {"provider", ctl_provider, "DOMAIN: which mailbox provider is a recipient domain of?"},
     {"reload", ctl_reload, "both daemons take the configuration anew, or say why not"},
     {"transports", ctl_transports,
      "render|diff|apply|remove|status: what postpool puts into Postfix"},

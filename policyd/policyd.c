@@ -10,7 +10,10 @@
 #include "lib/mem.h"
 #include "lib/presence.h"
 #include "policyd/control.h"
+#include "policyd/dns.h"
 #include "policyd/figures.h"
+#include "policyd/mx.h"
+#include "policyd/mx_report.h"
 #include "policyd/netwatch.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
@@ -39,6 +42,7 @@ struct policyd {
     struct conf *conf;
     struct roster *roster;
     struct figures *figures;
+    struct mx *mx; /* whose are the recipient domains? */
     struct netwatch *netwatch;
     struct server *server;
     struct control *control;
@@ -162,12 +166,21 @@ report_problems(struct report *report, const struct conf_problems *problems)
     }
 }
 
+static struct dns_start
+dns_start_of(const struct conf *conf)
+{
+    return (struct dns_start){conf->dns_servers, conf->dns_server_count, conf->dns_timeout_ms};
+}
+
 static void
 take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
 {
     struct figures *figures = figures_new(conf->snapshot, policyd->figures);
+    struct dns_start dns = dns_start_of(conf);
 
     warn_of_restart(policyd->conf, conf);
+    mx_set_snapshot(policyd->mx, conf->snapshot);
+    mx_set_dns(policyd->mx, &dns);
     roster_free(policyd->roster);
     figures_free(policyd->figures);
     conf_unref(policyd->conf);
@@ -246,12 +259,35 @@ start_reload(struct policyd *policyd, struct control_call *call, bool json)
 static void
 answer_status(struct policyd *policyd, struct control_call *call, bool json)
 {
-    struct status status = {policyd->conf, policyd->roster, policyd->figures,
-                            server_figures(policyd->server), policyd->started};
+    struct status status = {policyd->conf,    policyd->roster,
+                            policyd->figures, server_figures(policyd->server),
+                            policyd->started, policyd->mx};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);
     free(text);
+}
+
+/* question is "DOMAIN" or "DOMAIN json". */
+static void
+answer_mx(struct policyd *policyd, struct control_call *call, const char *question)
+{
+    size_t length = strcspn(question, " ");
+    bool json = strcmp(question + length, " json") == 0;
+    char *domain, *text;
+    struct timespec now;
+
+    if (length == 0 || (!json && question[length] != '\0')) {
+        control_answer(call, "error: a domain is needed behind mx, and nothing else but json");
+        return;
+    }
+    domain = mem_strndup(question, length);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    text = (json ? mx_report_json : mx_report_text)(
+        policyd->mx, domain, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    control_answer(call, text);
+    free(text);
+    free(domain);
 }
 
 static void
@@ -266,9 +302,11 @@ on_ask(void *arg, struct control_call *call, const char *question)
         start_reload(policyd, call, json);
     } else if (known && strncmp(question, "status", word) == 0) {
         answer_status(policyd, call, json);
+    } else if (strncmp(question, "mx ", 3) == 0) {
+        answer_mx(policyd, call, question + 3);
     } else {
-        control_answer(call,
-                       "error: unknown question; there are status and reload, each also with json");
+        control_answer(call, "error: unknown question; there are status, reload and mx DOMAIN, "
+                             "each also with json");
     }
 }
 
@@ -329,6 +367,7 @@ init(struct policyd *policyd)
     const struct snapshot *snapshot = policyd->conf->snapshot;
     bool *present = mem_array(snapshot->address_count, sizeof(*present));
     bool *all = mem_array(snapshot->address_count, sizeof(*all));
+    struct dns_start dns = dns_start_of(policyd->conf);
     struct err err;
 
     memset(all, true, snapshot->address_count * sizeof(*all));
@@ -337,6 +376,7 @@ init(struct policyd *policyd)
     tell_presence(snapshot, all, present);
     policyd->roster = roster_new(snapshot, present);
     policyd->figures = figures_new(snapshot, NULL);
+    policyd->mx = mx_new(policyd->base, snapshot, &dns, NULL, NULL);
     free(all);
     free(present);
     return policyd->roster != NULL ? 0 : -ENOMEM;
@@ -386,6 +426,7 @@ out:
     control_free(policyd.control);
     server_free(policyd.server);
     netwatch_free(policyd.netwatch);
+    mx_free(policyd.mx);
     for (int i = 0; i < 4; i++)
         if (events[i] != NULL)
             event_free(events[i]);

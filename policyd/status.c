@@ -8,6 +8,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "policyd/figures.h"
+#include "policyd/mx_report.h"
 #include "policyd/server.h"
 
 #include <string.h>
@@ -69,6 +70,7 @@ status_json(const struct status *status)
     json_number(&json, "slow", (long long)status->server->slow);
     json_number(&json, "evicted", (long long)status->server->evicted);
     json_number(&json, "deferred", (long long)status->figures->deferred);
+    mx_report_status_json(&json, status->mx);
     add_streams(&json, status);
     add_addresses(&json, status);
     json_close(&json, '}');
@@ -114,8 +116,10 @@ status_text(const struct status *status)
         "%llu lookups, %zu clients; connections ended: %llu malformed, %llu slow, %llu evicted\n",
         (unsigned long long)server->lookups, server->clients, (unsigned long long)server->malformed,
         (unsigned long long)server->slow, (unsigned long long)server->evicted);
-    buf_printf(&text, "%llu decisions found no address and deferred the recipient\n\n",
+    buf_printf(&text, "%llu decisions found no address and deferred the recipient\n",
                (unsigned long long)status->figures->deferred);
+    mx_report_status_text(&text, status->mx);
+    buf_puts(&text, "\n");
     buf_printf(&text, "%-*s  %-*s  %12s\n", width, "stream", width, "pool", "decisions");
     for (size_t i = 0; i < snapshot->stream_count; i++)
         buf_printf(&text, "%-*s  %-*s  %12llu\n", width, snapshot->streams[i].name, width,

@@ -10,6 +10,7 @@
 
 struct conf;
 struct figures;
+struct mx;
 struct roster;
 struct server_figures;
 
@@ -20,6 +21,7 @@ struct status {
     const struct figures *figures;
     const struct server_figures *server;
     time_t started;
+    const struct mx *mx;
 };
 
 /* The caller frees them. */

@@ -279,6 +279,24 @@ __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
     return r;
 }
 
+/* How many datagrams the code under test took; the test's own server has another descriptor. */
+static size_t received;
+static int server_fd;
+ssize_t __real_recvfrom(int fd, void *data, size_t length, int flags, struct sockaddr *from,
+                        socklen_t *from_length);
+ssize_t __wrap_recvfrom(int fd, void *data, size_t length, int flags, struct sockaddr *from,
+                        socklen_t *from_length);
+
+ssize_t
+__wrap_recvfrom(int fd, void *data, size_t length, int flags, struct sockaddr *from,
+                socklen_t *from_length)
+{
+    ssize_t r = __real_recvfrom(fd, data, length, flags, from, from_length);
+
+    received += r > 0 && fd != server_fd;
+    return r;
+}
+
 struct world {
     struct event_base *base;
     struct event *readable;
@@ -288,6 +306,7 @@ struct world {
     struct mx *mx;
     bool silent;
     bool failing;
+    size_t flood; /* datagrams that answer nothing before each answer */
     size_t asked;
     /* the last call of known() */
     size_t known;
@@ -358,6 +377,11 @@ serve(struct world *world)
     message.bytes[2] = 0x81;
     message.bytes[3] = 0x80;
     respond(world, domain);
+    for (size_t i = 0; i < world->flood; i++) {
+        message.bytes[0] ^= 0xff;
+        sendto(world->fd, message.bytes, 12, 0, (struct sockaddr *)&peer, size);
+        message.bytes[0] ^= 0xff;
+    }
     sendto(world->fd, message.bytes, message.length, 0, (struct sockaddr *)&peer, size);
     return true;
 }
@@ -422,6 +446,7 @@ setup(void **state)
     world->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     assert_int_equal(bind(world->fd, (struct sockaddr *)&address, size), 0);
     getsockname(world->fd, (struct sockaddr *)&address, &size);
+    server_fd = world->fd;
     world->address = (struct nameserver){{4, {127, 0, 0, 1}}, ntohs(address.sin_port)};
     world->base = event_base_new();
     world->readable = event_new(world->base, world->fd, EV_READ | EV_PERSIST, on_question, world);
@@ -655,6 +680,27 @@ test_silent(void **state)
     expect(world, "google.test", 0, "google");
 }
 
+/* What a server sends without end takes turns with the rest of the loop. */
+static void
+test_flood(void **state)
+{
+    struct world *world = *state;
+    const struct mx_figures *figures = mx_figures(world->mx);
+    size_t most = 0;
+
+    world->flood = 150;
+    received = 0;
+    expect(world, "google.test", 0, "");
+    for (size_t before = 0; figures->queued + figures->in_flight > 0; before = received) {
+        event_base_loop(world->base, EVLOOP_ONCE);
+        if (received - before > most)
+            most = received - before;
+    }
+    expect(world, "google.test", 0, "google");
+    assert_int_equal(received, 151);
+    assert_int_equal(most, 100);
+}
+
 /* Nothing may point into the snapshot before; notes follow their addresses. */
 static void
 test_reload(void **state)
@@ -740,6 +786,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_ttl, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silent, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_eviction, setup, teardown),
     };
