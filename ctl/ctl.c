@@ -18,7 +18,6 @@
 enum {
     ANSWER_MAX = 64 * 1024 * 1024, /* bytes; 10,000 addresses take about 1 MB */
     ANSWER_WAIT_S = 30,
-    QUESTION_SIZE = 1024,
 };
 
 int
@@ -58,24 +57,20 @@ ctl_ask(const struct conf *conf, const char *question, char **ret_answer)
     struct timeval wait = {ANSWER_WAIT_S, 0};
     struct buf answer = {0};
     struct err err;
-    char line[QUESTION_SIZE];
-    int length = snprintf(line, sizeof(line), "%s\n", question);
+    char *line = mem_printf("%s\n", question);
+    ssize_t length = (ssize_t)strlen(line);
     int fd = endpoint_connect(conf->control, &err);
     int r;
 
-    if (length >= QUESTION_SIZE || strchr(question, '\n') != NULL) {
-        fprintf(stderr, "postpool: the question is too long, or more than one line\n");
-        if (fd >= 0)
-            close(fd);
-        return -EMSGSIZE;
-    }
     if (fd < 0) {
         fprintf(stderr, "postpool: postpool-policyd does not answer: %s\n", err.msg);
+        free(line);
         return fd;
     }
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
     r = send(fd, line, (size_t)length, MSG_NOSIGNAL) == length ? read_answer(fd, &answer) : -errno;
     close(fd);
+    free(line);
     if (r < 0) {
         fprintf(stderr, "postpool: %s: no answer: %s\n", conf->control,
                 r == -EAGAIN ? "nothing came in 30 s" : strerror(-r));

@@ -44,14 +44,14 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain provider reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json" "$cur"
             elif [[ ! $verb ]]; then
                 _postpool_files -f "$cur"
             fi ;;
-        status | reload)
+        status | reload | provider)
             _postpool_words "--json" "$cur" ;;
         explain)
             _postpool_words "--sender --recipient --header --sasl-user --client --daemon --forwarded --json --help" "$cur" ;;

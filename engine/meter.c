@@ -92,12 +92,19 @@ meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms)
 }
 
 void
-meter_exceed(struct meter *meter, int64_t now_ms)
+meter_count(struct meter *meter, uint32_t count, int64_t now_ms)
 {
-    meter->excess++;
-    meter->excess_total++;
+    meter->excess += count;
     meter->excess_ms = now_ms;
     meter->wanted = true;
+    meter->returned = true; /* the store is to hear of it now, room or not */
+}
+
+void
+meter_exceed(struct meter *meter, int64_t now_ms)
+{
+    meter_count(meter, 1, now_ms);
+    meter->excess_total++;
 }
 
 void

@@ -63,6 +63,9 @@ void meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms);
 /* Send one over the cap. */
 void meter_exceed(struct meter *meter, int64_t now_ms);
 
+/* Count recipients that were sent already, when nobody knew that they belong here. */
+void meter_count(struct meter *meter, uint32_t count, int64_t now_ms);
+
 /* The grant spent at at_ms never was used. */
 void meter_give_back(struct meter *meter, int64_t at_ms, int64_t now_ms);
 

@@ -88,15 +88,6 @@ numbers(size_t count)
 }
 
 static bool
-any_provider_has_caps(const struct snapshot *snapshot)
-{
-    for (size_t i = 0; i < snapshot->provider_count; i++)
-        if (snapshot->providers[i].caps.count > 0)
-            return true;
-    return false;
-}
-
-static bool
 make_fixed(struct meters *meters)
 {
     const struct snapshot *snapshot = meters->snapshot;
@@ -105,7 +96,7 @@ make_fixed(struct meters *meters)
     meters->by_stream = numbers(snapshot->stream_count);
     if (meters->by_address == NULL || meters->by_stream == NULL)
         return false;
-    if (any_provider_has_caps(snapshot)) {
+    if (snapshot->provider_caps) {
         meters->by_provider = numbers(snapshot->address_count * snapshot->provider_count);
         if (meters->by_provider == NULL)
             return false;
@@ -384,6 +375,23 @@ meters_exceed(struct meters *meters, uint32_t number, int64_t now_ms)
 {
     meter_exceed(&meters_at(meters, number)->meter, now_ms);
     meters_touch(meters, number);
+}
+
+void
+meters_move(struct meters *meters, size_t address, size_t from_provider, size_t to_provider,
+            uint32_t count, int64_t now_ms)
+{
+    uint32_t from = meters_provider(meters, address, from_provider);
+    uint32_t to = meters_provider(meters, address, to_provider);
+
+    if (to != METERS_NONE) {
+        meter_count(&meters_at(meters, to)->meter, count, now_ms);
+        meters_touch(meters, to);
+    }
+    for (uint32_t i = 0; i < count && from != METERS_NONE; i++)
+        meter_give_back(&meters_at(meters, from)->meter, now_ms, now_ms);
+    if (from != METERS_NONE)
+        meters_touch(meters, from);
 }
 
 static int64_t

@@ -87,6 +87,13 @@ void meters_want(struct meters *meters, uint32_t number);
 void meters_take(struct meters *meters, uint32_t number, int64_t now_ms);
 void meters_exceed(struct meters *meters, uint32_t number, int64_t now_ms);
 
+/*
+ * Recipients that were counted for the address at one provider turn out to be
+ * at another: count them there, and give them back here.
+ */
+void meters_move(struct meters *meters, size_t address, size_t from_provider, size_t to_provider,
+                 uint32_t count, int64_t now_ms);
+
 /* Let meters_next() look at it when it has something to return or to report. */
 void meters_touch(struct meters *meters, uint32_t number);
 

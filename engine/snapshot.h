@@ -133,7 +133,8 @@ struct snapshot {
     size_t provider_domain_count;
     struct provider_name *provider_mx; /* likewise */
     size_t provider_mx_count;
-    bool has_caps; /* any address, provider or stream does */
+    bool has_caps;      /* any address, provider or stream does */
+    bool provider_caps; /* any provider does */
 };
 
 /* Takes NULL. */

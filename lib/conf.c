@@ -289,7 +289,8 @@ note_caps(struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->address_count; i++)
         snapshot->has_caps |= snapshot->addresses[i].caps.count > 0;
     for (size_t i = 0; i < snapshot->provider_count; i++)
-        snapshot->has_caps |= snapshot->providers[i].caps.count > 0;
+        snapshot->provider_caps |= snapshot->providers[i].caps.count > 0;
+    snapshot->has_caps |= snapshot->provider_caps;
     for (size_t i = 0; i < snapshot->stream_count; i++)
         snapshot->has_caps |= snapshot->streams[i].caps.count + snapshot->streams[i].account_caps.count > 0;
 }

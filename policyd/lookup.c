@@ -259,15 +259,6 @@ answer_sender(const struct lookup_view *view, const char *sender,
     return answer_address(decision.address, "", reply);
 }
 
-static const struct provider *
-provider_of(const struct lookup_view *view, const char *domain)
-{
-    const struct provider *provider =
-        view->provider != NULL ? view->provider(view->arg, domain) : NULL;
-
-    return provider != NULL ? provider : &view->conf->snapshot->providers[PROVIDER_OTHER];
-}
-
 /* Who is counted where no policy service counts logins: the domain of the sender. */
 static uint32_t
 account_of(const struct lookup_view *view, const struct stream *stream, const char *sender)
@@ -338,8 +329,9 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
     result->again = result->address != NULL;
     if (result->again)
         return answer_address(result->address, asked->request->nexthop, reply);
-    result->provider = provider_of(view, domain);
-    question.provider = result->provider->index;
+    if (view->provider != NULL)
+        result->provider = view->provider(view->arg, domain);
+    question.provider = result->provider != NULL ? result->provider->index : PROVIDER_OTHER;
     question.key = decide_key(id, domain);
     question.account = account_of(view, question.stream, asked->sender);
     decide(&question, &decision);
@@ -352,6 +344,8 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
         return answer_none(view, &decision, reply);
     if (view->meters != NULL)
         spend(&question, &decision, view, &key);
+    if (view->provider != NULL && result->provider == NULL)
+        view->unknown(view->arg, domain, decision.address);
     return answer_address(decision.address, asked->request->nexthop, reply);
 }
 

@@ -67,8 +67,10 @@ struct lookup_view {
     int64_t now_ms;        /* monotonic */
     int64_t store_ms;      /* the store's clock; see engine/meter.h */
     bool may_wait;         /* LOOKUP_WAIT may be answered */
-    /* The provider of a recipient domain, "other" when it is not known yet; NULL: none has caps. */
+    /* The provider of a recipient domain; NULL: not known yet.  No such function: none has caps. */
     const struct provider *(*provider)(void *arg, const char *domain);
+    /* One was counted as "other", because its provider is not known yet. */
+    void (*unknown)(void *arg, const char *domain, const struct address *address);
     void *arg;
 };
 
@@ -87,7 +89,7 @@ struct lookup_session {
 struct lookup_result {
     const struct stream *stream;
     const struct address *address;
-    const struct provider *provider; /* where grants were spent for it */
+    const struct provider *provider; /* of the recipient, where it was asked for; NULL: "other" */
     bool is_decision;                /* a recipient's, not the answer to "sender" */
     bool again;                      /* the answer of a grant that is open: nothing was spent */
     bool exceeds;                    /* sent over a cap */

@@ -10,7 +10,10 @@
 #include "lib/mem.h"
 #include "lib/presence.h"
 #include "policyd/control.h"
+#include "policyd/dns.h"
 #include "policyd/figures.h"
+#include "policyd/mx.h"
+#include "policyd/mx_report.h"
 #include "policyd/netwatch.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
@@ -41,6 +44,7 @@ struct policyd {
     struct roster *roster;
     struct figures *figures;
     struct volume *volume;
+    struct mx *mx; /* whose are the recipient domains? */
     struct netwatch *netwatch;
     struct server *server; /* NULL: not ready yet */
     struct control *control;
@@ -51,6 +55,31 @@ struct policyd {
     time_t started;
 };
 
+static int64_t
+mono_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static const struct provider *
+on_provider(void *arg, const char *domain)
+{
+    struct policyd *policyd = arg;
+
+    return mx_provider(policyd->mx, domain, mono_ms());
+}
+
+static void
+on_unknown(void *arg, const char *domain, const struct address *address)
+{
+    struct policyd *policyd = arg;
+
+    mx_note(policyd->mx, domain, (uint32_t)address->index, 1);
+}
+
 static void
 on_view(void *arg, struct lookup_view *ret_view)
 {
@@ -58,6 +87,23 @@ on_view(void *arg, struct lookup_view *ret_view)
 
     *ret_view = (struct lookup_view){.conf = policyd->conf, .roster = policyd->roster};
     volume_view(policyd->volume, ret_view);
+    if (ret_view->meters != NULL && policyd->conf->snapshot->provider_caps) {
+        ret_view->provider = on_provider;
+        ret_view->unknown = on_unknown;
+        ret_view->arg = policyd;
+    }
+}
+
+/* What was counted as "other" belongs to a provider. */
+static void
+on_known(void *arg, const char *domain, const struct provider *provider,
+         const struct mx_note *notes, size_t count)
+{
+    struct policyd *policyd = arg;
+
+    (void)domain;
+    for (size_t i = 0; i < count; i++)
+        volume_move(policyd->volume, notes[i].address, provider->index, notes[i].count);
 }
 
 static void
@@ -177,15 +223,24 @@ report_problems(struct report *report, const struct conf_problems *problems)
     }
 }
 
+static struct dns_start
+dns_start_of(const struct conf *conf)
+{
+    return (struct dns_start){conf->dns_servers, conf->dns_server_count, conf->dns_timeout_ms};
+}
+
 static void
 take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
 {
     struct figures *figures = figures_new(conf->snapshot, policyd->figures);
+    struct dns_start dns = dns_start_of(conf);
     struct err err;
 
     warn_of_restart(policyd->conf, conf);
     if (volume_set_conf(policyd->volume, conf, &err) < 0)
         log_error("%s -- what is capped has no room until this works", err.msg);
+    mx_set_snapshot(policyd->mx, conf->snapshot);
+    mx_set_dns(policyd->mx, &dns);
     roster_free(policyd->roster);
     figures_free(policyd->figures);
     conf_unref(policyd->conf);
@@ -271,11 +326,31 @@ answer_status(struct policyd *policyd, struct control_call *call, bool json)
                             policyd->figures,
                             policyd->server != NULL ? server_figures(policyd->server) : &none,
                             policyd->volume,
-                            policyd->started};
+                            policyd->started,
+                            policyd->mx};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);
     free(text);
+}
+
+/* question is "DOMAIN" or "DOMAIN json". */
+static void
+answer_mx(struct policyd *policyd, struct control_call *call, const char *question)
+{
+    size_t length = strcspn(question, " ");
+    bool json = strcmp(question + length, " json") == 0;
+    char *domain, *text;
+
+    if (length == 0 || (!json && question[length] != '\0')) {
+        control_answer(call, "error: a domain is needed behind mx, and nothing else but json");
+        return;
+    }
+    domain = mem_strndup(question, length);
+    text = (json ? mx_report_json : mx_report_text)(policyd->mx, domain, mono_ms());
+    control_answer(call, text);
+    free(text);
+    free(domain);
 }
 
 static void
@@ -293,10 +368,11 @@ on_ask(void *arg, struct control_call *call, const char *question)
         answer_status(policyd, call, json);
     } else if (volume_question(policyd->volume, question, control_user(call), &answer)) {
         control_answer(call, buf_text(&answer));
+    } else if (strncmp(question, "mx ", 3) == 0) {
+        answer_mx(policyd, call, question + 3);
     } else {
-        control_answer(call,
-                       "error: unknown question; there are status and reload, each also with "
-                       "json, release, reset and settle");
+        control_answer(call, "error: unknown question; there are status, reload and mx DOMAIN, "
+                             "each also with json, release, reset and settle");
     }
     buf_clear(&answer);
 }
@@ -358,6 +434,7 @@ init(struct policyd *policyd)
     const struct snapshot *snapshot = policyd->conf->snapshot;
     bool *present = mem_array(snapshot->address_count, sizeof(*present));
     bool *all = mem_array(snapshot->address_count, sizeof(*all));
+    struct dns_start dns = dns_start_of(policyd->conf);
     struct err err;
 
     memset(all, true, snapshot->address_count * sizeof(*all));
@@ -366,6 +443,7 @@ init(struct policyd *policyd)
     tell_presence(snapshot, all, present);
     policyd->roster = roster_new(snapshot, present);
     policyd->figures = figures_new(snapshot, NULL);
+    policyd->mx = mx_new(policyd->base, snapshot, &dns, on_known, policyd);
     free(all);
     free(present);
     return policyd->roster != NULL ? 0 : -ENOMEM;
@@ -431,6 +509,7 @@ out:
     server_free(policyd.server);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
+    mx_free(policyd.mx);
     for (int i = 0; i < 4; i++)
         if (events[i] != NULL)
             event_free(events[i]);

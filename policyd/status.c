@@ -8,6 +8,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "policyd/figures.h"
+#include "policyd/mx_report.h"
 #include "policyd/server.h"
 #include "policyd/volume.h"
 
@@ -74,6 +75,7 @@ status_json(const struct status *status)
     json_number(&json, "full", (long long)status->figures->full);
     json_number(&json, "waited", (long long)status->server->waited);
     json_number(&json, "late", (long long)status->server->late);
+    mx_report_status_json(&json, status->mx);
     add_streams(&json, status);
     add_addresses(&json, status);
     volume_status(status->volume, NULL, &json);
@@ -122,9 +124,11 @@ status_text(const struct status *status)
         (unsigned long long)server->slow, (unsigned long long)server->evicted);
     buf_printf(&text,
                "%llu decisions found no address and deferred the recipient, %llu of them for want "
-               "of room under caps\n\n",
+               "of room under caps\n",
                (unsigned long long)status->figures->deferred,
                (unsigned long long)status->figures->full);
+    mx_report_status_text(&text, status->mx);
+    buf_puts(&text, "\n");
     buf_printf(&text, "%-*s  %-*s  %12s\n", width, "stream", width, "pool", "decisions");
     for (size_t i = 0; i < snapshot->stream_count; i++)
         buf_printf(&text, "%-*s  %-*s  %12llu\n", width, snapshot->streams[i].name, width,

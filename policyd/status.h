@@ -10,6 +10,7 @@
 
 struct conf;
 struct figures;
+struct mx;
 struct roster;
 struct server_figures;
 struct volume;
@@ -22,6 +23,7 @@ struct status {
     const struct server_figures *server;
     struct volume *volume;
     time_t started;
+    const struct mx *mx;
 };
 
 /* The caller frees them. */

@@ -382,6 +382,15 @@ volume_give_back(struct volume *volume, const char *message_id, const char *reci
     return true;
 }
 
+void
+volume_move(struct volume *volume, size_t address, size_t provider, uint32_t count)
+{
+    if (volume->meters == NULL)
+        return;
+    meters_move(volume->meters, address, PROVIDER_OTHER, provider, count, volume_now_ms(volume));
+    volume_flush(volume);
+}
+
 bool
 volume_reset(struct volume *volume, const char *key)
 {

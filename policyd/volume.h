@@ -8,6 +8,7 @@
 #define POLICYD_VOLUME_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct buf;
@@ -73,6 +74,9 @@ bool volume_is_up(const struct volume *volume);
  */
 bool volume_spend(struct volume *volume, const char *message_id, const char *recipient);
 bool volume_give_back(struct volume *volume, const char *message_id, const char *recipient);
+
+/* Recipients that address sent to as "other" are at provider (places). */
+void volume_move(struct volume *volume, size_t address, size_t provider, uint32_t count);
 
 /* Forget every use under key ("address/a1").  False: no such key has caps. */
 bool volume_reset(struct volume *volume, const char *key);

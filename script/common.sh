@@ -7,9 +7,9 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Debian 12 packages that build and test everything.
 packages=(
   gcc clang make autoconf automake pkg-config libc6-dev
-  libmilter-dev libevent-dev libhiredis-dev libconfig-dev libsqlite3-dev libsystemd-dev
+  libmilter-dev libevent-dev libc-ares-dev libhiredis-dev libconfig-dev libsqlite3-dev libsystemd-dev
   libcmocka-dev python3-pytest python3-dkim python3-dnspython
-  postfix opendkim opendkim-tools iproute2 mandoc
+  postfix opendkim opendkim-tools nsd iproute2 mandoc
 )
 
 if [ -t 1 ]; then

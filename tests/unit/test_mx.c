@@ -1,0 +1,795 @@
+/*
+ * MX records: reading answers, and the roll-up against a DNS server that lives
+ * on the test's own event loop.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/snapshot.h"
+#include "lib/conf.h"
+#include "lib/mem.h"
+#include "lib/nameserver.h"
+#include "policyd/dns.h"
+#include "policyd/mx.h"
+#include "policyd/mx_answer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TTL_S = 5,
+    LIMIT_S = 60,
+    DAY_MS = 24 * 3600 * 1000,
+    RR_FIXED = 10,
+    TYPE_MX = 15,
+    TYPE_CNAME = 5
+};
+
+/* A DNS message that is being written. */
+struct message {
+    uint8_t bytes[65000];
+    size_t length;
+    size_t records;
+};
+
+static void
+put16(struct message *message, unsigned number)
+{
+    message->bytes[message->length++] = (uint8_t)(number >> 8);
+    message->bytes[message->length++] = (uint8_t)number;
+}
+
+static void
+put_name(struct message *message, const char *name)
+{
+    while (*name != '\0') {
+        size_t label = strcspn(name, ".");
+
+        message->bytes[message->length++] = (uint8_t)label;
+        memcpy(message->bytes + message->length, name, label);
+        message->length += label;
+        name += label + (name[label] == '.');
+    }
+    message->bytes[message->length++] = 0;
+}
+
+static void
+put_record(struct message *message, unsigned type, uint32_t ttl, const char *name)
+{
+    size_t size_at, start;
+
+    put16(message, 0xc00c); /* the name of the question */
+    put16(message, type);
+    put16(message, 1);
+    put16(message, ttl >> 16);
+    put16(message, ttl & 0xffff);
+    size_at = message->length;
+    put16(message, 0);
+    start = message->length;
+    if (type == TYPE_MX)
+        put16(message, 10);
+    put_name(message, name);
+    message->bytes[size_at] = (uint8_t)((message->length - start) >> 8);
+    message->bytes[size_at + 1] = (uint8_t)(message->length - start);
+    message->records++;
+    message->bytes[6] = (uint8_t)(message->records >> 8);
+    message->bytes[7] = (uint8_t)message->records;
+}
+
+static void
+begin(struct message *message, const char *domain)
+{
+    static const uint8_t header[12] = {0x12, 0x34, 0x81, 0x80, 0, 1};
+
+    message->length = message->records = 0;
+    memcpy(message->bytes, header, sizeof(header));
+    message->length = sizeof(header);
+    put_name(message, domain);
+    put16(message, TYPE_MX);
+    put16(message, 1);
+}
+
+/* Reading answers */
+
+static struct message message;
+static struct mx_answer answer;
+
+static void
+test_answer(void **state)
+{
+    (void)state;
+    begin(&message, "example.test");
+    put_record(&message, TYPE_CNAME, 900, "other.test");
+    put_record(&message, TYPE_MX, 300, "mx1.example.test");
+    put_record(&message, TYPE_MX, 600, "MX2.example.test");
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), 0);
+    assert_int_equal(answer.count, 2);
+    assert_int_equal(answer.ttl_s, 300);
+    assert_false(answer.too_many);
+    assert_memory_equal(answer.hosts, "mx1.example.test\0MX2.example.test", 34);
+    assert_int_equal(answer.hosts_length, 34);
+}
+
+static void
+test_answer_odd(void **state)
+{
+    (void)state;
+    begin(&message, "example.test");
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), 0);
+    assert_int_equal(answer.count, 0);
+    put_record(&message, TYPE_MX, 0xffffffff, "");
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), 0);
+    assert_int_equal(answer.count, 1);
+    assert_int_equal(answer.hosts_length, 1);
+    assert_int_equal(answer.ttl_s, 0);
+    /* A dot inside a label must not look like one between labels. */
+    begin(&message, "example.test");
+    put_record(&message, TYPE_MX, 1, "x_google.com");
+    *(uint8_t *)memchr(message.bytes, '_', message.length) = '.';
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), 0);
+    assert_string_equal(answer.hosts, "x?google.com");
+}
+
+/* Every beginning of a good answer is malformed, or shorter; none is read beyond its end. */
+static void
+test_answer_cut(void **state)
+{
+    uint8_t *copy;
+
+    (void)state;
+    begin(&message, "example.test");
+    put_record(&message, TYPE_MX, 300, "mx1.example.test");
+    put_record(&message, TYPE_MX, 300, "mx2.example.test");
+    for (size_t length = 0; length < message.length; length++) {
+        copy = mem_array(length > 0 ? length : 1, 1);
+        memcpy(copy, message.bytes, length);
+        assert_int_equal(mx_answer_parse(copy, length, &answer), -EBADMSG);
+        free(copy);
+    }
+}
+
+static void
+test_answer_pointers(void **state)
+{
+    static const struct {
+        unsigned pointer; /* put into the MX record in the place of its host */
+        int result;
+    } cases[] = {
+        {0xc00c, 0},        /* the question */
+        {0xc000, -EBADMSG}, /* the header: a label longer than the message allows */
+        {0xffff, -EBADMSG}, /* beyond the end */
+    };
+    size_t itself;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        begin(&message, "example.test");
+        put_record(&message, TYPE_MX, 300, "x");
+        message.length -= 3;
+        put16(&message, cases[i].pointer);
+        message.bytes[message.length - 5] = 4; /* bytes of the record: preference, pointer */
+        assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), cases[i].result);
+    }
+    itself = message.length - 2;
+    message.bytes[itself] = (uint8_t)(0xc0 | itself >> 8);
+    message.bytes[itself + 1] = (uint8_t)itself;
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), -EBADMSG);
+}
+
+/* Put an MX record that ends in these bytes in the place of its host. */
+static void
+put_host(const uint8_t *bytes, size_t length)
+{
+    put_record(&message, TYPE_MX, 300, "");
+    message.length--;
+    memcpy(message.bytes + message.length, bytes, length);
+    message.length += length;
+    message.bytes[message.length - length - 3] = (uint8_t)(length + 2);
+}
+
+/* Pointers lead backwards, and not for ever; a name fills its record. */
+static void
+test_answer_names(void **state)
+{
+    size_t at;
+
+    (void)state;
+    begin(&message, "example.test");
+    at = message.length + RR_FIXED + 2 + 2; /* of the first record's host */
+    put_host((uint8_t[]){0xc0, (uint8_t)(at + 2 + RR_FIXED + 2 + 2)}, 2);
+    put_record(&message, TYPE_MX, 300, "mx.example.test");
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), -EBADMSG);
+    begin(&message, "example.test");
+    at = message.length; /* of the record, which begins with its owner's name */
+    put_record(&message, TYPE_MX, 300, "mx.example.test");
+    message.bytes[at + 1] = (uint8_t)(at + 2 + RR_FIXED + 2);
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), -EBADMSG);
+    begin(&message, "example.test");
+    put_host((uint8_t[]){1, 'x', 0, 0}, 4);
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), -EBADMSG);
+    begin(&message, "example.test");
+    put_host((uint8_t[]){1, 'x', 0}, 3);
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), 0);
+}
+
+/* Each pointer leads to the one before it, the first to the question's name. */
+static void
+test_answer_chain(void **state)
+{
+    enum { LINKS = 40 };
+
+    (void)state;
+    for (size_t taken = 1; taken < LINKS; taken++) {
+        size_t at;
+
+        begin(&message, "example.test");
+        put_record(&message, TYPE_CNAME, 300, "");
+        message.length--;
+        at = message.length;
+        for (size_t i = 0; i < LINKS; i++)
+            put16(&message, (unsigned)(0xc000 | (i == 0 ? 12 : at + 2 * (i - 1))));
+        message.bytes[at - 1] = 2 * LINKS;
+        at += 2 * (taken - 1);
+        put_host((uint8_t[]){(uint8_t)(0xc0 | at >> 8), (uint8_t)at}, 2);
+        assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer),
+                         taken < 32 ? 0 : -EBADMSG);
+    }
+}
+
+static void
+test_answer_flood(void **state)
+{
+    (void)state;
+    begin(&message, "example.test");
+    for (size_t i = 0; i < 1000; i++)
+        put_record(&message, TYPE_MX, 300, "mx.example.test");
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), 0);
+    assert_true(answer.too_many);
+    assert_int_equal(answer.count, MX_HOSTS_MAX);
+    begin(&message, "example.test");
+    for (size_t i = 0; i <= MX_RECORDS_MAX; i++)
+        put_record(&message, TYPE_CNAME, 300, "mx.example.test");
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), 0);
+    assert_true(answer.too_many);
+    /* A count that the bytes do not bear out. */
+    begin(&message, "example.test");
+    message.bytes[6] = 0xff;
+    assert_int_equal(mx_answer_parse(message.bytes, message.length, &answer), -EBADMSG);
+}
+
+/* The roll-up */
+
+/* The clock of the code under test: linked with --wrap=clock_gettime. */
+static time_t clock_ahead_s;
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
+
+int
+__wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+    int r = __real_clock_gettime(clock, ret_time);
+
+    ret_time->tv_sec += clock_ahead_s;
+    return r;
+}
+
+/* How many datagrams the code under test took; the test's own server has another descriptor. */
+static size_t received;
+static int server_fd;
+ssize_t __real_recvfrom(int fd, void *data, size_t length, int flags, struct sockaddr *from,
+                        socklen_t *from_length);
+ssize_t __wrap_recvfrom(int fd, void *data, size_t length, int flags, struct sockaddr *from,
+                        socklen_t *from_length);
+
+ssize_t
+__wrap_recvfrom(int fd, void *data, size_t length, int flags, struct sockaddr *from,
+                socklen_t *from_length)
+{
+    ssize_t r = __real_recvfrom(fd, data, length, flags, from, from_length);
+
+    received += r > 0 && fd != server_fd;
+    return r;
+}
+
+struct world {
+    struct event_base *base;
+    struct event *readable;
+    int fd; /* of the DNS server */
+    struct nameserver address;
+    struct conf *conf;
+    struct mx *mx;
+    bool silent;
+    bool failing;
+    size_t flood; /* datagrams that answer nothing before each answer */
+    size_t asked;
+    /* the last call of known() */
+    size_t known;
+    char provider[64];
+    struct mx_note notes[MX_NOTES_MAX];
+    size_t note_count;
+};
+
+static const char providers[] =
+    "providers: { google = { domains = ( \"gmail.com\" ); mx = ( \".google.com\" ); };\n"
+    "             own = { mx = ( \".own.test\" ); }; };\n"
+    "dns: { timeout = \"1s\"; };\n";
+
+/* The domain's first label says what to answer. */
+static void
+respond(struct world *world, const char *domain)
+{
+    static const char *const hosts[] = {"aspmx.l.google.com", "alt1.aspmx.l.google.com"};
+    size_t label = strcspn(domain, ".");
+
+    if (strncmp(domain, "google", 6) == 0) {
+        put_record(&message, TYPE_MX, TTL_S, hosts[0]);
+        put_record(&message, TYPE_MX, TTL_S, hosts[1]);
+    } else if (strncmp(domain, "mixed", label) == 0) {
+        put_record(&message, TYPE_MX, TTL_S, hosts[0]);
+        put_record(&message, TYPE_MX, TTL_S, "mx.example.test");
+    } else if (strncmp(domain, "null", label) == 0) {
+        put_record(&message, TYPE_MX, TTL_S, "");
+    } else if (strncmp(domain, "nxdomain", label) == 0) {
+        message.bytes[3] |= 3;
+    } else if (strncmp(domain, "servfail", label) == 0 || world->failing) {
+        message.bytes[3] |= 2;
+    } else if (strncmp(domain, "yxdomain", label) == 0) {
+        message.bytes[3] |= 6;
+    } else if (strncmp(domain, "echo", label) == 0) {
+        message.bytes[2] &= 0x7f;
+    } else if (strncmp(domain, "cut", label) == 0) {
+        put_record(&message, TYPE_MX, TTL_S, hosts[0]);
+        message.length -= 5;
+    }
+}
+
+/* Returns false when there is none. */
+static bool
+serve(struct world *world)
+{
+    struct sockaddr_in peer;
+    socklen_t size = sizeof(peer);
+    char domain[256];
+    size_t at = 12, written = 0;
+    ssize_t length = recvfrom(world->fd, message.bytes, sizeof(message.bytes), 0,
+                              (struct sockaddr *)&peer, &size);
+
+    if (length < 17)
+        return false;
+    world->asked++;
+    if (world->silent)
+        return true;
+    while (message.bytes[at] != 0) {
+        memcpy(domain + written, message.bytes + at + 1, message.bytes[at]);
+        written += message.bytes[at];
+        domain[written++] = '.';
+        at += message.bytes[at] + 1u;
+    }
+    domain[written - 1] = '\0';
+    message.length = at + 5;
+    message.records = 0;
+    message.bytes[2] = 0x81;
+    message.bytes[3] = 0x80;
+    respond(world, domain);
+    for (size_t i = 0; i < world->flood; i++) {
+        message.bytes[0] ^= 0xff;
+        sendto(world->fd, message.bytes, 12, 0, (struct sockaddr *)&peer, size);
+        message.bytes[0] ^= 0xff;
+    }
+    sendto(world->fd, message.bytes, message.length, 0, (struct sockaddr *)&peer, size);
+    return true;
+}
+
+static void
+on_question(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    while (serve(arg))
+        ;
+}
+
+static void
+on_known(void *arg, const char *domain, const struct provider *provider,
+         const struct mx_note *notes, size_t count)
+{
+    struct world *world = arg;
+
+    assert_non_null(domain);
+    world->known++;
+    snprintf(world->provider, sizeof(world->provider), "%s", provider->name);
+    assert_true(count <= MX_NOTES_MAX);
+    memcpy(world->notes, notes, count * sizeof(*notes));
+    world->note_count = count;
+}
+
+static int64_t
+now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct conf *
+conf_with(const char *more)
+{
+    char *text = mem_printf("%s%s", unit_site, more);
+    struct conf *conf = unit_conf(text);
+
+    free(text);
+    return conf;
+}
+
+static struct dns_start
+start_of(const struct world *world)
+{
+    return (struct dns_start){&world->address, 1, world->conf->dns_timeout_ms};
+}
+
+static int
+setup(void **state)
+{
+    struct world *world = mem_new(sizeof(*world));
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof(address);
+    struct dns_start start;
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    world->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(world->fd, (struct sockaddr *)&address, size), 0);
+    getsockname(world->fd, (struct sockaddr *)&address, &size);
+    server_fd = world->fd;
+    world->address = (struct nameserver){{4, {127, 0, 0, 1}}, ntohs(address.sin_port)};
+    world->base = event_base_new();
+    world->readable = event_new(world->base, world->fd, EV_READ | EV_PERSIST, on_question, world);
+    event_add(world->readable, NULL);
+    world->conf = conf_with(providers);
+    start = start_of(world);
+    world->mx = mx_new(world->base, world->conf->snapshot, &start, on_known, world);
+    *state = world;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct world *world = *state;
+
+    mx_free(world->mx);
+    event_free(world->readable);
+    event_base_free(world->base);
+    close(world->fd);
+    conf_unref(world->conf);
+    free(world);
+    clock_ahead_s = 0;
+    return 0;
+}
+
+/* Run the loop until no lookup is open. */
+static void
+settle(struct world *world)
+{
+    const struct mx_figures *figures = mx_figures(world->mx);
+    time_t end = time(NULL) + LIMIT_S;
+
+    while (figures->queued > 0 || figures->in_flight > 0) {
+        assert_true(time(NULL) < end);
+        event_base_loop(world->base, EVLOOP_ONCE);
+    }
+}
+
+static void
+expect(struct world *world, const char *domain, int64_t later_ms, const char *name)
+{
+    const struct provider *provider = mx_provider(world->mx, domain, now_ms() + later_ms);
+
+    if (strcmp(provider != NULL ? provider->name : "", name) != 0)
+        fail_msg("%s is of %s, not %s", domain, provider != NULL ? provider->name : "(not known)",
+                 name);
+}
+
+static void
+test_results(void **state)
+{
+    static const struct {
+        const char *domain, *provider, *why;
+    } cases[] = {
+        {"google.test", "google", "its MX hosts say so"},
+        {"mixed.test", "other", "its MX hosts say so"},
+        {"nothing.test", "other", "it has no MX records, so it is its own MX host"},
+        {"nothing.own.test", "own", "it has no MX records, so it is its own MX host"},
+        {"null.test", "other", "it takes no mail (null MX)"},
+        {"nxdomain.own.test", "other", "there is no such domain"},
+        {"servfail.own.test", "other",
+         "the lookup failed; it is repeated when asked for after a minute"},
+        {"yxdomain.own.test", "other",
+         "the lookup failed; it is repeated when asked for after a minute"},
+        {"echo.own.test", "other",
+         "the lookup failed; it is repeated when asked for after a minute"},
+        {"cut.own.test", "other",
+         "the lookup failed; it is repeated when asked for after a minute"},
+    };
+    struct world *world = *state;
+    struct mx_view view;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        expect(world, cases[i].domain, 0, "");
+        mx_note(world->mx, cases[i].domain, 1, 1);
+    }
+    settle(world);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        expect(world, cases[i].domain, 0, cases[i].provider);
+        mx_describe(world->mx, cases[i].domain, now_ms(), &view);
+        if (strcmp(view.why, cases[i].why) != 0)
+            fail_msg("%s: %s", cases[i].domain, view.why);
+    }
+    /* What is "other" had been counted so. */
+    assert_int_equal(world->known, 2);
+    assert_int_equal(mx_figures(world->mx)->lookups, COUNT(cases));
+    assert_int_equal(mx_figures(world->mx)->failures, 4);
+    assert_int_equal(mx_figures(world->mx)->cached, COUNT(cases));
+}
+
+/* Known without asking anybody. */
+static void
+test_at_once(void **state)
+{
+    static char too_long[400];
+    static const char *const others[] = {
+        "[192.0.2.1]", "[IPv6:2001:db8::1]", "gr\xc3\xbc.test", "", "a..b", too_long};
+    struct world *world = *state;
+
+    memset(too_long, 'a', sizeof(too_long) - 1);
+    for (size_t i = 0; i < COUNT(others); i++)
+        expect(world, others[i], 0, "other");
+    expect(world, "Gmail.COM.", 0, "google");
+    assert_int_equal(mx_figures(world->mx)->queued, 0);
+}
+
+static void
+test_notes(void **state)
+{
+    struct world *world = *state;
+
+    mx_note(world->mx, "google.test", 1, 1); /* nobody asked for it yet */
+    expect(world, "GOOGLE.test.", 0, "");
+    mx_note(world->mx, "google.TEST", 2, 3);
+    expect(world, "google.test", 0, "");
+    mx_note(world->mx, "google.test.", 1, 1);
+    mx_note(world->mx, "google.test", 2, 4);
+    settle(world);
+    assert_int_equal(world->asked, 1);
+    assert_int_equal(world->known, 1);
+    assert_string_equal(world->provider, "google");
+    assert_int_equal(world->note_count, 2);
+    assert_int_equal(world->notes[0].address, 2);
+    assert_int_equal(world->notes[0].count, 7);
+    assert_int_equal(world->notes[1].address, 1);
+    assert_int_equal(world->notes[1].count, 1);
+    mx_note(world->mx, "google.test", 1, 1); /* it is known now */
+    expect(world, "google2.test", 0, "");
+    for (uint32_t i = 0; i < 1000; i++)
+        mx_note(world->mx, "google2.test", i, 1);
+    settle(world);
+    assert_int_equal(world->known, 2);
+    assert_int_equal(world->note_count, MX_NOTES_MAX);
+}
+
+/* An old answer counts until there is a new one, and not for ever. */
+static void
+test_ageing(void **state)
+{
+    struct world *world = *state;
+
+    expect(world, "any.own.test", 0, "");
+    settle(world);
+    expect(world, "any.own.test", 0, "own");
+    expect(world, "any.own.test", MX_NEGATIVE_MS - 5000, "own");
+    assert_int_equal(world->asked, 1);
+    expect(world, "any.own.test", MX_NEGATIVE_MS + 1000, "own");
+    settle(world);
+    assert_int_equal(world->asked, 2);
+    world->failing = true;
+    expect(world, "any.own.test", MX_NEGATIVE_MS + 1000, "own");
+    settle(world);
+    expect(world, "any.own.test", 0, "own");
+    assert_int_equal(mx_figures(world->mx)->failures, 1);
+    expect(world, "any.own.test", MX_FAILED_MS + 1000, "own");
+    settle(world);
+    assert_int_equal(mx_figures(world->mx)->failures, 2);
+    expect(world, "any.own.test", DAY_MS, "own");
+    clock_ahead_s = (DAY_MS + MX_NEGATIVE_MS) / 1000 + 1;
+    expect(world, "any.own.test", 0, "");
+    settle(world);
+    expect(world, "any.own.test", 0, "other"); /* asked in vain */
+    world->failing = false;
+    expect(world, "any.own.test", MX_FAILED_MS, "");
+    settle(world);
+    expect(world, "any.own.test", 0, "own");
+}
+
+/* The TTL of 5 s is taken for a minute, a failure too. */
+static void
+test_ttl(void **state)
+{
+    struct world *world = *state;
+
+    expect(world, "google.test", 0, "");
+    expect(world, "servfail.test", 0, "");
+    settle(world);
+    expect(world, "google.test", MX_TTL_MIN_MS - 5000, "google");
+    expect(world, "servfail.test", MX_FAILED_MS - 5000, "other");
+    assert_int_equal(mx_figures(world->mx)->queued, 0);
+    expect(world, "google.test", MX_TTL_MIN_MS + 1000, "google");
+    expect(world, "servfail.test", MX_FAILED_MS + 1000, "");
+    assert_int_equal(mx_figures(world->mx)->queued, 2);
+    settle(world);
+}
+
+static void
+test_bounds(void **state)
+{
+    struct world *world = *state;
+    const struct mx_figures *figures = mx_figures(world->mx);
+    char domain[64];
+    struct mx_view view;
+
+    world->silent = true;
+    for (int i = 0; i < MX_QUEUED_MAX + 500; i++) {
+        snprintf(domain, sizeof(domain), "d%d.test", i);
+        expect(world, domain, 0, "");
+    }
+    assert_int_equal(figures->queued, MX_QUEUED_MAX);
+    assert_int_equal(figures->dropped, 500);
+    mx_describe(world->mx, domain, now_ms(), &view);
+    assert_false(view.asked);
+    while (figures->in_flight < MX_IN_FLIGHT_MAX)
+        event_base_loop(world->base, EVLOOP_ONCE);
+    for (int i = 0; i < 100; i++) {
+        event_base_loop(world->base, EVLOOP_NONBLOCK);
+        assert_true(figures->in_flight <= MX_IN_FLIGHT_MAX);
+    }
+    assert_int_equal(figures->queued + figures->in_flight, MX_QUEUED_MAX);
+    /* The end comes with all of them open. */
+}
+
+/* A server that says nothing: the lookup ends, and the domain is "other". */
+static void
+test_silent(void **state)
+{
+    struct world *world = *state;
+
+    world->silent = true;
+    expect(world, "google.test", 0, "");
+    mx_note(world->mx, "google.test", 1, 1);
+    settle(world);
+    assert_int_equal(world->asked, 2);
+    expect(world, "google.test", 0, "other");
+    assert_int_equal(world->known, 0);
+    world->silent = false;
+    expect(world, "google.test", MX_FAILED_MS + 1000, "");
+    settle(world);
+    expect(world, "google.test", 0, "google");
+}
+
+/* What a server sends without end takes turns with the rest of the loop. */
+static void
+test_flood(void **state)
+{
+    struct world *world = *state;
+    const struct mx_figures *figures = mx_figures(world->mx);
+    size_t most = 0;
+
+    world->flood = 150;
+    received = 0;
+    expect(world, "google.test", 0, "");
+    for (size_t before = 0; figures->queued + figures->in_flight > 0; before = received) {
+        event_base_loop(world->base, EVLOOP_ONCE);
+        if (received - before > most)
+            most = received - before;
+    }
+    expect(world, "google.test", 0, "google");
+    assert_int_equal(received, 151);
+    assert_int_equal(most, 100);
+}
+
+/* Nothing may point into the snapshot before; notes follow their addresses. */
+static void
+test_reload(void **state)
+{
+    static const char changed[] =
+        "addresses: { b1 = { ip = \"127.0.1.3\"; helo = \"b1.test\"; };\n"
+        "             a2 = { ip = \"127.0.1.2\"; helo = \"a2.test\"; }; };\n"
+        "pools: { p = { addresses = ( \"a2\", \"b1\" ); }; };\n"
+        "streams: ( { name = \"default\"; pool = \"p\"; match = (); } );\n"
+        "providers: { new = { mx = ( \".own.test\", \".l.google.com\" ); };\n"
+        "             own = { mx = ( \".other.test\" ); }; };\n";
+    struct world *world = *state;
+    struct conf *before = world->conf;
+    struct dns_start start = start_of(world);
+
+    expect(world, "any.own.test", 0, "");
+    settle(world);
+    expect(world, "any.own.test", 0, "own");
+    expect(world, "google.test", 0, "");
+    expect(world, "google2.test", 0, "");
+    mx_note(world->mx, "google.test", 0, 1); /* a1, which goes */
+    mx_note(world->mx, "google.test", 2, 5); /* b1 */
+    mx_note(world->mx, "google.test", 7, 5); /* nobody */
+    world->silent = true;
+    while (world->asked < 3)
+        event_base_loop(world->base, EVLOOP_ONCE);
+    world->silent = false;
+    world->conf = unit_conf(changed);
+    mx_set_snapshot(world->mx, world->conf->snapshot);
+    mx_set_dns(world->mx, &start);
+    conf_unref(before);
+    expect(world, "any.own.test", 0, "new");
+    expect(world, "gmail.com", 0, "");
+    settle(world);
+    expect(world, "google.test", 0, "new");
+    expect(world, "google2.test", 0, "new");
+    assert_int_equal(world->known, 1);
+    assert_string_equal(world->provider, "new");
+    assert_int_equal(world->note_count, 1);
+    assert_int_equal(world->notes[0].address, 0);
+    assert_int_equal(world->notes[0].count, 5);
+}
+
+/* The oldest goes: more answers than are kept. */
+static void
+test_eviction(void **state)
+{
+    struct world *world = *state;
+    char domain[64];
+
+    for (int i = 0; i < MX_KEPT_MAX + 100; i++) {
+        snprintf(domain, sizeof(domain), "d%d.own.test", i);
+        expect(world, domain, 0, "");
+        if (i % 1000 == 999)
+            settle(world);
+        if (i == 50000)
+            expect(world, "d0.own.test", 0, "own"); /* used: it is not the oldest any more */
+    }
+    settle(world);
+    assert_int_equal(mx_figures(world->mx)->cached, MX_KEPT_MAX);
+    expect(world, "d0.own.test", 0, "own");
+    expect(world, "d1.own.test", 0, "");
+    expect(world, "d100.own.test", 0, "");
+    expect(world, "d101.own.test", 0, "own");
+    settle(world);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_answer_odd),
+        cmocka_unit_test(test_answer_cut),
+        cmocka_unit_test(test_answer_pointers),
+        cmocka_unit_test(test_answer_names),
+        cmocka_unit_test(test_answer_chain),
+        cmocka_unit_test(test_answer_flood),
+        cmocka_unit_test_setup_teardown(test_results, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_notes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ageing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ttl, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silent, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_eviction, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
