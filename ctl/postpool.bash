@@ -47,12 +47,12 @@ _postpool()
             _postpool_words "check status explain reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
-                _postpool_words "--json" "$cur"
+                _postpool_words "--json --help" "$cur"
             elif [[ ! $verb ]]; then
                 _postpool_files -f "$cur"
             fi ;;
         status | reload)
-            _postpool_words "--json" "$cur" ;;
+            _postpool_words "--json --help" "$cur" ;;
         explain)
             _postpool_words "--sender --recipient --header --sasl-user --client --daemon --forwarded --json --help" "$cur" ;;
         transports)

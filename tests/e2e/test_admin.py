@@ -330,6 +330,45 @@ def test_usage():
     assert "explain" in postpool("--help").stdout
 
 
+@pytest.mark.parametrize("command", ["check", "status", "explain", "reload", "transports"])
+def test_each_command_has_help(command):
+    need_world()
+    for option in ("--help", "-h"):
+        done = postpool(command, option)
+        assert done.stdout.startswith(f"usage: postpool {command}") and not done.stderr
+        assert len(done.stdout.splitlines()) > 2
+    assert postpool(command, "--nonsense", status=2).stderr
+
+
+COMPLETION = Path(__file__).resolve().parents[2] / "ctl" / "postpool.bash"
+
+
+def completed(*words):
+    """What bash offers for the last of the words."""
+    script = ('source "$0"; COMP_WORDS=(postpool "$@"); COMP_CWORD=$#; _postpool; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", script, COMPLETION, *words], check=True,
+                          capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+def test_completion(directory_of):
+    need_world()
+    commands = {line.split()[0] for line in postpool("--help").stdout.splitlines()
+                if line.startswith("  ") and line.split()[0].isalpha()}
+    assert len(commands) == 5 and commands <= completed("")
+    for command in commands:
+        options = set(re.findall(r"--[a-z-]+", postpool(command, "--help").stdout))
+        assert options <= completed(command, "-"), command
+    assert completed("transports", "") == {"render", "diff", "apply", "remove", "status"}
+    assert completed("explain", "--s") == {"--sender", "--sasl-user"}
+    assert completed("explain", "--sender", "") == set()
+    assert completed("-c", "some.conf", "st") == {"status"}
+    folder = directory_of("completion")
+    (folder / "a.conf").touch()
+    assert completed("check", f"{folder}/a") == {f"{folder}/a.conf"}
+
+
 # Who they are
 
 
