@@ -88,6 +88,21 @@ def test_a_bad_file_is_refused_and_the_running_one_stays(host, first_conf, old, 
     assert delivery.source in BULK
 
 
+def test_a_reload_without_the_secret_is_refused(host, first_conf):
+    """Without it no tag would be genuine, and all mail leave by its sender alone."""
+    secret = host.run / "tag.secret"
+    secret.rename(host.run / "elsewhere")
+    milter = len(host.milter.log())
+    try:
+        reload = host.postpool("reload", status=1)
+        assert "refused" in reload.stdout and "tag.secret" in reload.stdout
+        host.milter.wait_log("configuration refused -- the running one stays", milter)
+        (delivery,) = host.deliver("me@site.test", "a@one.test", ["X-Stream: bulk"])
+        assert delivery.source in BULK
+    finally:
+        (host.run / "elsewhere").rename(secret)
+
+
 def test_every_mistake_is_named(host):
     conf = host.changed()
     conf["pools"]["fast"]["addresses"] = ["a9"]
