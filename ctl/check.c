@@ -11,6 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char usage[] =
+    "usage: postpool check [--json] [FILE]\n"
+    "\n"
+    "Reads the configuration, or FILE, and prints every mistake and warning with file and line.\n"
+    "Nothing else is touched, nobody is asked.\n";
+
 static void
 print_json(bool fine, const struct conf_problems *problems)
 {
@@ -50,12 +56,10 @@ ctl_check(const struct ctl *ctl, int argc, char **argv)
     const char *file = argc > 1 ? argv[1] : ctl->file;
     struct conf_problems problems = {0};
     struct conf *conf = NULL;
-    int r;
+    int r, status;
 
-    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-        fprintf(stderr, "usage: postpool check [--json] [FILE]\n");
-        return CTL_USAGE;
-    }
+    if (!ctl_arguments(argc, argv, 1, usage, &status))
+        return status;
     r = conf_load(file, &conf, &problems);
     if (ctl->json) {
         print_json(r == 0, &problems);

@@ -97,6 +97,26 @@ ctl_answers(const struct conf *conf)
 }
 
 bool
+ctl_arguments(int argc, char **argv, int arguments_max, const char *usage, int *ret_status)
+{
+    bool fine = argc - 1 <= arguments_max;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            *ret_status = CTL_GOOD;
+            return false;
+        }
+        fine = fine && argv[i][0] != '-';
+    }
+    if (!fine) {
+        fputs(usage, stderr);
+        *ret_status = CTL_USAGE;
+    }
+    return fine;
+}
+
+bool
 ctl_colour(void)
 {
     const char *term = getenv("TERM");

@@ -35,6 +35,12 @@ int ctl_ask(const struct conf *conf, const char *question, char **ret_answer);
 /* Does policyd run? */
 bool ctl_answers(const struct conf *conf);
 
+/*
+ * Does the command line ask for help, or is it wrong: more than arguments_max
+ * arguments, or an option?  Prints usage then, sets *ret_status and returns false.
+ */
+bool ctl_arguments(int argc, char **argv, int arguments_max, const char *usage, int *ret_status);
+
 /* Is standard output a terminal that shows colours? */
 bool ctl_colour(void);
 

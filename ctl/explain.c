@@ -89,7 +89,7 @@ parse(int argc, char **argv, struct ctl *ctl, struct asked *asked, int *ret_stat
     *ret_status = CTL_USAGE;
     optind = 1;
     argv[0] = program; /* for getopt's own complaints */
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (c == 's')
             asked->sender = optarg;
         else if (c == 'r')

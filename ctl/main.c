@@ -37,7 +37,7 @@ print_help(FILE *out)
     fprintf(out,
             "\n  -c FILE     configuration (default: %s)\n"
             "  --json      print data as JSON\n"
-            "  -h, --help, -V, --version\n\n"
+            "  -h, --help, -V, --version; each command has --help of its own\n\n"
             "Exit status: 0 good, 1 bad news, 2 wrong command line or configuration.\n",
             CONF_FILE);
 }

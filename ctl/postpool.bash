@@ -47,12 +47,18 @@ _postpool()
             _postpool_words "check status explain provider reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
-                _postpool_words "--json" "$cur"
+                _postpool_words "--json --help" "$cur"
             elif [[ ! $verb ]]; then
                 _postpool_files -f "$cur"
             fi ;;
         status | reload | provider)
-            _postpool_words "--json" "$cur" ;;
+            _postpool_words "--json --help" "$cur" ;;
+        release | reset)
+            _postpool_words "--help address/ provider/ stream/ account/ all" "$cur" ;;
+        settle)
+            _postpool_words "--help spent returned" "$cur" ;;
+        store)
+            _postpool_words "--help set-aside" "$cur" ;;
         explain)
             _postpool_words "--sender --recipient --header --sasl-user --client --daemon --forwarded --json --help" "$cur" ;;
         transports)

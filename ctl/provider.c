@@ -14,6 +14,8 @@
 
 enum { DOMAIN_MAX = 500 }; /* bytes; the longest that exist are half as long */
 
+static const char usage[] = "usage: postpool provider DOMAIN [--json]\n";
+
 /* Is the answer, in either form, that it is not known yet? */
 static bool
 is_open(const char *answer)
@@ -26,10 +28,12 @@ ctl_provider(const struct ctl *ctl, int argc, char **argv)
 {
     struct conf *conf;
     char *question, *answer = NULL;
-    int r;
+    int r, status;
 
-    if (argc != 2 || argv[1][0] == '-') {
-        fprintf(stderr, "usage: postpool provider DOMAIN [--json]\n");
+    if (!ctl_arguments(argc, argv, 1, usage, &status))
+        return status;
+    if (argc < 2) {
+        fputs(usage, stderr);
         return CTL_USAGE;
     }
     if (argv[1][0] == '\0' || strlen(argv[1]) > DOMAIN_MAX ||

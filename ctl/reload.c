@@ -14,6 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char usage[] =
+    "usage: postpool reload [--json]\n"
+    "\n"
+    "Checks the configuration file, and has both daemons take it anew when it is good.  Prints\n"
+    "what the policy daemon says changed; the milter tells of it in its log.\n"
+    "New addresses: \"postpool transports apply\" before it; addresses that go: after it.\n";
+
 /* The file may be older than the process that has the number now. */
 static bool
 is_milter(long pid)
@@ -99,12 +106,10 @@ ctl_reload(const struct ctl *ctl, int argc, char **argv)
     char *answer = NULL;
     const char *milter;
     bool taken;
+    int status;
 
-    (void)argv;
-    if (argc > 1) {
-        fprintf(stderr, "usage: postpool reload [--json]\n");
-        return CTL_USAGE;
-    }
+    if (!ctl_arguments(argc, argv, 0, usage, &status))
+        return status;
     if (ctl_load(ctl->file, &conf) < 0) {
         fprintf(stderr, "postpool: %s is refused; the daemons go on with what they have\n",
                 ctl->file);

@@ -13,19 +13,21 @@
 #include <string.h>
 #include <time.h>
 
-static int
-usage(const char *verb)
-{
-    if (strcmp(verb, "settle") == 0)
-        fprintf(stderr, "usage: postpool settle spent|returned MESSAGE-ID RECIPIENT\n");
-    else
-        fprintf(stderr,
-                "usage: postpool %s KEY%s\n\n"
-                "KEY is what postpool status shows: address/a1, provider/a1/google, stream/bulk,\n"
-                "account/bulk/app-news\n",
-                verb, strcmp(verb, "release") == 0 ? "|all" : "");
-    return CTL_USAGE;
-}
+static const char usage_settle[] =
+    "usage: postpool settle spent|returned MESSAGE-ID RECIPIENT\n\n"
+    "The result of a delivery, where nothing follows Postfix's log.\n";
+
+static const char usage_key[] =
+    "usage: postpool release KEY|all\n"
+    "       postpool reset KEY\n\n"
+    "release: grants that this node holds and does not use go back to the store.\n"
+    "reset:   forget what was counted, on all nodes; the caps may be passed once.\n\n"
+    "KEY is what postpool status shows: address/a1, provider/a1/google, stream/bulk,\n"
+    "account/bulk/app-news\n";
+
+static const char usage_store[] =
+    "usage: postpool store set-aside\n\n"
+    "Renames the store's file, while postpool-policyd does not run.\n";
 
 int
 ctl_volume(const struct ctl *ctl, int argc, char **argv)
@@ -34,10 +36,15 @@ ctl_volume(const struct ctl *ctl, int argc, char **argv)
     struct buf question = {0};
     struct conf *conf;
     char *answer = NULL;
-    int r;
+    const char *usage = settles ? usage_settle : usage_key;
+    int wanted = settles ? 3 : 1, r, status;
 
-    if (argc != (settles ? 4 : 2) || argv[1][0] == '-')
-        return usage(argv[0]);
+    if (!ctl_arguments(argc, argv, wanted, usage, &status))
+        return status;
+    if (argc - 1 < wanted) {
+        fputs(usage, stderr);
+        return CTL_USAGE;
+    }
     if (ctl_load(ctl->file, &conf) < 0)
         return CTL_USAGE;
     for (int i = 0; i < argc; i++)
@@ -92,10 +99,11 @@ ctl_store(const struct ctl *ctl, int argc, char **argv)
     struct conf *conf;
     int status;
 
+    if (!ctl_arguments(argc, argv, 1, usage_store, &status))
+        return status;
     if (argc != 2 || strcmp(argv[1], "set-aside") != 0) {
-        fprintf(stderr, "usage: postpool store set-aside\n\n"
-                        "Renames the store's file while postpool-policyd does not run.\n");
-        return strcmp(argc > 1 ? argv[1] : "", "--help") == 0 ? CTL_GOOD : CTL_USAGE;
+        fputs(usage_store, stderr);
+        return CTL_USAGE;
     }
     if (ctl_load(ctl->file, &conf) < 0)
         return CTL_USAGE;

@@ -3,6 +3,8 @@
  */
 #include "lib/conf_scan.h"
 
+#include "lib/mem.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdint.h>
@@ -12,6 +14,21 @@
 
 enum { WORD_SHOWN = 40, PATH_LONGEST = 4096 };
 
+/* A name as it stands in the text. */
+struct word {
+    const char *start; /* NULL: none */
+    size_t length;
+    unsigned line;
+};
+
+/* What a bracket opened: a group with the names in it so far, or a list. */
+struct scope {
+    bool group;
+    struct word *names; /* owned */
+    size_t count;
+    size_t room;
+};
+
 /* Where we are in the text; text[length] is not read. */
 struct place {
     const struct conf_scan *scan;
@@ -19,7 +36,11 @@ struct place {
     size_t length;
     size_t at;
     unsigned line;
-    bool fine; /* libconfig may see it */
+    bool fine;            /* libconfig may see it */
+    struct word last;     /* a name, when "=" or ":" comes next */
+    struct scope *scopes; /* owned; the innermost is the last */
+    size_t scope_count;
+    size_t scope_room;
 };
 
 static void
@@ -27,6 +48,70 @@ tell(struct place *p, unsigned line, bool fatal, const char *text)
 {
     p->scan->problem(p->scan->arg, line, text);
     p->fine = p->fine && !fatal;
+}
+
+static void
+open_scope(struct place *p, bool group)
+{
+    if (p->scope_count == p->scope_room) {
+        p->scope_room = 2 * p->scope_room + 8;
+        p->scopes = mem_resize(p->scopes, p->scope_room, sizeof(*p->scopes));
+    }
+    p->scopes[p->scope_count++] = (struct scope){.group = group};
+}
+
+static int
+compare_words(const void *a, const void *b)
+{
+    const struct word *x = a, *y = b;
+    int order = memcmp(x->start, y->start, x->length < y->length ? x->length : y->length);
+
+    if (order != 0)
+        return order;
+    if (x->length != y->length)
+        return x->length < y->length ? -1 : 1;
+    return x->start < y->start ? -1 : 1;
+}
+
+/* libconfig would tell of the first name that is there twice, and nothing else. */
+static void
+close_scope(struct place *p)
+{
+    struct scope *scope = &p->scopes[--p->scope_count];
+    char text[WORD_SHOWN + 100];
+    size_t first = 0;
+
+    if (scope->count > 0)
+        qsort(scope->names, scope->count, sizeof(*scope->names), compare_words);
+    for (size_t i = 1; i < scope->count; i++) {
+        const struct word *one = &scope->names[first], *other = &scope->names[i];
+
+        if (one->length != other->length || memcmp(one->start, other->start, one->length) != 0) {
+            first = i;
+            continue;
+        }
+        snprintf(text, sizeof(text),
+                 "%.*s is in this group already, in line %u; every name may "
+                 "stand once",
+                 (int)(one->length < WORD_SHOWN ? one->length : WORD_SHOWN), one->start, one->line);
+        tell(p, other->line, true, text);
+    }
+    free(scope->names);
+}
+
+/* The word that a "=" or ":" follows is a name; in a list there are none. */
+static void
+add_name(struct place *p)
+{
+    struct scope *scope = &p->scopes[p->scope_count - 1];
+
+    if (!scope->group || p->last.start == NULL)
+        return;
+    if (scope->count == scope->room) {
+        scope->room = 2 * scope->room + 8;
+        scope->names = mem_resize(scope->names, scope->room, sizeof(*scope->names));
+    }
+    scope->names[scope->count++] = p->last;
 }
 
 static bool
@@ -99,6 +184,7 @@ pass_word(struct place *p)
 
     while (p->at < p->length && in_word(p->text[p->at]))
         p->at++;
+    p->last = (struct word){p->text + start, p->at - start, p->line};
     length = p->at - start < WORD_SHOWN ? p->at - start : WORD_SHOWN;
     memcpy(word, p->text + start, length);
     word[length] = '\0';
@@ -132,6 +218,23 @@ pass_include(struct place *p)
 }
 
 static void
+pass_sign(struct place *p)
+{
+    char c = p->text[p->at++];
+
+    if (c == '\n')
+        p->line++;
+    else if (c == '{' || c == '(' || c == '[')
+        open_scope(p, c == '{');
+    else if ((c == '}' || c == ')' || c == ']') && p->scope_count > 1)
+        close_scope(p);
+    else if (c == '=' || c == ':')
+        add_name(p);
+    if (c != '\n' && c != ' ' && c != '\t' && c != '\r')
+        p->last.start = NULL;
+}
+
+static void
 pass_one(struct place *p)
 {
     char c = p->text[p->at];
@@ -139,14 +242,14 @@ pass_one(struct place *p)
     if (c == '#' || starts(p, "//") || starts(p, "/*")) {
         pass_comment(p);
     } else if (c == '"') {
+        p->last.start = NULL;
         pass_string(p);
     } else if (starts(p, "@include")) {
         pass_include(p);
     } else if (in_word(c)) {
         pass_word(p);
     } else {
-        p->line += c == '\n';
-        p->at++;
+        pass_sign(p);
     }
 }
 
@@ -157,7 +260,11 @@ conf_scan(const struct conf_scan *scan, const char *text)
 
     if (starts(&p, "\xef\xbb\xbf"))
         tell(&p, 1, true, "begins with a byte order mark; save it as UTF-8 without one");
+    open_scope(&p, true); /* the file itself */
     while (p.at < p.length)
         pass_one(&p);
+    while (p.scope_count > 0)
+        close_scope(&p);
+    free(p.scopes);
     return p.fine;
 }

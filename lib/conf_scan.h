@@ -1,7 +1,8 @@
 /*
  * A look at the text of a configuration file before libconfig's own, for what
  * libconfig does not survive (an include that is a folder ends the program),
- * does not notice (numbers beyond 32 bits) or does not say clearly.
+ * does not notice (numbers beyond 32 bits) or does not say clearly (which name
+ * is there twice).
  *
  * Pure.  Source of the syntax: the libconfig manual, "Configuration File Grammar".
  *

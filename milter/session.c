@@ -104,7 +104,7 @@ set_sender(struct session *session, const char *text, const char *canonical)
         return;
     if (!is_taggable(session->sender) && canonical != NULL && canonical[0] != '\0' &&
         addr_unwrap(canonical, session->sender) < 0)
-        session->sender[0] = '\0';
+        return; /* as the client wrote it, it names the sender still */
     tag_remove(session->sender);
     session->sender_usable =
         addr_split(session->sender, &addr) == 0 && is_plain(session->sender, &addr);

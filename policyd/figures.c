@@ -89,7 +89,7 @@ figures_free(struct figures *figures)
 void
 figures_count(struct figures *figures, const struct lookup_result *result)
 {
-    if (!result->is_decision || result->again)
+    if (!result->is_decision || result->again || result->waits)
         return;
     figures->by_stream[result->stream->index]++;
     if (result->address != NULL)

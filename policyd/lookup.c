@@ -335,8 +335,10 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
     question.key = decide_key(id, domain);
     question.account = account_of(view, question.stream, asked->sender);
     decide(&question, &decision);
-    if (decision.cold && view->may_wait)
+    if (decision.cold && view->may_wait) {
+        result->waits = true;
         return LOOKUP_WAIT;
+    }
     result->address = decision.address;
     result->exceeds = decision.exceeds;
     result->full = decision.full;

@@ -94,6 +94,7 @@ struct lookup_result {
     bool again;                      /* the answer of a grant that is open: nothing was spent */
     bool exceeds;                    /* sent over a cap */
     bool full;                       /* deferred for want of room */
+    bool waits;                      /* LOOKUP_WAIT: meters want what the store may have */
 };
 
 /* lookup_answer()'s result when an answer of the store is worth waiting for. */

@@ -136,10 +136,10 @@ answer(struct client *client, const struct netstring *request, int64_t now, bool
     view.now_ms = now;
     view.may_wait = view.may_wait && may_wait;
     length = lookup_answer(&view, &client->session, request->data, request->length, reply, &result);
+    server->done(server->arg, &result);
     if (length == LOOKUP_WAIT)
         return LOOKUP_WAIT;
     server->figures.lookups++;
-    server->done(server->arg, &result);
     return netstring_print(reply, length, out);
 }
 

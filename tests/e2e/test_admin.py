@@ -88,6 +88,21 @@ def test_a_bad_file_is_refused_and_the_running_one_stays(host, first_conf, old, 
     assert delivery.source in BULK
 
 
+def test_a_reload_without_the_secret_is_refused(host, first_conf):
+    """Without it no tag would be genuine, and all mail leave by its sender alone."""
+    secret = host.run / "tag.secret"
+    secret.rename(host.run / "elsewhere")
+    milter = len(host.milter.log())
+    try:
+        reload = host.postpool("reload", status=1)
+        assert "refused" in reload.stdout and "tag.secret" in reload.stdout
+        host.milter.wait_log("configuration refused -- the running one stays", milter)
+        (delivery,) = host.deliver("me@site.test", "a@one.test", ["X-Stream: bulk"])
+        assert delivery.source in BULK
+    finally:
+        (host.run / "elsewhere").rename(secret)
+
+
 def test_every_mistake_is_named(host):
     conf = host.changed()
     conf["pools"]["fast"]["addresses"] = ["a9"]
@@ -328,6 +343,45 @@ def test_usage():
     for args in ((), ("nonsense",), ("explain",), ("status", "--nonsense"), ("transports",)):
         assert postpool(*args, status=2).stderr
     assert "explain" in postpool("--help").stdout
+
+
+@pytest.mark.parametrize("command", ["check", "status", "explain", "reload", "transports"])
+def test_each_command_has_help(command):
+    need_world()
+    for option in ("--help", "-h"):
+        done = postpool(command, option)
+        assert done.stdout.startswith(f"usage: postpool {command}") and not done.stderr
+        assert len(done.stdout.splitlines()) > 2
+    assert postpool(command, "--nonsense", status=2).stderr
+
+
+COMPLETION = Path(__file__).resolve().parents[2] / "ctl" / "postpool.bash"
+
+
+def completed(*words):
+    """What bash offers for the last of the words."""
+    script = ('source "$0"; COMP_WORDS=(postpool "$@"); COMP_CWORD=$#; _postpool; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", script, COMPLETION, *words], check=True,
+                          capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+def test_completion(directory_of):
+    need_world()
+    commands = {line.split()[0] for line in postpool("--help").stdout.splitlines()
+                if line.startswith("  ") and line.split()[0].isalpha()}
+    assert len(commands) == 5 and commands <= completed("")
+    for command in commands:
+        options = set(re.findall(r"--[a-z-]+", postpool(command, "--help").stdout))
+        assert options <= completed(command, "-"), command
+    assert completed("transports", "") == {"render", "diff", "apply", "remove", "status"}
+    assert completed("explain", "--s") == {"--sender", "--sasl-user"}
+    assert completed("explain", "--sender", "") == set()
+    assert completed("-c", "some.conf", "st") == {"status"}
+    folder = directory_of("completion")
+    (folder / "a.conf").touch()
+    assert completed("check", f"{folder}/a") == {f"{folder}/a.conf"}
 
 
 # Who they are

@@ -12,6 +12,7 @@ import pytest
 
 from harness import client, namespace
 from harness.grants import Load, address_of, ask_one, most_in_window
+from harness.nsd import Nsd
 from harness.socketmap import Socketmap
 from harness.wait import wait_for
 
@@ -53,7 +54,9 @@ def status(host):
 
 
 def cap(host, key):
-    return next(c for c in status(host)["caps"] if c["key"] == key)
+    """What status says of a cap; nothing counted when it is not in use yet."""
+    unused = {"caps": [{"counted": 0}]}
+    return next((c for c in status(host)["caps"] if c["key"] == key), unused)
 
 
 def test_fifty_of_five_hundred(make_host):
@@ -126,6 +129,67 @@ def test_stream_and_account_caps(make_host):
             one = Counter(address_of(ask_one(postfix, sender_domain=domain)[2])
                           for _ in range(60))
             assert one == {"d1": 4, None: 56}
+
+
+def test_provider_caps(make_host, directory_of):
+    """By real MX records: an address's cap at a provider counts its domains together."""
+    nsd = Nsd(directory_of("nsd"), ["one MX 10 mx.big.test.", "two MX 10 a.mx.big.test.",
+                                    "mixed MX 10 mx.big.test.", "mixed MX 20 mx.small.test."])
+
+    def change(conf):
+        with_caps()(conf)
+        conf["streams"][-1]["pool"] = "fast"
+        conf["dns"] = {"servers": [nsd.address]}
+        conf["providers"] = {"big": {"domains": ["big.test"], "mx": [".big.test"],
+                                     "caps": {"hour": 10}},
+                             "other": {"caps": {"hour": 4}}}
+    try:
+        host = make_host(change, start=False)
+        host.policyd.start()
+
+        def got(domain, count):
+            with Socketmap(host.run / "lookup") as postfix:
+                return Counter(address_of(ask_one(postfix, domain, "x.test")[2])
+                               for _ in range(count))
+        for domain in ("one", "two", "mixed"):
+            wait_for(lambda d=domain: not host.postpool("provider", f"{d}.mail.test",
+                                                        status=None).returncode, what=domain)
+        assert got("one.mail.test", 6) == {"a1": 6}
+        both = got("two.mail.test", 8) + got("big.test", 40)
+        assert both["a1"] == 4  # 10 in all at a1
+        assert both["a2"] == 10
+        assert got("mixed.mail.test", 30) == {"a1": 4, "a2": 4, None: 22}
+    finally:
+        nsd.stop()
+
+
+def test_a_domain_that_becomes_known(make_host, directory_of):
+    """What was sent meanwhile counts as other, and is moved to its provider."""
+    nsd = Nsd(directory_of("nsd"), ["one MX 10 mx.big.test."])
+
+    def change(conf):
+        with_caps()(conf)
+        conf["streams"][-1]["pool"] = "fast"
+        conf["dns"] = {"servers": [nsd.address]}
+        conf["providers"] = {"big": {"mx": [".big.test"], "caps": {"hour": 50}},
+                             "other": {"caps": {"hour": 1000}}}
+    try:
+        host = make_host(change, start=False)
+        host.policyd.start()
+        nsd.process.send_signal(signal.SIGSTOP)
+        with Socketmap(host.run / "lookup") as postfix:
+            before = [address_of(ask_one(postfix, "one.mail.test", "x.test")[2])
+                      for _ in range(30)]
+        assert before == ["a1"] * 30
+        nsd.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: cap(host, "provider/a1/big")["caps"][0]["counted"] >= 30, what="the move")
+        with Socketmap(host.run / "lookup") as postfix:
+            after = Counter(address_of(ask_one(postfix, "one.mail.test", "x.test")[2])
+                            for _ in range(40))
+        assert after == {"a1": 20, "a2": 20}
+    finally:
+        nsd.process.send_signal(signal.SIGCONT)
+        nsd.stop()
 
 
 def test_settle_gives_back(make_host):

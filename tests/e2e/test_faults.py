@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from harness import client, namespace
-from harness.host import BULK, REST
+from harness.host import ALERTS, BULK, REST
 from harness.wait import wait_for
 
 
@@ -94,6 +94,31 @@ def test_the_worker_killed(host):
     mine = set(load.ids)
     assert not re.search("status=deferred", host.postfix.log()[logged:])
     assert {d.source for d in host.sink.deliveries if d.id in mine} <= BULK
+
+
+def replace_worker(host):
+    (worker,) = wait_for(host.policyd.workers, what="the worker")
+    host.policyd.signal_worker(worker, signal.SIGKILL)
+    wait_for(lambda: host.policyd.workers() not in ([], [worker]), what="a new worker")
+
+
+def test_a_new_worker_has_what_reloads_brought(host):
+    """And what the guard began with when the file is bad by then."""
+    first, changed = host.changed(), host.changed()
+    changed["pools"]["bulk"]["addresses"] = ["c1"]
+    host.reload_conf(changed)
+    try:
+        replace_worker(host)
+        (delivery,) = host.deliver("news@lists.test", "a@one.test")
+        assert delivery.source in ALERTS
+        logged = len(host.policyd.log())
+        host.conf_path.write_text("nodes = 1;\n")
+        replace_worker(host)
+        host.policyd.wait_log("the configuration of the first start is used again", logged)
+        (delivery,) = host.deliver("news@lists.test", "a@two.test")
+        assert delivery.source in BULK
+    finally:
+        host.reload_conf(first)
 
 
 def test_the_worker_stopped(host):

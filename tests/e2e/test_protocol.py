@@ -3,6 +3,7 @@
 
 import re
 import shutil
+import signal
 import socket
 
 import pytest
@@ -349,6 +350,23 @@ def test_a_thousand_idle_clients(policyd):
     assert_served(policyd)
 
 
+def test_a_thousand_connections_wait_for_a_daemon_that_is_busy(policyd):
+    """Postfix takes a full backlog for a failure, and defers at once."""
+    (worker,) = policyd.workers()
+    waiting = []
+    policyd.signal_worker(worker, signal.SIGSTOP)
+    try:
+        for _ in range(1024):
+            waiting.append(socket.socket(socket.AF_UNIX))
+            waiting[-1].setblocking(False)
+            waiting[-1].connect(str(policyd.path))
+    finally:
+        policyd.signal_worker(worker, signal.SIGCONT)
+        for peer in waiting:
+            peer.close()
+    assert_served(policyd)
+
+
 def test_more_connections_than_allowed(directory_of):
     """A flood of idle clients puts out the idle ones, never one that is at work."""
     need_world()
@@ -384,6 +402,28 @@ def test_the_sockets_have_the_mode_that_is_configured(policyd):
     stat = policyd.path.stat()
     assert oct(stat.st_mode & 0o777) == "0o660"
     assert policyd.path.group() == "postfix"
+
+
+@pytest.mark.parametrize("name, section, socket_name", [
+    ("postpool-policyd", "listen", "lookup"), ("postpool-milter", "milter", "milter")])
+def test_owner_group_and_mode_of_a_socket(directory_of, name, section, socket_name):
+    need_world()
+    root = directory_of("owner")
+    conf = configuration(root)
+    conf[section] |= {"owner": "games", "group": "news", "mode": "0620"}
+    (root / "tag.secret").write_bytes(SECRET)
+    shutil.chown(root / "tag.secret", USER)
+    shutil.chown(root, USER, "postfix")
+    (root / "postpool.conf").write_text(dumps(conf))
+    daemon = Daemon(name, root / "postpool.conf", root,
+                    lambda: programs.connects(root / socket_name))
+    daemon.start()
+    try:
+        path = root / socket_name
+        assert (path.owner(), path.group()) == ("games", "news")
+        assert oct(path.stat().st_mode & 0o777) == "0o620"
+    finally:
+        daemon.stop()
 
 
 def test_tcp(directory_of):

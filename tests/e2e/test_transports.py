@@ -231,6 +231,31 @@ def test_later_setting_is_found(site):
     assert one.bytes()["main.cf"] == one.before["main.cf"] + b"smtpd_milters = inet:127.0.0.1:5\n"
 
 
+def test_a_route_changed_after_apply_is_told(site):
+    """It takes effect with the next apply, and stays when postpool goes."""
+    one = site()
+    one.good("apply")
+    path = one.dir / "main.cf"
+    text, changes = path.read_text(), ""
+    for line, service in [
+            ("relayhost = [127.0.0.9]", "pp-rewrite"),
+            ("default_transport = smtp:[127.0.0.9]", "pp-rewrite"),
+            ("transport_maps = inline:{two.test=smtp:}", "pp-rewrite"),
+            ("sender_dependent_relayhost_maps = inline:{@a.test=[127.0.0.8]}", "pp-rewrite"),
+            ("sender_dependent_default_transport_maps = inline:{@a.test=smtp:}", "pp-rewrite"),
+            ("smtp_generic_maps = inline:{a@b.test=c@d.test}", "pp-a0")]:
+        path.write_text(f"{text}{line}\n")
+        result = one.run("status")
+        assert result.returncode == 1, line
+        assert f"service {service} is out of date" in result.stdout, line
+        changes += f"{line}\n"
+    path.write_text(text + changes)
+    one.good("apply")
+    one.good("status")
+    one.good("remove")
+    assert one.bytes() == one.before | {"main.cf": one.before["main.cf"] + changes.encode()}
+
+
 def test_block_edited_by_hand(site):
     one = site("smtpd_milters = inet:127.0.0.1:1\n")
     one.good("apply")

@@ -99,7 +99,7 @@ test_mistakes(void **state)
          "record should "
          "agree."},
         {"addresses: { a1 = { }; a1 = { }; };\n",
-         "text:1: the same name twice in one group; every name may stand once"},
+         "text:1: a1 is in this group already, in line 1; every name may stand once"},
         {"x = ;\n", "text:1: syntax error at or before this line; a setting is NAME = VALUE; with "
                     "a semicolon at "
                     "its end"},
@@ -211,6 +211,30 @@ test_mistakes(void **state)
         assert_true(says(&problems, cases[i].said));
         conf_problems_clear(&problems);
     }
+}
+
+/* All names that stand twice, each in its own group; a value or another group's name is none. */
+static void
+test_names_that_stand_twice(void **state)
+{
+    struct conf_problems problems = problems_of(
+        "node = \"n\";\naddresses: { a1 = { ip = \"192.0.2.1\"; helo = \"a1.test\"; };\n"
+        "a2 = { ip = \"192.0.2.2\"; /* ip */ ip // x\n : \"192.0.2.3\"; helo = \"a1.test\"; }\n"
+        "a1 { }; \"a2\" a1\n= { helo = \"a1.test\"; }; };\n# node = 1\n"
+        "pools: { p = { addresses = ( \"a1\", { name = \"a1\"; }, { name = \"a2\"; } ); }; };\n"
+        "node = \"n\";\nx = [ true, node, node ];\nnode = { node = 1; }; nod = 1;");
+
+    (void)state;
+    assert_int_equal(problems.error_count, 4);
+    assert_true(says(&problems, "text:3: ip is in this group already, in line 3; every name may "
+                                "stand once"));
+    assert_true(says(&problems, "text:5: a1 is in this group already, in line 2; every name may "
+                                "stand once"));
+    assert_true(says(&problems, "text:9: node is in this group already, in line 1; every name may "
+                                "stand once"));
+    assert_true(says(&problems, "text:11: node is in this group already, in line 1; every name "
+                                "may stand once"));
+    conf_problems_clear(&problems);
 }
 
 /* Every mistake is told in one run. */
@@ -486,11 +510,17 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_all_mistakes_at_once),
-        cmocka_unit_test(test_warnings), cmocka_unit_test(test_ipv6_warning),
-        cmocka_unit_test(test_values),   cmocka_unit_test(test_ladder),
-        cmocka_unit_test(test_diff),     cmocka_unit_test(test_files),
-        cmocka_unit_test(test_secret),   cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_names_that_stand_twice),
+        cmocka_unit_test(test_all_mistakes_at_once),
+        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_ipv6_warning),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_ladder),
+        cmocka_unit_test(test_diff),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_manual),
         cmocka_unit_test(test_example),
     };
 
