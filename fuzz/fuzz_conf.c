@@ -7,6 +7,7 @@
 
 #include "engine/classify.h"
 #include "engine/decide.h"
+#include "engine/provider.h"
 #include "engine/roster.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
@@ -112,6 +113,26 @@ check_streams(const struct snapshot *snapshot)
     snapshot_is_bypass(snapshot, "a.internal.test");
 }
 
+/* "other" is there and first; every name leads to its provider. */
+static void
+check_providers(const struct snapshot *snapshot)
+{
+    MUST(snapshot->provider_count > 0);
+    MUST(strcmp(snapshot->providers[PROVIDER_OTHER].name, "other") == 0);
+    for (size_t i = 0; i < snapshot->provider_count; i++) {
+        const struct provider *provider = &snapshot->providers[i];
+
+        MUST(provider->index == i && snapshot_find_provider(snapshot, provider->name) == provider);
+        for (size_t j = 0; j < provider->domain_count; j++)
+            MUST(provider_by_domain(snapshot, provider->domains[j]) == provider);
+        for (size_t j = 0; j < provider->mx_count; j++) {
+            const char *host = provider->mx[j] + 1;
+
+            MUST(provider_by_mx(snapshot, &host, 1) == provider);
+        }
+    }
+}
+
 static void
 on_change(void *arg, const char *line)
 {
@@ -135,6 +156,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(problems.error_count == 0 && conf != NULL);
         check_pools(conf->snapshot);
         check_streams(conf->snapshot);
+        check_providers(conf->snapshot);
         check_decisions(conf->snapshot);
         MUST(conf_diff(conf, conf, on_change, NULL) == 0);
         conf_diff(fuzz_conf(), conf, on_change, NULL);

@@ -93,16 +93,6 @@ static const struct conf_key milter_keys[] = {
     CONF_KEY_END,
 };
 
-static const struct conf_key dns_keys[] = {
-    {"servers", KEY_LIST, AT(dns_server_text), "", 0, 0,
-     "The DNS servers that are asked for MX records; default: those of the system's resolv.conf.",
-     NULL, NULL},
-    {"timeout", KEY_DURATION, AT(dns_timeout_ms), "5s", 100, 60 * 1000,
-     "Longest wait for one server's answer; each is asked twice, the second time for longer.", NULL,
-     NULL},
-    CONF_KEY_END,
-};
-
 /* Addresses, pools and streams are read by read_root(), in an order of its own. */
 static const struct conf_key keys[] = {
     {"node", KEY_HOST, AT(node), "", 0, 0, "The name of this host; default: its host name.", NULL,
@@ -121,7 +111,7 @@ static const struct conf_key keys[] = {
     {"store", KEY_GROUP, 0, NULL, 0, 0, "Where caps are counted.", store_keys, NULL},
     {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
     {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
-    {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", dns_keys, NULL},
+    {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", conf_dns_keys, NULL},
     {"providers", KEY_OWN, 0, "", 0, 0, "The mailbox providers, by name.", conf_provider_keys,
      NULL},
     {"addresses", KEY_OWN, 0, NULL, 0, 0, "The pool IPs, by name.", conf_address_keys, NULL},
@@ -207,22 +197,6 @@ read_internal(struct conf_reader *reader, config_setting_t *setting)
     }
 }
 
-static void
-read_dns_servers(struct conf_reader *reader, config_setting_t *setting)
-{
-    struct conf *conf = reader->conf;
-    struct err err;
-
-    conf->dns_servers = mem_array(conf->dns_server_text.count, sizeof(*conf->dns_servers));
-    for (size_t i = 0; i < conf->dns_server_text.count; i++) {
-        if (nameserver_parse(conf->dns_server_text.items[i],
-                             &conf->dns_servers[conf->dns_server_count], &err) == 0)
-            conf->dns_server_count++;
-        else
-            conf_problem(reader, setting, "%s", err.msg);
-    }
-}
-
 /* Taking one of these away would change what a message says, and to whom. */
 static bool
 is_of_the_message(const char *header)
@@ -305,7 +279,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     conf_read_group(reader, root, keys, reader->conf);
     set_node(reader->conf);
     read_internal(reader, member_of(member_of(root, "milter"), "internal"));
-    read_dns_servers(reader, member_of(member_of(root, "dns"), "servers"));
+    conf_read_dns(reader, member_of(member_of(root, "dns"), "servers"));
     check_headers(reader, member_of(root, "milter"));
     check_sockets(reader, root);
     conf_read_providers(reader, config_setting_get_member(root, "providers"));

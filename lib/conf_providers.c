@@ -1,9 +1,11 @@
 /*
  * SPDX-License-Identifier: MIT
  */
+#include "engine/provider.h"
 #include "lib/addr.h"
 #include "lib/conf_caps.h"
 #include "lib/conf_site.h"
+#include "lib/err.h"
 #include "lib/mem.h"
 
 #include <stdlib.h>
@@ -19,6 +21,34 @@ const struct conf_key conf_provider_keys[] = {
      "Most recipients at it that each address sends to.", conf_caps_keys, NULL},
     CONF_KEY_END,
 };
+
+#define AT(member) offsetof(struct conf, member)
+
+const struct conf_key conf_dns_keys[] = {
+    {"servers", KEY_LIST, AT(dns_server_text), "", 0, 0,
+     "The DNS servers that are asked for MX records; default: those of the system's resolv.conf.",
+     NULL, NULL},
+    {"timeout", KEY_DURATION, AT(dns_timeout_ms), "5s", 100, 60 * 1000,
+     "Longest wait for one server's answer; each is asked twice, the second time for longer.", NULL,
+     NULL},
+    CONF_KEY_END,
+};
+
+void
+conf_read_dns(struct conf_reader *reader, config_setting_t *servers)
+{
+    struct conf *conf = reader->conf;
+    struct err err;
+
+    conf->dns_servers = mem_array(conf->dns_server_text.count, sizeof(*conf->dns_servers));
+    for (size_t i = 0; i < conf->dns_server_text.count; i++) {
+        if (nameserver_parse(conf->dns_server_text.items[i],
+                             &conf->dns_servers[conf->dns_server_count], &err) == 0)
+            conf->dns_server_count++;
+        else
+            conf_problem(reader, servers, "%s", err.msg);
+    }
+}
 
 /* A domain or a suffix and where it stands, to find doubles. */
 struct written {
@@ -42,11 +72,20 @@ add_written(struct written_list *list, const char *name, const struct provider *
     list->count++;
 }
 
+/* Also what the lookup would refuse, such as a label of more than 63 characters, never matches. */
+static bool
+is_host(const char *text)
+{
+    char ignored[PROVIDER_DOMAIN_SIZE];
+
+    return conf_check_host(text, NULL) == 0 && provider_domain(text, ignored);
+}
+
 /* What is wrong with text as a domain, or as a suffix of MX hosts?  Returns whether it is good. */
 static bool
 check_domain(struct conf_reader *reader, config_setting_t *item, const char *text)
 {
-    if (conf_check_host(text, NULL) == 0)
+    if (is_host(text))
         return true;
     conf_problem(reader, item, "\"%s\" is no domain, write one such as \"example.com\"", text);
     return false;
@@ -64,14 +103,14 @@ check_suffix(struct conf_reader *reader, config_setting_t *item, const char *tex
                      text, text[0] == '.' ? "" : ".", (int)length - 1, text);
         return false;
     }
-    if (text[0] != '.' && conf_check_host(text, NULL) == 0) {
+    if (text[0] != '.' && is_host(text)) {
         conf_problem(reader, item,
                      "\"%s\" is no suffix, it must start with a dot; write \".%s\", which is also "
                      "the host \"%s\" itself",
                      text, text, text);
         return false;
     }
-    if (text[0] == '.' && conf_check_host(text + 1, NULL) == 0)
+    if (text[0] == '.' && is_host(text + 1))
         return true;
     conf_problem(reader, item,
                  "\"%s\" is no suffix of host names, write one such as \".google.com\"", text);

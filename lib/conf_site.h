@@ -19,6 +19,7 @@ extern const struct conf_key conf_member_keys[]; /* an address in a pool */
 extern const struct conf_key conf_stream_keys[];
 extern const struct conf_key conf_match_keys[];
 extern const struct conf_key conf_provider_keys[];
+extern const struct conf_key conf_dns_keys[]; /* members of struct conf */
 
 void conf_read_addresses(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_pools(struct conf_reader *reader, config_setting_t *setting);
@@ -27,6 +28,9 @@ void conf_read_bypass(struct conf_reader *reader, config_setting_t *setting);
 
 /* setting may be NULL: "other" is always there.  Depends on none of the parts above. */
 void conf_read_providers(struct conf_reader *reader, config_setting_t *setting);
+
+/* Make conf.dns_servers of conf.dns_server_text, which the group "dns" gave. */
+void conf_read_dns(struct conf_reader *reader, config_setting_t *servers);
 
 /* Warn of addresses in no pool, of pools that nothing leads to, and of IPv6. */
 void conf_warn_pools(struct conf_reader *reader, config_setting_t *addresses,

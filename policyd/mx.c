@@ -12,6 +12,7 @@
 #include "policyd/dns.h"
 #include "policyd/moves.h"
 #include "policyd/mx_answer.h"
+#include "policyd/outage.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@
 enum {
     BUCKETS = 1 << 16, /* a power of two */
     STARTS_MAX = 32,   /* lookups begun in one turn of the loop */
+    FAILURES_TOLERATED =
+        10, /* in a row, before it is called an outage: a domain may be ill alone */
 };
 
 /* Where an entry is, and in which list. */
@@ -32,22 +35,12 @@ enum place {
     ASKED,  /* is being asked for; likewise */
 };
 
-enum why {
-    WHY_NOT_YET,
-    WHY_HOSTS,
-    WHY_NO_MX,
-    WHY_NULL_MX,
-    WHY_NO_NAME,
-    WHY_TOO_MANY,
-    WHY_FAILED,
-};
-
 struct entry {
     TAILQ_ENTRY(entry) order;
     struct entry *chain; /* next in its bucket */
     struct mx *mx;       /* not ours */
     enum place place;
-    enum why why;
+    enum mx_why why;
     bool known;      /* there is an answer, until valid_ms */
     size_t provider; /* index; of the snapshot of that generation */
     unsigned generation;
@@ -76,6 +69,7 @@ struct mx {
     uint8_t key[HASH_KEY_SIZE];
     size_t bytes; /* that all entries take */
     struct mx_figures figures;
+    struct outage outage;
     mx_known_fn *known;
     void *arg; /* not ours */
 };
@@ -170,18 +164,18 @@ take_answer(struct entry *entry, enum dns_result result, const uint8_t *bytes, s
         return false;
     *ret_ttl_ms = ttl_ms(answer.ttl_s);
     if (answer.too_many) {
-        entry->why = WHY_TOO_MANY;
+        entry->why = MX_WHY_TOO_MANY;
         set_hosts(entry, NULL, 0, 0);
     } else if (answer.count > 0) {
-        entry->why = answer.count == 1 && answer.hosts[0] == '\0' ? WHY_NULL_MX : WHY_HOSTS;
+        entry->why = answer.count == 1 && answer.hosts[0] == '\0' ? MX_WHY_NULL_MX : MX_WHY_HOSTS;
         set_hosts(entry, answer.hosts, answer.hosts_length, answer.count);
     } else if (result == DNS_ANSWER) { /* the host itself takes its mail */
         *ret_ttl_ms = MX_NEGATIVE_MS;
-        entry->why = WHY_NO_MX;
+        entry->why = MX_WHY_NO_MX;
         set_hosts(entry, entry->domain, strlen(entry->domain) + 1, 1);
     } else {
         *ret_ttl_ms = MX_NEGATIVE_MS;
-        entry->why = WHY_NO_NAME;
+        entry->why = MX_WHY_NO_NAME;
         set_hosts(entry, NULL, 0, 0);
     }
     return true;
@@ -196,7 +190,7 @@ take_failure(struct entry *entry, int64_t now_ms)
     if (entry->known && now_ms < entry->valid_ms)
         return;
     entry->known = true;
-    entry->why = WHY_FAILED;
+    entry->why = MX_WHY_FAILED;
     entry->valid_ms = entry->fresh_ms;
     set_hosts(entry, NULL, 0, 0);
     match(entry);
@@ -225,13 +219,14 @@ on_done(void *arg, enum dns_result result, const uint8_t *bytes, size_t length, 
     int64_t now_ms = monotonic_ms(), ttl;
     bool good = take_answer(entry, result, bytes, length, &ttl);
 
-    (void)why;
     if (good) {
+        outage_end(&mx->outage, now_ms);
         entry->known = true;
         entry->fresh_ms = now_ms + ttl;
         entry->valid_ms = entry->fresh_ms + MX_STALE_MS;
         match(entry);
     } else {
+        outage_fail(&mx->outage, now_ms, why != NULL ? why : "malformed answer");
         take_failure(entry, now_ms);
     }
     entry->notes = NULL;
@@ -384,30 +379,21 @@ mx_note(struct mx *mx, const char *domain, uint32_t address, unsigned count)
 void
 mx_describe(struct mx *mx, const char *domain, int64_t now_ms, struct mx_view *ret_view)
 {
-    static const char *const sentences[] = {
-        [WHY_NOT_YET] = "nothing is known of it yet",
-        [WHY_HOSTS] = "its MX hosts say so",
-        [WHY_NO_MX] = "it has no MX records, so it is its own MX host",
-        [WHY_NULL_MX] = "it takes no mail (null MX)",
-        [WHY_NO_NAME] = "there is no such domain",
-        [WHY_TOO_MANY] = "it has too many MX records to look at",
-        [WHY_FAILED] = "the lookup failed; it is repeated when asked for after a minute",
-    };
     char name[PROVIDER_DOMAIN_SIZE];
     const struct entry *entry;
 
     *ret_view = (struct mx_view){.provider = provider_by_domain(mx->snapshot, domain),
-                                 .why = "its domains name it"};
+                                 .why = MX_WHY_DOMAINS};
     if (ret_view->provider != NULL)
         return;
     if (!provider_domain(domain, name)) {
         ret_view->provider = &mx->snapshot->providers[PROVIDER_OTHER];
-        ret_view->why = "it is no domain that has MX records";
+        ret_view->why = MX_WHY_NO_DOMAIN;
         return;
     }
     entry = look_at(mx, name, now_ms);
     ret_view->provider = provider_of(entry, now_ms);
-    ret_view->why = sentences[ret_view->provider != NULL ? entry->why : WHY_NOT_YET];
+    ret_view->why = ret_view->provider != NULL ? entry->why : MX_WHY_NOT_YET;
     ret_view->asked = entry != NULL && entry->place != KEPT;
     if (ret_view->provider != NULL) {
         ret_view->hosts = entry->hosts;
@@ -483,6 +469,11 @@ mx_new(struct event_base *base, const struct snapshot *snapshot, const struct dn
     struct mx *mx = mem_new(sizeof(*mx));
 
     mx->base = base;
+    mx->outage = (struct outage){
+        .what = "DNS",
+        .consequence = "domains that are not known count as \"other\"",
+        .tolerated = FAILURES_TOLERATED,
+    };
     mx->snapshot = snapshot;
     mx->known = known;
     mx->arg = arg;

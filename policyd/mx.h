@@ -96,12 +96,24 @@ void mx_set_dns(struct mx *mx, const struct dns_start *start);
 
 const struct mx_figures *mx_figures(const struct mx *mx);
 
+enum mx_why {
+    MX_WHY_NOT_YET,
+    MX_WHY_DOMAINS,   /* a provider's domains name it */
+    MX_WHY_HOSTS,     /* by its MX hosts */
+    MX_WHY_NO_MX,     /* it has no MX records and is its own MX host */
+    MX_WHY_NULL_MX,   /* RFC 7505 */
+    MX_WHY_NO_NAME,   /* it does not exist */
+    MX_WHY_TOO_MANY,  /* records */
+    MX_WHY_FAILED,    /* the lookup did */
+    MX_WHY_NO_DOMAIN, /* an address literal, UTF-8 and the like */
+};
+
 /* What is known of a domain, for people. */
 struct mx_view {
     const struct provider *provider; /* as mx_provider() says */
-    const char *why;                 /* a sentence; static */
-    bool asked;                      /* a lookup waits or is under way */
-    const char *hosts;               /* MX hosts, each with its NUL; not ours */
+    enum mx_why why;
+    bool asked;        /* a lookup waits or is under way */
+    const char *hosts; /* MX hosts, each with its NUL; not ours */
     size_t host_count;
 };
 

@@ -10,6 +10,24 @@
 
 #include <string.h>
 
+static const char *
+why_text(enum mx_why why)
+{
+    static const char *const texts[] = {
+        [MX_WHY_NOT_YET] = "nothing is known of it yet",
+        [MX_WHY_DOMAINS] = "its domains name it",
+        [MX_WHY_HOSTS] = "its MX hosts say so",
+        [MX_WHY_NO_MX] = "it has no MX records, so it is its own MX host",
+        [MX_WHY_NULL_MX] = "it takes no mail (null MX)",
+        [MX_WHY_NO_NAME] = "there is no such domain",
+        [MX_WHY_TOO_MANY] = "it has too many MX records to look at",
+        [MX_WHY_FAILED] = "the lookup failed; it is repeated when asked for after a minute",
+        [MX_WHY_NO_DOMAIN] = "it is no domain that has MX records",
+    };
+
+    return texts[why];
+}
+
 char *
 mx_report_json(struct mx *mx, const char *domain, int64_t now_ms)
 {
@@ -23,7 +41,7 @@ mx_report_json(struct mx *mx, const char *domain, int64_t now_ms)
     json_open(&json, NULL, '{');
     json_text(&json, "domain", domain);
     json_text(&json, "provider", view.provider != NULL ? view.provider->name : NULL);
-    json_text(&json, "why", view.why);
+    json_text(&json, "why", why_text(view.why));
     json_bool(&json, "asked", view.asked);
     json_open(&json, "mx", '[');
     for (size_t i = 0; i < view.host_count; i++, host += strlen(host) + 1)
@@ -46,7 +64,7 @@ mx_report_text(struct mx *mx, const char *domain, int64_t now_ms)
     if (view.provider == NULL)
         return mem_strdup(view.asked ? "not known yet, asked\n"
                                      : "not known yet, and not asked: too many lookups wait\n");
-    buf_printf(&text, "%s\n  %s\n", view.provider->name, view.why);
+    buf_printf(&text, "%s\n  %s\n", view.provider->name, why_text(view.why));
     for (size_t i = 0; i < view.host_count; i++, host += strlen(host) + 1)
         buf_printf(&text, "  mx %s\n", host[0] != '\0' ? host : ".");
     return buf_take(&text);

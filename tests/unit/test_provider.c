@@ -177,6 +177,11 @@ test_mistakes(void **state)
         {"providers: { google = { domains = ( \"*.gmail.com\" ); }; };",
          "providers.google.domains.1: \"*.gmail.com\" is no domain, write one such as "
          "\"example.com\""},
+        {"providers: { google = { domains = ( "
+         "\"a123456789a123456789a123456789a123456789a123456789a123456789a123.com\" ); }; };",
+         "providers.google.domains.1: "
+         "\"a123456789a123456789a123456789a123456789a123456789a123456789a123.com\" is no domain, "
+         "write one such as \"example.com\""},
         {"providers: { google = { domains = ( \"gmail.com.\" ); }; };",
          "providers.google.domains.1: \"gmail.com.\" is no domain, write one such as "
          "\"example.com\""},
