@@ -1,7 +1,8 @@
 /*
  * postpool explain: where would this message leave from, and why?
  *
- * The daemons' own code answers, on this host's addresses, without the daemons.
+ * The daemons' own code answers, on this host's addresses; where there are caps,
+ * the running policy daemon is asked what room they have.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,6 +12,7 @@
 #include "engine/decide.h"
 #include "engine/roster.h"
 #include "lib/err.h"
+#include "lib/explained.h"
 #include "lib/header.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -33,6 +35,7 @@ struct asked {
     struct header headers[HEADERS_MAX];
     char *texts[HEADERS_MAX]; /* owned: what headers point into */
     char bare[ADDR_MAX + 1];  /* what recipient points to */
+    char plain[ADDR_MAX + 1]; /* the sender without <>; what facts.sender points to */
 };
 
 /* What came of it. */
@@ -127,10 +130,10 @@ parse(int argc, char **argv, struct ctl *ctl, struct asked *asked, int *ret_stat
 static void
 find_stream(const struct conf *conf, struct asked *asked, struct story *story)
 {
-    char sender[ADDR_MAX + 1];
+    char *sender = asked->plain;
     struct tag tag;
 
-    if (addr_unwrap(asked->sender, sender) < 0)
+    if (addr_unwrap(asked->sender, asked->plain) < 0)
         sender[0] = '\0';
     asked->facts.sender = sender;
     asked->facts.recipients = &asked->recipient;
@@ -188,11 +191,34 @@ out:
     return r;
 }
 
-static void
-print_text(const struct story *story)
+/* What the running daemon says of it, which knows the caps.  NULL, after saying so: nothing. */
+static char *
+ask_daemon(const struct ctl *ctl, const struct conf *conf, const struct asked *asked,
+           const struct story *story)
 {
-    const struct decision *decision = &story->decision;
-    char ip[IP_TEXT_SIZE];
+    char domain[256], account[ADDR_MAX + 1], *question, *answer = NULL;
+    const char *from = asked->facts.sasl_user;
+
+    if (!conf->snapshot->has_caps || story->bypass)
+        return NULL;
+    addr_domain(asked->recipient, domain, sizeof(domain));
+    if (from == NULL) {
+        addr_domain(asked->facts.sender, account, sizeof(account));
+        from = account;
+    }
+    question = mem_printf("explain %s %llx %s %s%s", story->stream->name,
+                          (unsigned long long)decide_key(story->id, domain), domain,
+                          from[0] != '\0' ? from : "-", ctl->json ? " json" : "");
+    if (ctl_ask(conf, question, &answer) < 0)
+        fprintf(stderr, "postpool: so nothing is known of caps\n");
+    free(question);
+    return answer;
+}
+
+static void
+print_text(const struct story *story, const char *told)
+{
+    struct buf text = {0};
 
     printf("stream     %s (%s)\n", story->stream->name, story->why);
     if (story->bypass) {
@@ -201,58 +227,43 @@ print_text(const struct story *story)
         return;
     }
     printf("pool       %s\n", story->stream->pool->name);
-    if (decision->address != NULL) {
-        ip_print(&decision->address->ip, ip);
-        printf("address    %s, %s, as %s, by the Postfix service pp-%s\n", decision->address->name,
-               ip, decision->address->helo, decision->address->name);
-    } else {
-        printf("address    none: the recipient is deferred (4.3.2)\n");
-    }
-    printf("candidates\n");
-    for (size_t i = 0; i < decision->candidate_count; i++) {
-        const struct candidate *candidate = &decision->candidates[i];
-
-        ip_print(&candidate->address->ip, ip);
-        printf("  %-12s %-12s %-20s %s\n", candidate->pool->name, candidate->address->name, ip,
-               verdict_text(candidate->verdict));
-    }
-    if (decision->omitted > 0)
-        printf("  and %zu more\n", decision->omitted);
+    if (told == NULL)
+        explained_text(&story->decision, NULL, 0, &text);
+    fputs(told != NULL ? told : buf_text(&text), stdout);
+    buf_clear(&text);
 }
 
 static void
-print_json(const struct story *story)
+print_json(const struct story *story, const char *told)
 {
-    const struct decision *decision = &story->decision;
     struct buf text = {0};
     struct json json = {.out = &text};
-    char ip[IP_TEXT_SIZE];
 
     json_open(&json, NULL, '{');
     json_text(&json, "stream", story->stream->name);
     json_text(&json, "why", story->why);
     json_bool(&json, "bypass", story->bypass);
     json_text(&json, "pool", story->bypass ? NULL : story->stream->pool->name);
-    json_text(&json, "address",
-              decision->address != NULL && !story->bypass ? decision->address->name : NULL);
-    json_open(&json, "candidates", '[');
-    for (size_t i = 0; !story->bypass && i < decision->candidate_count; i++) {
-        const struct candidate *candidate = &decision->candidates[i];
-
-        ip_print(&candidate->address->ip, ip);
-        json_open(&json, NULL, '{');
-        json_text(&json, "pool", candidate->pool->name);
-        json_text(&json, "address", candidate->address->name);
-        json_text(&json, "ip", ip);
-        json_bool(&json, "taken", candidate->verdict == VERDICT_TAKEN);
-        json_text(&json, "why", verdict_text(candidate->verdict));
-        json_close(&json, '}');
+    if (told != NULL) {
+        buf_printf(&text, ",%.*s", (int)strcspn(told, "\n"), told); /* members, without braces */
+    } else if (story->bypass) {
+        json_text(&json, "address", NULL);
+        json_open(&json, "candidates", '[');
+        json_close(&json, ']');
+        json_number(&json, "omitted", 0);
+    } else {
+        explained_json(&story->decision, NULL, 0, &json);
     }
-    json_close(&json, ']');
-    json_number(&json, "omitted", story->bypass ? 0 : (long long)decision->omitted);
     json_close(&json, '}');
     puts(buf_text(&text));
     buf_clear(&text);
+}
+
+/* Does the answer name an address? */
+static bool
+tells_address(const char *told)
+{
+    return strncmp(told, "address    none", 15) != 0 && strstr(told, "\"address\":null") == NULL;
 }
 
 int
@@ -262,6 +273,8 @@ ctl_explain(const struct ctl *ctl_given, int argc, char **argv)
     struct asked *asked = mem_new(sizeof(*asked));
     struct story *story = mem_new(sizeof(*story));
     struct conf *conf = NULL;
+    char *told = NULL;
+    bool found;
     int status;
 
     if (!parse(argc, argv, &ctl, asked, &status))
@@ -273,14 +286,14 @@ ctl_explain(const struct ctl *ctl_given, int argc, char **argv)
         status = CTL_BAD_NEWS;
         goto out;
     }
-    if (ctl.json)
-        print_json(story);
-    else
-        print_text(story);
-    status = story->decision.address != NULL || story->bypass ? CTL_GOOD : CTL_BAD_NEWS;
+    told = ask_daemon(&ctl, conf, asked, story);
+    (ctl.json ? print_json : print_text)(story, told);
+    found = told != NULL ? tells_address(told) : story->decision.address != NULL;
+    status = found || story->bypass ? CTL_GOOD : CTL_BAD_NEWS;
 out:
     for (size_t i = 0; i < asked->facts.header_count; i++)
         free(asked->texts[i]);
+    free(told);
     free(asked);
     free(story);
     conf_unref(conf);

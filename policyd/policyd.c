@@ -10,6 +10,7 @@
 #include "lib/mem.h"
 #include "lib/presence.h"
 #include "policyd/control.h"
+#include "policyd/explain.h"
 #include "policyd/dns.h"
 #include "policyd/figures.h"
 #include "policyd/mx.h"
@@ -367,6 +368,11 @@ on_ask(void *arg, struct control_call *call, const char *question)
     } else if (known && strncmp(question, "status", word) == 0) {
         answer_status(policyd, call, json);
     } else if (volume_question(policyd->volume, question, control_user(call), &answer)) {
+        control_answer(call, buf_text(&answer));
+    } else if (strncmp(question, "explain ", 8) == 0) {
+        struct explain explain = {policyd->roster, policyd->volume, policyd->mx};
+
+        explain_answer(&explain, question + 8, &answer);
         control_answer(call, buf_text(&answer));
     } else if (strncmp(question, "mx ", 3) == 0) {
         answer_mx(policyd, call, question + 3);

@@ -94,7 +94,4 @@ bool volume_question(struct volume *volume, const char *question, const char *us
 /* Caps, what is used and held; text or json is NULL. */
 void volume_status(struct volume *volume, struct buf *text, struct json *json);
 
-/* "12 min": a time to wait, rounded up. */
-void volume_print_wait(struct buf *text, int64_t ms);
-
 #endif

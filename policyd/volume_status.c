@@ -5,6 +5,7 @@
  */
 #include "engine/grants.h"
 #include "engine/meters.h"
+#include "lib/explained.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "policyd/store.h"
@@ -28,22 +29,6 @@ counted(const struct metered *metered, size_t i, int64_t now_ms)
         now_ms - meter->counted_ms < cap->window_ms + 3 * cap->window_ms / BOOK_BUCKETS)
         return meter->counted[i];
     return here;
-}
-
-/* "12 min": rounded up, so that it is true. */
-void
-volume_print_wait(struct buf *text, int64_t ms)
-{
-    int64_t s = (ms + 999) / 1000;
-
-    if (s < 120)
-        buf_printf(text, "%lld s", (long long)s);
-    else if (s < 2 * 3600)
-        buf_printf(text, "%lld min", (long long)(s + 59) / 60);
-    else if (s < 48 * 3600)
-        buf_printf(text, "%lld h", (long long)(s + 3599) / 3600);
-    else
-        buf_printf(text, "%lld d", (long long)(s + 86399) / 86400);
 }
 
 static const char *
@@ -75,7 +60,7 @@ text_meter(const struct volume *volume, const struct metered *metered, const cha
                    i == 0 ? meter->held + meter->next : 0, i == 0 ? state_name(volume, meter, now_ms) : "");
         if (i == 0 && state == METER_FULL) {
             buf_puts(text, ", room in ");
-            volume_print_wait(text, meter_room_ms(meter, now_ms) - now_ms);
+            explained_wait(meter_room_ms(meter, now_ms) - now_ms, text);
         }
         if (i == 0 && meter->excess_total > 0)
             buf_printf(text, ", %llu sent over it", (unsigned long long)meter->excess_total);

@@ -327,6 +327,30 @@ def test_a_damaged_file(make_host):
         assert address_of(postfix.pair("a@lists.test", "b@one.test")[1]) in ("b1", "b2")
 
 
+def test_explain_names_the_cap(make_host):
+    host = make_host(with_caps(a1={"hour": 3}, a2={"day": 1}), start=False)
+    host.conf["streams"][-1]["pool"] = "fast"
+    host.write_conf()
+    host.policyd.start()
+    asked = ("--sender", "me@x.test", "--recipient", "you@one.test")
+    assert "address    a1, 127.0.1.1" in host.postpool("explain", *asked).stdout
+    with Socketmap(host.run / "lookup") as postfix:
+        for _ in range(20):
+            ask_one(postfix, sender_domain="x.test")
+    done = host.postpool("explain", *asked, status=1).stdout
+    assert re.search(r"address +none: the recipient is deferred \(4.7.1\) for want of room, "
+                     r"expected in \d+ min", done)
+    assert re.search(r"fast +a1 .*no room under a cap: address/a1 \(3 per hour\), expected in "
+                     r"\d+ min", done)
+    assert re.search(r"spare +a2 .*address/a2 \(1 per day\), expected in \d+ h", done)
+    told = json.loads(host.postpool("--json", "explain", *asked, status=1).stdout)
+    assert [c["cap"] for c in told["candidates"]] == ["address/a1", "address/a2"]
+    assert told["full"] and told["caps_known"]
+    host.policyd.stop()
+    done = host.postpool("explain", *asked)  # by the configuration alone
+    assert "so nothing is known of caps" in done.stderr
+
+
 def test_restart_keeps_what_was_counted(make_host):
     host = make_host(with_caps(a1={"day": 20}, a2={"day": 1}), start=False)
     host.conf["streams"][-1]["pool"] = "fast"

@@ -1,0 +1,29 @@
+/*
+ * "explain" on the control socket: the decision as it would fall now, with the
+ * room that caps have.  Nothing is spent or asked for.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICYD_EXPLAIN_H
+#define POLICYD_EXPLAIN_H
+
+struct buf;
+struct mx;
+struct roster;
+struct volume;
+
+/* Nothing is ours; mx may be NULL. */
+struct explain {
+    const struct roster *roster;
+    struct volume *volume;
+    struct mx *mx;
+};
+
+/*
+ * arguments: "STREAM KEY DOMAIN ACCOUNT [json]": the stream's name, the key of
+ * decide_key() in hexadecimal, the recipient's domain or "-", the account or
+ * "-".  The answer is text, or the members of a JSON object.
+ */
+void explain_answer(const struct explain *explain, const char *arguments, struct buf *answer);
+
+#endif
