@@ -178,7 +178,10 @@ walk_pool(struct walk *walk, const struct pool *pool)
             return false;
     for (size_t i = 0; walk->explain && i < pool->member_count; i++)
         if (!roster->present[pool->members[i].address->index]) {
-            struct candidate candidate = {pool, pool->members[i].address, VERDICT_NOT_HERE,
+            const struct address *address = pool->members[i].address;
+            struct candidate candidate = {pool, address,
+                                          address->elsewhere ? VERDICT_ELSEWHERE
+                                                             : VERDICT_NOT_HERE,
                                           METERS_NONE, 0};
 
             record(walk->decision, &candidate);
@@ -259,6 +262,8 @@ verdict_text(enum verdict verdict)
         return "taken";
     case VERDICT_NOT_HERE:
         return "this host does not have the address";
+    case VERDICT_ELSEWHERE:
+        return "pinned to another node";
     case VERDICT_NOT_ASKED:
         return "not asked: an earlier one was taken";
     case VERDICT_FULL:

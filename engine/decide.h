@@ -20,6 +20,7 @@ struct stream;
 enum verdict {
     VERDICT_TAKEN,
     VERDICT_NOT_HERE,  /* this host does not have the address */
+    VERDICT_ELSEWHERE, /* it is pinned to another node */
     VERDICT_NOT_ASKED, /* an earlier one was taken; this would be the next */
     VERDICT_FULL,      /* a cap has no room */
     VERDICT_COLD,      /* whether a cap has room is being asked */

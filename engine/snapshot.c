@@ -52,6 +52,7 @@ snapshot_free(struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->address_count; i++) {
         free(snapshot->addresses[i].name);
         free(snapshot->addresses[i].helo);
+        free(snapshot->addresses[i].node);
     }
     for (size_t i = 0; i < snapshot->provider_count; i++) {
         free(snapshot->providers[i].name);

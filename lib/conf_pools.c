@@ -16,6 +16,8 @@ const struct conf_key conf_address_keys[] = {
      "The name it greets with; it and the address's PTR record should agree.", NULL, NULL},
     {"maxproc", KEY_COUNT, offsetof(struct address, maxproc), "20", 1, 10000,
      "Most smtp(8) processes that deliver from it at a time.", NULL, NULL},
+    {"node", KEY_HOST, offsetof(struct address, node), "", 0, 0,
+     "The one node that sends from it; default: every node that has it.", NULL, NULL},
     {"caps", KEY_CAPS, offsetof(struct address, caps), "", 0, 0,
      "Most recipients that it sends to.", conf_caps_keys, NULL},
     CONF_KEY_END,
@@ -148,6 +150,8 @@ conf_read_addresses(struct conf_reader *reader, config_setting_t *setting)
             conf_problem(reader, item, "a group is needed, { ip = ...; helo = ...; }");
         else
             conf_read_group(reader, item, conf_address_keys, address);
+        address->elsewhere =
+            address->node != NULL && strcmp(address->node, reader->conf->node) != 0;
     }
     if (count == 0)
         conf_problem(reader, setting, "is empty, at least one address is needed");

@@ -2,7 +2,8 @@
  * Which addresses this host has.
  *
  * An address counts when an interface that is up has it, or when it lies in
- * the network of the loopback interface (all of 127.0.0.0/8 is local).
+ * the network of the loopback interface (all of 127.0.0.0/8 is local), unless
+ * it is pinned to another node.
  *
  * SPDX-License-Identifier: MIT
  */

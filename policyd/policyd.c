@@ -133,7 +133,7 @@ tell_presence(const struct snapshot *snapshot, const bool *before, const bool *n
     for (size_t i = 0; i < snapshot->address_count; i++) {
         char ip[IP_TEXT_SIZE];
 
-        if (before[i] == now[i] || changes++ >= NAMED_MAX)
+        if (before[i] == now[i] || snapshot->addresses[i].elsewhere || changes++ >= NAMED_MAX)
             continue;
         ip_print(&snapshot->addresses[i].ip, ip);
         if (now[i])

@@ -42,7 +42,7 @@ static bool
 has_ipv6(const struct snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->address_count; i++)
-        if (snapshot->addresses[i].ip.family == 6)
+        if (snapshot->addresses[i].ip.family == 6 && !snapshot->addresses[i].elsewhere)
             return true;
     return false;
 }
@@ -111,7 +111,8 @@ make_params(struct plan *plan, const struct conf *conf, const struct site *site,
         add_param(plan, mem_strdup(untagged[i]),
                   service_in_front(site, untag, site_raw(site, untagged[i])));
     for (size_t i = 0; i < conf->snapshot->address_count; i++)
-        make_knobs(plan, &conf->snapshot->addresses[i]);
+        if (!conf->snapshot->addresses[i].elsewhere)
+            make_knobs(plan, &conf->snapshot->addresses[i]);
     for (size_t i = 0; i < sizeof(milters) / sizeof(milters[0]); i++)
         add_param(plan, mem_strdup(milters[i]),
                   service_in_front(site, milter, site_raw(site, milters[i])));
@@ -173,7 +174,8 @@ make_services(struct plan *plan, const struct conf *conf, const struct site *sit
     int r = 0;
 
     for (size_t i = 0; i < conf->snapshot->address_count; i++)
-        service_address(&out, &conf->snapshot->addresses[i], site);
+        if (!conf->snapshot->addresses[i].elsewhere)
+            service_address(&out, &conf->snapshot->addresses[i], site);
     service_resolver(&out, conf, site);
     plan->services = buf_take(&out);
     cf_services_parse(plan->services, &ours);

@@ -327,6 +327,23 @@ def test_a_damaged_file(make_host):
         assert address_of(postfix.pair("a@lists.test", "b@one.test")[1]) in ("b1", "b2")
 
 
+def test_pinned_to_another_node(make_host):
+    """Not chosen here, though the host has the IP; and without a service of its own."""
+    def change(conf):
+        with_caps()(conf)
+        conf["addresses"]["a1"]["node"] = "mta2"
+        conf["addresses"]["a2"]["node"] = "mta1"
+    host = make_host(change)
+    (delivery,) = host.deliver("me@site.test", "a@one.test", ["X-Stream: transactional"])
+    assert delivery.source == A2
+    services = host.postfix.postconf("-M")
+    assert "pp-a2 " in services
+    assert "pp-a1 " not in services
+    told = host.postpool("explain", "--sender", "me@site.test", "--recipient", "a@one.test",
+                         "--header", "X-Stream: transactional").stdout
+    assert re.search(r"fast +a1 .*pinned to another node", told)
+
+
 def test_explain_names_the_cap(make_host):
     host = make_host(with_caps(a1={"hour": 3}, a2={"day": 1}), start=False)
     host.conf["streams"][-1]["pool"] = "fast"

@@ -31,7 +31,7 @@ struct node {
     struct book_ask ask; /* under way, when meter.asked */
     bool in_store;       /* it was carried out, the answer is not here yet */
     struct book_answer answer;
-    bool full; /* the last one who wanted a grant got none */
+    struct book journal; /* its own row, as of the last ask that it heard the answer of */
 };
 
 struct world {
@@ -55,6 +55,14 @@ node_start(struct world *w, struct node *node)
 }
 
 static void
+world_end(struct world *w)
+{
+    book_clear(&w->book);
+    for (unsigned i = 0; i < w->node_count; i++)
+        book_clear(&w->nodes[i].journal);
+}
+
+static void
 world_start(struct world *w, const struct caps *caps, unsigned nodes, int64_t *grants)
 {
     *w = (struct world){.caps = *caps, .node_count = nodes, .now_ms = 1700000000000, .grants = grants};
@@ -62,6 +70,51 @@ world_start(struct world *w, const struct caps *caps, unsigned nodes, int64_t *g
         snprintf(w->nodes[i].name, sizeof(w->nodes[i].name), "mta%u", i);
         node_start(w, &w->nodes[i]);
     }
+}
+
+static void
+copy_row(const struct book *from, const char *name, struct book *to)
+{
+    struct book one = *from;
+    void *data;
+    size_t length;
+
+    one.rows = book_row_find((struct book *)from, name);
+    one.row_count = one.rows != NULL ? 1 : 0;
+    assert_int_equal(book_pack(&one, &data, &length), 0);
+    book_clear(to);
+    assert_int_equal(book_unpack(data, length, to), 0);
+    free(data);
+}
+
+/*
+ * The store loses everything, or what came since some moment.  Before it gives
+ * leases again every node puts its own row back.
+ */
+static void
+store_loses(struct world *w)
+{
+    book_clear(&w->book);
+    for (unsigned i = 0; i < w->node_count; i++) {
+        const struct book *journal = &w->nodes[i].journal;
+
+        if (journal->row_count == 0)
+            continue;
+        w->book.rows = realloc(w->book.rows, (w->book.row_count + 1) * sizeof(*w->book.rows));
+        w->book.rows[w->book.row_count++] = journal->rows[0];
+    }
+    if (w->book.row_count > 0) { /* rows of their own */
+        void *data;
+        size_t length;
+
+        assert_int_equal(book_pack(&w->book, &data, &length), 0);
+        free(w->book.rows);
+        w->book = (struct book){0};
+        assert_int_equal(book_unpack(data, length, &w->book), 0);
+        free(data);
+    }
+    for (unsigned i = 0; i < w->node_count; i++)
+        w->nodes[i].in_store = false; /* what it was not told of yet is gone */
 }
 
 /* The store hears the ask; perhaps twice. */
@@ -89,6 +142,7 @@ node_talk(struct world *w, struct node *node)
         meter_ask(&node->meter, &w->caps, book_lease_size(&w->caps, w->node_count), 10000,
                   w->now_ms, &node->ask);
     else if (node->in_store) {
+        copy_row(&w->book, node->name, &node->journal); /* before it is used */
         meter_answered(&node->meter, &node->answer, w->now_ms);
         node->in_store = false;
     } else {
@@ -177,11 +231,14 @@ random_step(struct world *w)
             w->grant_count--;
         }
         break;
+    case 4: /* with many nodes now and then */
+        if (any(6) == 0)
+            store_loses(w);
+        break;
     case 3: /* the answer is lost, and the ask goes again */
         if (node->meter.asked)
             carry_out(w, node);
         break;
-    case 4:
     case 5:
     case 6:
     case 7:
@@ -192,9 +249,9 @@ random_step(struct world *w)
         node_talk(w, node);
         break;
     default:
-        for (uint64_t n = 1 + any(8); n > 0; n--)
+        for (uint64_t n = 1 + any(any(2) == 0 ? 8 : 2); n > 0; n--)
             node_spend(w, node);
-        w->now_ms += (int64_t)any(20);
+        w->now_ms += (int64_t)any(any(3) == 0 ? (uint64_t)w->caps.items[0].window_ms / 30 : 20);
     }
 }
 
@@ -214,7 +271,39 @@ test_never_over(void **state)
         for (uint64_t steps = 60 + any(400); steps > 0; steps--)
             random_step(&w);
         check_windows(&w);
-        book_clear(&w.book);
+        world_end(&w);
+    }
+}
+
+/*
+ * Leases that are used slowly are reported several uses at a time: they must
+ * count as long as if each had been told of.
+ */
+static void
+test_slow_uses(void **state)
+{
+    static int64_t grants[GRANTS_MAX];
+    static const int64_t pauses[] = {10, 30, 100, 700, 2900};
+    struct caps caps = {{{60000, 1000, false, "a minute"}}, 1};
+    struct world w;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(pauses); i++) {
+        struct node *node = &w.nodes[0];
+        int64_t end_ms;
+
+        world_start(&w, &caps, 1, grants);
+        for (end_ms = w.now_ms + 55000; w.now_ms < end_ms; w.now_ms += pauses[i]) {
+            talk_through(&w, node);
+            node_spend(&w, node);
+        }
+        for (end_ms = w.now_ms + 130000; w.now_ms < end_ms; w.now_ms += 7) {
+            do
+                talk_through(&w, node);
+            while (node_spend(&w, node));
+        }
+        check_windows(&w);
+        world_end(&w);
     }
 }
 
@@ -247,7 +336,7 @@ saturate(const struct cap *cap, unsigned nodes, double least, double asks_most)
     asks = 100.0 * (double)w.asks / (double)w.grant_count;
     print_message("  %u %s, %u nodes%s: %.1f %% used, %.2f asks for 100 grants\n", cap->limit,
                   cap->name, nodes, cap->smooth ? ", smooth" : "", 100 * used, asks);
-    book_clear(&w.book);
+    world_end(&w);
     if (used < least || asks > asks_most)
         fail_msg("too few grants or too many asks");
 }
@@ -276,6 +365,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_never_over),
+        cmocka_unit_test(test_slow_uses),
         cmocka_unit_test(test_all_is_used),
     };
 
