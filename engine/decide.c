@@ -21,6 +21,9 @@ decide_key(const char *message, const char *domain)
                     hash_mix(hash_sip(key, domain, strlen(domain))));
 }
 
+/* A lookup asks for leases of so many candidates; of those behind only what is held counts. */
+enum { COLDS_MAX = 3 };
+
 /* Pool number step of the stream: its own, then the ladder; NULL behind the end. */
 static const struct pool *
 pool_at(const struct stream *stream, size_t step)
@@ -52,6 +55,7 @@ struct walk {
     const struct decide_question *question;
     struct decision *decision;
     bool explain;
+    unsigned colds; /* candidates passed over whose caps are being asked about */
     struct candidate first; /* the first that this host has, for "exceed" */
 };
 
@@ -79,6 +83,11 @@ check(const struct walk *walk, struct candidate *candidate)
     candidate->verdict = VERDICT_TAKEN;
     if (question->meters == NULL)
         return;
+    if (walk->colds >= COLDS_MAX &&
+        meters_is_unmet(question->meters, candidate->address->index, question->provider)) {
+        candidate->verdict = VERDICT_COLD;
+        return;
+    }
     needed(question, candidate->address, needs);
     for (size_t i = 0; i < DECISION_METERS; i++) {
         struct meter *meter;
@@ -101,7 +110,7 @@ check(const struct walk *walk, struct candidate *candidate)
                 candidate->verdict = VERDICT_COLD;
                 candidate->meter = needs[i];
             }
-            if (!walk->explain)
+            if (!walk->explain && walk->colds < COLDS_MAX)
                 meters_want(question->meters, needs[i]);
         }
     }
@@ -126,15 +135,17 @@ choose(struct walk *walk, const struct candidate *candidate)
 }
 
 static void
-refuse(const struct walk *walk, const struct candidate *candidate)
+refuse(struct walk *walk, const struct candidate *candidate)
 {
     const struct decide_question *question = walk->question;
     struct decision *decision = walk->decision;
 
+    if (candidate->verdict == VERDICT_COLD && walk->colds++ >= COLDS_MAX)
+        return;
     if (candidate->verdict == VERDICT_COLD) {
         const struct meter *meter = &meters_at(question->meters, candidate->meter)->meter;
 
-        if (!meter->asked || question->now_ms - meter->asked_ms <= DECISION_COLD_MS)
+        if (!meter_asked_for(meter, DECISION_COLD_MS, question->now_ms))
             decision->cold = true;
         return;
     }

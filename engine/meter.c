@@ -139,6 +139,12 @@ add_reports(struct meter *meter, struct book_ask *ask)
 }
 
 bool
+meter_asked_for(const struct meter *meter, int64_t ms, int64_t now_ms)
+{
+    return meter->asked && (uint32_t)now_ms - meter->asked_low > ms;
+}
+
+bool
 meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t idle_ms,
           int64_t now_ms, struct book_ask *ret_ask)
 {
@@ -166,7 +172,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     meter->returned = false;
     meter->returning = false;
     meter->asked = true;
-    meter->asked_ms = now_ms;
+    meter->asked_low = (uint32_t)now_ms;
     meter->seq++;
     *ret_ask = ask;
     return true;
@@ -178,7 +184,7 @@ meter_answered(struct meter *meter, const struct book_answer *answer, int64_t no
     meter->asked = false;
     meter->again_ms = answer->again_ms;
     meter->window = answer->window;
-    meter->counted_ms = now_ms;
+    meter->counted_s = (uint32_t)(now_ms / 1000);
     memcpy(meter->counted, answer->counted, sizeof(meter->counted));
     if (answer->count == 0)
         return;

@@ -23,26 +23,27 @@ struct meter_use {
     uint32_t span_ms; /* from the first one to the last */
 };
 
+/* There are hundreds of thousands of these: small numbers are kept small. */
 struct meter {
-    uint32_t held;   /* may be spent from from_ms on */
-    uint32_t next;   /* another lease, from next_from_ms on */
     int64_t from_ms;
     int64_t next_from_ms;
-    int64_t again_ms;      /* no use in asking before */
-    int64_t asked_ms;      /* when the last ask was made */
-    int64_t active_ms;     /* last time that a grant was spent or came */
-    int64_t counted_ms;    /* when the store said how much is counted */
-    uint32_t counted[CAP_WINDOWS_MAX]; /* by all nodes, under each cap */
-    uint64_t seq;          /* of the last ask */
-    uint64_t excess_total; /* sent over the cap, since the start */
+    int64_t again_ms;  /* no use in asking before */
+    int64_t active_ms; /* last time that a grant was spent or came */
     int64_t excess_ms;
-    uint32_t excess; /* of these, not yet reported */
+    uint32_t held;         /* may be spent from from_ms on */
+    uint32_t next;         /* another lease, from next_from_ms on */
+    uint32_t excess;       /* sent over the cap, not yet reported */
+    uint32_t excess_total; /* sent over the cap, since the start */
+    uint32_t seq;          /* of the last ask */
+    uint32_t asked_low;    /* when it was made, in ms: the lower 32 bits */
+    uint32_t counted[CAP_WINDOWS_MAX]; /* by all nodes, under each cap, as the store said */
+    uint32_t counted_s;                /* when it said so, in s */
     uint8_t window; /* place of the cap that room is waited for under */
     uint8_t use_count;
-    bool asked;  /* an ask is under way */
-    bool wanted;    /* there was no grant for somebody */
-    bool returned;  /* something was given back that the store has yet to hear of */
-    bool returning; /* what is held goes back with the next ask */
+    bool asked : 1;     /* an ask is under way */
+    bool wanted : 1;    /* there was no grant for somebody */
+    bool returned : 1;  /* something was given back that the store has yet to hear of */
+    bool returning : 1; /* what is held goes back with the next ask */
     struct meter_use uses[METER_USES]; /* not yet reported, in order of time */
 };
 
@@ -68,6 +69,9 @@ void meter_count(struct meter *meter, uint32_t count, int64_t now_ms);
 
 /* The grant spent at at_ms never was used. */
 void meter_give_back(struct meter *meter, int64_t at_ms, int64_t now_ms);
+
+/* An ask is under way for longer than ms. */
+bool meter_asked_for(const struct meter *meter, int64_t ms, int64_t now_ms);
 
 /*
  * Is there something to ask or report?  Then *ret_ask has all but node, life

@@ -72,8 +72,7 @@ add(struct meters *meters, enum meters_kind kind, const struct caps *caps, size_
     metered->caps = caps;
     metered->kind = (uint8_t)kind;
     metered->of = (uint32_t)of;
-    metered->provider = (uint32_t)provider;
-    metered->chain = METERS_NONE;
+    metered->other = (uint32_t)provider;
     return (uint32_t)meters->count++;
 }
 
@@ -124,7 +123,6 @@ carry_over(struct meters *meters, struct meters *before)
         if (number == METERS_NONE)
             continue;
         meters_at(meters, number)->meter = old->meter;
-        meters_at(meters, number)->older = old->older;
         meters_touch(meters, number);
     }
 }
@@ -205,6 +203,15 @@ meters_provider(struct meters *meters, size_t address, size_t provider)
     return *place;
 }
 
+bool
+meters_is_unmet(const struct meters *meters, size_t address, size_t provider)
+{
+    const struct snapshot *snapshot = meters->snapshot;
+
+    return snapshot->providers[provider].caps.count > 0 &&
+           meters->by_provider[address * snapshot->provider_count + provider] == METERS_NONE;
+}
+
 static size_t
 account_slot(size_t stream, const char *account)
 {
@@ -228,7 +235,7 @@ meters_account(struct meters *meters, size_t stream, const char *account)
     if (meters->accounts == NULL)
         return METERS_NONE;
     head = &meters->accounts[account_slot(stream, name)];
-    for (number = *head; number != METERS_NONE; number = at(meters, number)->chain)
+    for (number = *head; number != METERS_NONE; number = at(meters, number)->other)
         if (at(meters, number)->of == stream && strcmp(at(meters, number)->account, name) == 0)
             return number;
     if (meters->account_count == METERS_ACCOUNTS_MAX)
@@ -237,7 +244,7 @@ meters_account(struct meters *meters, size_t stream, const char *account)
     if (number == METERS_NONE)
         return METERS_NONE;
     meters_at(meters, number)->account = strdup(name);
-    meters_at(meters, number)->chain = *head;
+    meters_at(meters, number)->other = *head;
     *head = number;
     meters->account_count++;
     return number;
@@ -255,7 +262,7 @@ meters_key(const struct meters *meters, uint32_t number, char key[static METERS_
         break;
     case METERS_PROVIDER:
         snprintf(key, METERS_KEY_SIZE, "provider/%s/%s", snapshot->addresses[metered->of].name,
-                 snapshot->providers[metered->provider].name);
+                 snapshot->providers[metered->other].name);
         break;
     case METERS_STREAM:
         snprintf(key, METERS_KEY_SIZE, "stream/%s", snapshot->streams[metered->of].name);
@@ -429,8 +436,6 @@ meters_pending(const struct meters *meters)
 void
 meters_lapse(struct meters *meters)
 {
-    for (size_t i = 0; i < meters->count; i++) {
+    for (size_t i = 0; i < meters->count; i++)
         meter_lapse(&meters_at(meters, (uint32_t)i)->meter);
-        meters_at(meters, (uint32_t)i)->older = true;
-    }
 }

@@ -36,13 +36,11 @@ enum meters_kind {
 struct metered {
     struct meter meter;
     const struct caps *caps; /* of the snapshot, not ours */
-    uint32_t of;             /* place of the address or stream */
-    uint32_t provider;       /* METERS_PROVIDER: its place */
     char *account;           /* METERS_ACCOUNT: owned */
-    uint32_t chain;          /* accounts with the same hash: the next one's number */
+    uint32_t of;             /* place of the address or stream */
+    uint32_t other;          /* METERS_PROVIDER: its place; METERS_ACCOUNT: the next in its chain */
     uint8_t kind;            /* enum meters_kind */
     bool queued;             /* meters_next() will look at it */
-    bool older;              /* a store may know it from an earlier life: see store.h */
 };
 
 struct meters;
@@ -67,6 +65,9 @@ uint32_t *meters_map(const struct meters *before, struct meters *now);
  */
 uint32_t meters_address(const struct meters *meters, size_t address);
 uint32_t meters_provider(struct meters *meters, size_t address, size_t provider);
+
+/* Would that number have to be made first? */
+bool meters_is_unmet(const struct meters *meters, size_t address, size_t provider);
 uint32_t meters_stream(const struct meters *meters, size_t stream);
 uint32_t meters_account(struct meters *meters, size_t stream, const char *account);
 

@@ -296,6 +296,7 @@ spend(const struct decide_question *question, const struct decision *decision,
         return;
     for (size_t i = 0; i < DECISION_METERS; i++)
         grant.meters[i] = decision->meters[i];
+    grants_expire(view->grants, view->now_ms, 2); /* more than come, so that they stay few */
     grants_reserve(view->grants, key, &grant, &is_new); /* open_grant() found none */
 }
 

@@ -26,7 +26,7 @@ counted(const struct metered *metered, size_t i, int64_t now_ms)
     for (size_t j = 0; j < meter->use_count; j++)
         here += meter->uses[j].count > 0 ? (uint64_t)meter->uses[j].count : 0;
     if (meter->counted[i] > here &&
-        now_ms - meter->counted_ms < cap->window_ms + 3 * cap->window_ms / BOOK_BUCKETS)
+        now_ms - (int64_t)meter->counted_s * 1000 < cap->window_ms + 3 * cap->window_ms / BOOK_BUCKETS)
         return meter->counted[i];
     return here;
 }
@@ -63,7 +63,7 @@ text_meter(const struct volume *volume, const struct metered *metered, const cha
             explained_wait(meter_room_ms(meter, now_ms) - now_ms, text);
         }
         if (i == 0 && meter->excess_total > 0)
-            buf_printf(text, ", %llu sent over it", (unsigned long long)meter->excess_total);
+            buf_printf(text, ", %u sent over it", meter->excess_total);
         buf_puts(text, "\n");
     }
 }
@@ -80,7 +80,7 @@ json_meter(const struct volume *volume, const struct metered *metered, const cha
     if (meter_state(meter, now_ms) == METER_FULL)
         json_number(json, "room_in_ms", meter_room_ms(meter, now_ms) - now_ms);
     json_number(json, "held", meter->held + meter->next);
-    json_number(json, "exceeded", (long long)meter->excess_total);
+    json_number(json, "exceeded", meter->excess_total);
     json_open(json, "caps", '[');
     for (size_t i = 0; i < metered->caps->count; i++) {
         const struct cap *cap = &metered->caps->items[i];
