@@ -11,6 +11,10 @@
 
 enum { MAGIC = 0x70706231, ROWS_MAX = 1024, USES_MAX = BOOK_BUCKETS + 64 };
 
+/* No window is longer, no time is later (the year 5138), so that sums of them fit. */
+#define WINDOW_MAX_MS (40LL * 24 * 3600 * 1000)
+#define TIME_MAX_MS 100000000000000LL
+
 struct out {
     unsigned char *data;
     size_t length;
@@ -99,7 +103,7 @@ get_uses(struct in *in, struct book_uses *uses)
     uint32_t count;
 
     if (!get(in, &uses->window_ms, sizeof(uses->window_ms)) || !get(in, &count, sizeof(count)) ||
-        count > USES_MAX || uses->window_ms < 0)
+        count > USES_MAX || uses->window_ms < 0 || uses->window_ms > WINDOW_MAX_MS)
         return -EINVAL;
     uses->items = calloc(count + 1, sizeof(*uses->items));
     if (uses->items == NULL)
@@ -110,7 +114,7 @@ get_uses(struct in *in, struct book_uses *uses)
 
         if (!get(in, &use->bucket, sizeof(use->bucket)) ||
             !get(in, &use->count, sizeof(use->count)) || use->bucket < 0 ||
-            use->bucket > INT64_MAX / 4 ||
+            use->bucket > TIME_MAX_MS / (uses->window_ms / BOOK_BUCKETS + 1) ||
             (uses->count > 0 && use->bucket <= uses->items[uses->count - 1].bucket))
             return -EINVAL;
     }
@@ -126,7 +130,9 @@ get_row(struct in *in, struct book_row *row)
         !get(in, &row->last_count, sizeof(row->last_count)) ||
         !get(in, &row->last_again_ms, sizeof(row->last_again_ms)) ||
         !get(in, &row->last_window, sizeof(row->last_window)) ||
-        row->node[BOOK_NODE_MAX] != '\0' || row->held > CAP_LIMIT_MAX)
+        row->node[BOOK_NODE_MAX] != '\0' || row->held > CAP_LIMIT_MAX ||
+        row->last_count > CAP_LIMIT_MAX || row->from_ms < 0 ||
+        row->from_ms > TIME_MAX_MS)
         return -EINVAL;
     for (size_t i = 0; i < CAP_WINDOWS_MAX; i++) {
         int r = get_uses(in, &row->uses[i]);
@@ -150,6 +156,9 @@ book_unpack(const void *data, size_t length, struct book *ret_book)
         !get(&in, book.paced_window_ms, sizeof(book.paced_window_ms)) ||
         !get(&in, &rows, sizeof(rows)) || rows > ROWS_MAX)
         return -EINVAL;
+    for (size_t i = 0; i < CAP_WINDOWS_MAX; i++)
+        if (book.paced_us[i] > TIME_MAX_MS * 1000 || book.paced_us[i] < -TIME_MAX_MS * 1000)
+            return -EINVAL;
     book.rows = calloc(rows + 1, sizeof(*book.rows));
     if (book.rows == NULL)
         return -ENOMEM;
