@@ -371,6 +371,17 @@ say_over(struct question *question, uint32_t count, char answer[static POLICY_AN
     return say_dunno(answer);
 }
 
+/* A store that has been silent for long is not worth waiting for. */
+static bool
+may_wait(const struct question *question)
+{
+    const struct policy_view *view = question->view;
+    const struct meter *meter = &meters_at(view->meters, question->account_meter)->meter;
+
+    return view->may_wait && view->store_up &&
+           !meter_asked_for(meter, POLICY_PATIENCE_MS, view->store_ms);
+}
+
 /*
  * Room for count more recipients?  Then it is taken.  POLICY_WAIT: perhaps, and
  * an answer of the store will tell.
@@ -379,10 +390,9 @@ static enum policy_answered
 charge(struct question *question, uint32_t count, char answer[static POLICY_ANSWER_SIZE],
        struct policy_result *result)
 {
-    const struct policy_view *view = question->view;
     enum meter_state state = account_state(question, count);
 
-    if (state == METER_COLD && view->may_wait && view->store_up)
+    if (state == METER_COLD && may_wait(question))
         return POLICY_WAIT;
     if (state == METER_FULL || stream_is_full(question)) {
         result->over = true;

@@ -51,6 +51,7 @@ struct transactions;
 enum {
     POLICY_REQUEST_MAX = 32 * 1024, /* bytes of one request */
     POLICY_ANSWER_SIZE = 320,       /* bytes that any answer and its NUL fit in */
+    POLICY_PATIENCE_MS = 250,       /* the longest wait for the store */
 };
 
 /*

@@ -15,6 +15,7 @@ struct policy_server {
     struct transactions *transactions;
     struct policy_figures figures;
     void (*view)(void *arg, struct policy_view *ret_view);
+    void (*done)(void *arg);
     void *arg; /* not ours */
 };
 
@@ -46,7 +47,9 @@ on_request(void *arg, const struct peers_request *request, struct peers_answer *
     view.transactions = server->transactions;
     view.now_ms = request->now_ms;
     view.may_wait = request->may_wait;
-    if (policy_answer(&view, request->session, &parsed, action, &result) == POLICY_WAIT)
+    policy_answer(&view, request->session, &parsed, action, &result);
+    server->done(server->arg);
+    if (result.answered == POLICY_WAIT)
         return PEERS_WAIT;
     count(&server->figures, &result);
     ret_answer->length = (size_t)sprintf(ret_answer->data, "action=%s\n\n", action);
@@ -58,17 +61,19 @@ static const struct peers_protocol protocol = {
     .request_max = POLICY_REQUEST_MAX,
     .answer_max = POLICY_ANSWER_SIZE + sizeof("action=\n\n"),
     .session_size = sizeof(struct policy_session),
-    .wait_ms = POLICY_WAIT_MS,
+    .wait_ms = POLICY_PATIENCE_MS,
     .serve = on_request,
 };
 
 struct policy_server *
 policy_server_new(struct event_base *base, int fd, size_t clients_max,
-                  void (*view)(void *arg, struct policy_view *ret_view), void *arg)
+                  void (*view)(void *arg, struct policy_view *ret_view),
+                  void (*done)(void *arg), void *arg)
 {
     struct policy_server *server = mem_new(sizeof(*server));
 
     server->view = view;
+    server->done = done;
     server->arg = arg;
     server->transactions = transactions_new();
     server->peers = peers_new(base, fd, clients_max, &protocol, server);

@@ -4,7 +4,7 @@
  * In case of trouble a policy server must not answer; so a connection that says
  * what is no request is closed, and Postfix takes its default_action.
  *
- * A request whose answer hangs on the store waits for it for POLICY_WAIT_MS at
+ * A request whose answer hangs on the store waits for it for POLICY_PATIENCE_MS at
  * most, and is then let in.
  *
  * SPDX-License-Identifier: MIT
@@ -21,8 +21,6 @@ struct event_base;
 struct peers_figures;
 struct policy_server;
 
-enum { POLICY_WAIT_MS = 250 };
-
 /* What has been answered since the start, about the site's own mail. */
 struct policy_figures {
     uint64_t asked;  /* for a recipient or a message */
@@ -32,18 +30,19 @@ struct policy_figures {
 
 /*
  * Serve on fd, a listening socket that becomes the server's.  view gives what
- * answers are made from, all but transactions, now_ms and may_wait, which are the server's;
- * it is called with arg, from the loop.
+ * answers are made from, all but transactions, now_ms and may_wait, which are the
+ * server's; done is called behind each answer, and when a request begins to
+ * wait: there may be something to ask the store.  Both from the loop.
  */
 struct policy_server *policy_server_new(struct event_base *base, int fd, size_t clients_max,
                                         void (*view)(void *arg, struct policy_view *ret_view),
-                                        void *arg);
+                                        void (*done)(void *arg), void *arg);
 void policy_server_free(struct policy_server *server); /* takes NULL */
 
 /* An answer of the store came. */
 void policy_server_resume(struct policy_server *server); /* takes NULL */
 
-/* The meters are others, or lost what they held: a reload, or meters_lapse(). */
+/* The meters have other numbers now. */
 void policy_server_forget(struct policy_server *server); /* takes NULL */
 
 void policy_server_set_clients(struct policy_server *server, size_t clients_max); /* takes NULL */
