@@ -75,7 +75,7 @@ policy_server_new(struct event_base *base, int fd, size_t clients_max,
     server->view = view;
     server->done = done;
     server->arg = arg;
-    server->transactions = transactions_new();
+    server->transactions = transactions_new(TRANSACTIONS_MAX);
     server->peers = peers_new(base, fd, clients_max, &protocol, server);
     return server;
 }

@@ -8,20 +8,20 @@
 
 #include <stdlib.h>
 
-enum { WAYS = 8, SETS = TRANSACTIONS_MAX / WAYS };
-
-_Static_assert((SETS & (SETS - 1)) == 0, "a key's low bits are its set");
+enum { WAYS = 8 };
 
 struct transactions {
     struct transaction *all; /* owned; WAYS for each set */
+    size_t sets;             /* a power of two: a key's low bits are its set */
 };
 
 struct transactions *
-transactions_new(void)
+transactions_new(size_t count_max)
 {
     struct transactions *transactions = mem_new(sizeof(*transactions));
 
-    transactions->all = mem_array(TRANSACTIONS_MAX, sizeof(*transactions->all));
+    transactions->sets = count_max / WAYS;
+    transactions->all = mem_array(count_max, sizeof(*transactions->all));
     return transactions;
 }
 
@@ -37,7 +37,7 @@ transactions_free(struct transactions *transactions)
 static struct transaction *
 set_of(struct transactions *transactions, uint64_t key)
 {
-    return &transactions->all[(key & (SETS - 1)) * WAYS];
+    return &transactions->all[(key & (transactions->sets - 1)) * WAYS];
 }
 
 struct transaction *
@@ -72,7 +72,7 @@ transactions_add(struct transactions *transactions, uint64_t key, int64_t now_ms
 void
 transactions_keep(struct transactions *transactions)
 {
-    for (size_t i = 0; i < TRANSACTIONS_MAX; i++) {
+    for (size_t i = 0; i < transactions->sets * WAYS; i++) {
         struct transaction *one = &transactions->all[i];
 
         if (one->key == 0)

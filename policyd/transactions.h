@@ -2,9 +2,9 @@
  * SMTP transactions that the policy service has seen recipients of.
  *
  * Postfix gives each a name, "instance", that comes with all its requests.  The
- * table holds at most TRANSACTIONS_MAX of them; where it is full, the one that
- * was quiet longest is forgotten, as is one that was quiet for
- * TRANSACTION_LIFE_MS.  What is forgotten stays spent.
+ * table holds so many of them; where it is full, one that was quiet for long is
+ * forgotten, as is every one after TRANSACTION_LIFE_MS.  What is forgotten stays
+ * spent.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -37,8 +37,8 @@ struct transaction {
 
 struct transactions;
 
-/* The table takes memory as it fills: at most 4 MiB. */
-struct transactions *transactions_new(void);
+/* count_max: a power of two, at least 8.  The table takes memory as it fills, 64 bytes for each. */
+struct transactions *transactions_new(size_t count_max);
 void transactions_free(struct transactions *transactions); /* takes NULL */
 
 /* NULL: not known, or forgotten by now.  The pointer is good until the next transactions_add(). */

@@ -65,7 +65,7 @@ world_start(struct world *w, const char *over_quota)
     w->view = (struct policy_view){
         .conf = w->conf,
         .meters = w->meters,
-        .transactions = transactions_new(),
+        .transactions = transactions_new(64),
         .now_ms = 5000,
         .store_ms = 1700000000000,
         .store_up = true,
@@ -614,7 +614,7 @@ test_the_meters_are_others(void **state)
 static void
 test_transactions(void **state)
 {
-    struct transactions *table = transactions_new();
+    struct transactions *table = transactions_new(TRANSACTIONS_MAX);
     struct transaction *one;
     size_t found = 0;
 
