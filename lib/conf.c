@@ -32,7 +32,7 @@ static const struct conf_key listen_keys[] = {
     {"lookup", KEY_ENDPOINT, AT(lookup), "unix:/var/spool/postfix/postpool/lookup", 0, 0,
      "Where Postfix asks for transports (socketmap).", NULL, NULL},
     {"policy", KEY_ENDPOINT, AT(policy), "", 0, 0,
-     "Where Postfix asks its access policy; empty: nowhere.", NULL, NULL},
+     "Where Postfix asks its access policy; default: nowhere.", NULL, NULL},
     {"control", KEY_ENDPOINT, AT(control), "unix:/run/postpool/control", 0, 0,
      "Where postpool(1) asks.", NULL, NULL},
     {"owner", KEY_TEXT, AT(listen_owner), "", 0, 0,
