@@ -109,6 +109,15 @@ on_known(void *arg, const char *domain, const struct provider *provider,
         volume_move(policyd->volume, notes[i].address, provider->index, notes[i].count);
 }
 
+/* Asked for when a recipient comes in, so that its provider is known when it leaves. */
+static void
+on_policy_domain(void *arg, const char *domain)
+{
+    struct policyd *policyd = arg;
+
+    mx_provider(policyd->mx, domain, mono_ms());
+}
+
 static void
 on_policy_view(void *arg, struct policy_view *ret_view)
 {
@@ -118,6 +127,10 @@ on_policy_view(void *arg, struct policy_view *ret_view)
     ret_view->meters = volume_meters(policyd->volume);
     ret_view->store_ms = volume_now_ms(policyd->volume);
     ret_view->store_up = volume_is_up(policyd->volume);
+    if (policyd->conf->snapshot->provider_caps) {
+        ret_view->domain = on_policy_domain;
+        ret_view->arg = policyd;
+    }
 }
 
 static void
