@@ -38,6 +38,33 @@ meter_room_ms(const struct meter *meter, int64_t now_ms)
     return meter->again_ms > now_ms ? meter->again_ms : now_ms;
 }
 
+enum meter_state
+meter_state_many(const struct meter *meter, uint32_t count, int64_t now_ms)
+{
+    uint32_t held = meter->held, ready = 0;
+
+    if (held > 0 && meter->from_ms <= now_ms)
+        ready = held + (meter->next > 0 && meter->next_from_ms <= now_ms ? meter->next : 0);
+    if (count <= ready)
+        return METER_FREE;
+    if (count <= held + meter->next) /* it comes later */
+        return METER_FULL;
+    return meter->again_ms > now_ms ? METER_FULL : METER_COLD;
+}
+
+int64_t
+meter_room_many_ms(const struct meter *meter, uint32_t count, int64_t now_ms)
+{
+    int64_t room_ms = meter->again_ms;
+
+    if (count <= meter->held + meter->next) {
+        room_ms = meter->from_ms;
+        if (count > meter->held && meter->next_from_ms > room_ms)
+            room_ms = meter->next_from_ms;
+    }
+    return room_ms > now_ms ? room_ms : now_ms;
+}
+
 static uint32_t
 span(const struct meter_use *use, int64_t now_ms)
 {
@@ -169,6 +196,11 @@ meter_give_back(struct meter *meter, int64_t at_ms, int64_t now_ms)
             meter->held++;
             return;
         }
+    for (size_t i = 0; i < meter->use_count; i++)
+        if (meter->uses[i].count < 0 && meter->uses[i].at_ms == at_ms) {
+            meter->uses[i].count--;
+            return;
+        }
     if (meter->use_count < METER_USES) { /* else it stays spent: the safe side */
         meter->uses[meter->use_count++] = (struct meter_use){at_ms, -1, 0};
         meter->returned = true;
@@ -206,8 +238,10 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
 
     if (meter->asked || meter->own)
         return false;
-    if (meter->next == 0 && meter->held <= size / 2 &&
-        (meter->returned || (meter->wanted && meter->again_ms <= now_ms))) {
+    if (meter->lacking > 0 && meter->again_ms <= now_ms) {
+        ask.want = meter->lacking > size ? meter->lacking : size;
+    } else if (meter->next == 0 && meter->held <= size / 2 &&
+               (meter->returned || (meter->wanted && meter->again_ms <= now_ms))) {
         ask.want = size;
     } else if ((idle || meter->returning) && meter->held + meter->next > 0) {
         ask.unused = meter->held + meter->next;
@@ -222,6 +256,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     meter->wanted = false;
     meter->returned = false;
     meter->returning = false;
+    meter->lacking = 0;
     meter->asked = true;
     meter->asked_low = (uint32_t)now_ms;
     meter->seq++;

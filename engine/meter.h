@@ -40,6 +40,7 @@ struct meter {
     uint32_t counted_s;                /* when it said so, in s */
     uint8_t window; /* place of the cap that room is waited for under */
     uint8_t use_count;
+    uint8_t lacking; /* grants that somebody needs at once and that are not held; at most 255 */
     bool asked : 1;     /* an ask is under way */
     bool wanted : 1;    /* there was no grant for somebody */
     bool returned : 1;  /* something was given back that the store has yet to hear of */
@@ -58,6 +59,10 @@ enum meter_state meter_state(const struct meter *meter, int64_t now_ms);
 
 /* METER_FULL: when there may be room. */
 int64_t meter_room_ms(const struct meter *meter, int64_t now_ms);
+
+/* The same for count grants at once; METER_FULL also when some of them are there. */
+enum meter_state meter_state_many(const struct meter *meter, uint32_t count, int64_t now_ms);
+int64_t meter_room_many_ms(const struct meter *meter, uint32_t count, int64_t now_ms);
 
 /* Spend one grant; meter_state() was METER_FREE at the same now_ms. */
 void meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms);

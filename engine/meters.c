@@ -368,6 +368,16 @@ meters_want(struct meters *meters, uint32_t number)
 }
 
 void
+meters_want_many(struct meters *meters, uint32_t number, uint32_t count)
+{
+    struct meter *meter = &meters_at(meters, number)->meter;
+
+    count -= count < meter->held + meter->next ? count : meter->held + meter->next;
+    meter->lacking = count < UINT8_MAX ? (uint8_t)count : UINT8_MAX;
+    meters_want(meters, number);
+}
+
+void
 meters_take(struct meters *meters, uint32_t number, int64_t now_ms)
 {
     struct metered *metered = meters_at(meters, number);

@@ -84,6 +84,9 @@ unsigned meters_nodes(const struct meters *meters);
 /* Somebody wanted a grant of it, or took one and few are left. */
 void meters_want(struct meters *meters, uint32_t number);
 
+/* Somebody wants count grants of it at once. */
+void meters_want_many(struct meters *meters, uint32_t number, uint32_t count);
+
 /* Spend one grant, and see that there will be more. */
 void meters_take(struct meters *meters, uint32_t number, int64_t now_ms);
 void meters_exceed(struct meters *meters, uint32_t number, int64_t now_ms);

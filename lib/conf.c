@@ -32,7 +32,7 @@ static const struct conf_key listen_keys[] = {
     {"lookup", KEY_ENDPOINT, AT(lookup), "unix:/var/spool/postfix/postpool/lookup", 0, 0,
      "Where Postfix asks for transports (socketmap).", NULL, NULL},
     {"policy", KEY_ENDPOINT, AT(policy), "", 0, 0,
-     "Where Postfix asks its access policy; empty: nowhere.", NULL, NULL},
+     "Where Postfix asks its access policy; default: nowhere.", NULL, NULL},
     {"control", KEY_ENDPOINT, AT(control), "unix:/run/postpool/control", 0, 0,
      "Where postpool(1) asks.", NULL, NULL},
     {"owner", KEY_TEXT, AT(listen_owner), "", 0, 0,
@@ -252,9 +252,24 @@ check_sockets(struct conf_reader *reader, config_setting_t *root)
     if (strcmp(lookup, milter) == 0 || strcmp(control, milter) == 0)
         conf_problem(reader, root,
                      "milter.socket and one of listen are both %s, each needs its own", milter);
+    if (conf->policy != NULL && (strcmp(conf->policy, lookup) == 0 ||
+                                 strcmp(conf->policy, control) == 0 ||
+                                 strcmp(conf->policy, milter) == 0))
+        conf_problem(reader, member_of(root, "listen"),
+                     "listen.policy is %s, which another socket has, each needs its own",
+                     conf->policy);
     if (strcmp(conf->user, "root") == 0)
         conf_problem(reader, member_of(root, "user"),
                      "the daemons give up root's rights, name a user that has none");
+}
+
+/* What is counted when it comes in is not held back until its turn: it is let in or not. */
+static void
+plain_account_caps(struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->stream_count; i++)
+        for (size_t j = 0; j < snapshot->streams[i].account_caps.count; j++)
+            snapshot->streams[i].account_caps.items[j].smooth = false;
 }
 
 static void
@@ -289,6 +304,8 @@ read_root(struct conf_reader *reader, config_setting_t *root)
         conf_read_pools(reader, pools);
     if (streams != NULL)
         conf_read_streams(reader, streams);
+    if (reader->conf->policy != NULL)
+        plain_account_caps(reader->conf->snapshot);
     note_caps(reader->conf->snapshot);
     if (addresses != NULL && pools != NULL)
         conf_warn_pools(reader, addresses, pools);

@@ -31,7 +31,7 @@ static void
 raise_descriptors(const struct conf *conf)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)conf->clients + 256;
+    rlim_t wanted = (rlim_t)conf->clients * (conf->policy != NULL ? 2 : 1) + 256;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
         return;
@@ -79,6 +79,7 @@ work(void *arg, int alive_fd, bool first)
         .conf = m->conf,
         .lookup = m->sockets.lookup,
         .control = m->sockets.control,
+        .policy = m->sockets.policy,
         .alive_fd = alive_fd,
         .beat_ms = (uint64_t)m->conf->watchdog_ms / BEATS,
     };
@@ -102,6 +103,7 @@ run(struct main *m)
         .conf = m->conf,
         .lookup = m->sockets.lookup,
         .control = m->sockets.control,
+        .policy = m->sockets.policy,
         .alive_fd = -1,
         .notify = true,
     };

@@ -16,6 +16,7 @@
 #include "policyd/mx.h"
 #include "policyd/mx_report.h"
 #include "policyd/netwatch.h"
+#include "policyd/policy_server.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
 #include "policyd/status.h"
@@ -47,7 +48,8 @@ struct policyd {
     struct volume *volume;
     struct mx *mx; /* whose are the recipient domains? */
     struct netwatch *netwatch;
-    struct server *server; /* NULL: not ready yet */
+    struct server *server;        /* NULL: not ready yet */
+    struct policy_server *policy; /* NULL: not ready yet, or none is wanted */
     struct control *control;
     struct reload *reload;            /* NULL: none is under way */
     bool reload_again;                /* another was asked for meanwhile */
@@ -107,6 +109,38 @@ on_known(void *arg, const char *domain, const struct provider *provider,
         volume_move(policyd->volume, notes[i].address, provider->index, notes[i].count);
 }
 
+/* Asked for when a recipient comes in, so that its provider is known when it leaves. */
+static void
+on_policy_domain(void *arg, const char *domain)
+{
+    struct policyd *policyd = arg;
+
+    mx_provider(policyd->mx, domain, mono_ms());
+}
+
+static void
+on_policy_view(void *arg, struct policy_view *ret_view)
+{
+    struct policyd *policyd = arg;
+
+    ret_view->conf = policyd->conf;
+    ret_view->meters = volume_meters(policyd->volume);
+    ret_view->store_ms = volume_now_ms(policyd->volume);
+    ret_view->store_up = volume_is_up(policyd->volume);
+    if (policyd->conf->snapshot->provider_caps) {
+        ret_view->domain = on_policy_domain;
+        ret_view->arg = policyd;
+    }
+}
+
+static void
+on_policy_answered(void *arg)
+{
+    struct policyd *policyd = arg;
+
+    volume_flush(policyd->volume);
+}
+
 static void
 on_answered(void *arg, const struct lookup_result *result)
 {
@@ -123,6 +157,7 @@ on_room(void *arg)
 
     if (policyd->server != NULL)
         server_retry(policyd->server);
+    policy_server_resume(policyd->policy);
 }
 
 static void
@@ -171,12 +206,18 @@ on_presence(void *arg)
 
 static void start_reload(struct policyd *policyd, struct control_call *call, bool json);
 
+static bool
+differs(const char *a, const char *b)
+{
+    return strcmp(a != NULL ? a : "", b != NULL ? b : "") != 0;
+}
+
 /* Sockets are made at the start only. */
 static void
 warn_of_restart(const struct conf *before, const struct conf *after)
 {
     if (strcmp(before->lookup, after->lookup) != 0 ||
-        strcmp(before->control, after->control) != 0 ||
+        strcmp(before->control, after->control) != 0 || differs(before->policy, after->policy) ||
         strcmp(before->listen_owner, after->listen_owner) != 0 ||
         strcmp(before->listen_group, after->listen_group) != 0 ||
         before->listen_mode != after->listen_mode || before->store_type != after->store_type ||
@@ -250,6 +291,8 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     policyd->figures = figures;
     if (policyd->server != NULL)
         server_set_clients(policyd->server, (size_t)conf->clients);
+    policy_server_set_clients(policyd->policy, (size_t)conf->clients);
+    policy_server_forget(policyd->policy);
 }
 
 static void
@@ -326,6 +369,7 @@ answer_status(struct policyd *policyd, struct control_call *call, bool json)
                             policyd->roster,
                             policyd->figures,
                             policyd->server != NULL ? server_figures(policyd->server) : &none,
+                            policyd->policy,
                             policyd->volume,
                             policyd->started,
                             policyd->mx};
@@ -464,6 +508,10 @@ on_ready(void *arg)
 
     policyd->server = server_new(policyd->base, policyd->start->lookup,
                                  (size_t)policyd->conf->clients, on_view, on_answered, policyd);
+    if (policyd->start->policy >= 0)
+        policyd->policy = policy_server_new(policyd->base, policyd->start->policy,
+                                            (size_t)policyd->conf->clients, on_policy_view,
+                                            on_policy_answered, policyd);
     log_info("ready: %zu addresses, %zu pools, %zu streams", snapshot->address_count,
              snapshot->pool_count, snapshot->stream_count);
 #ifdef HAVE_LIBSYSTEMD
@@ -513,6 +561,7 @@ out:
     reload_cancel(policyd.reload);
     control_free(policyd.control);
     server_free(policyd.server);
+    policy_server_free(policyd.policy);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
     mx_free(policyd.mx);

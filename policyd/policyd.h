@@ -15,6 +15,7 @@ struct policyd_start {
     struct conf *conf; /* not ours; a reference is taken */
     int lookup;        /* listening sockets */
     int control;
+    int policy;       /* -1: none */
     int alive_fd;     /* a byte goes here now and then; -1: none */
     bool notify;      /* tell systemd */
     uint64_t beat_ms; /* how often the sign of life is given */

@@ -13,11 +13,12 @@ struct err;
 struct sockets {
     int lookup;
     int control;
+    int policy; /* -1: the configuration has none */
 };
 
 /*
  * Sockets that systemd handed over are known by their names (FileDescriptorName=
- * "lookup", "control") or by their addresses.  One that is neither is an error:
+ * "lookup", "control", "policy") or by their addresses.  One that is none of them is an error:
  * it would swallow connections.  Returns 0 or a negative errno.
  */
 int sockets_open(const struct conf *conf, const struct daemon_user *user,

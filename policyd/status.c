@@ -9,6 +9,8 @@
 #include "lib/mem.h"
 #include "policyd/figures.h"
 #include "policyd/mx_report.h"
+#include "policyd/peers.h"
+#include "policyd/policy_server.h"
 #include "policyd/server.h"
 #include "policyd/volume.h"
 
@@ -53,6 +55,39 @@ add_streams(struct json *json, const struct status *status)
     json_close(json, ']');
 }
 
+static void
+add_policy(struct json *json, const struct policy_server *policy)
+{
+    const struct policy_figures *figures = policy_server_figures(policy);
+    const struct peers_figures *clients = policy_server_clients(policy);
+
+    json_open(json, "policy", '{');
+    json_number(json, "requests", (long long)clients->requests);
+    json_number(json, "clients", (long long)clients->count);
+    json_number(json, "asked", (long long)figures->asked);
+    json_number(json, "over", (long long)figures->over);
+    json_number(json, "unsure", (long long)figures->unsure);
+    json_number(json, "waits", (long long)clients->waits);
+    json_number(json, "malformed", (long long)clients->malformed);
+    json_number(json, "slow", (long long)clients->slow);
+    json_number(json, "evicted", (long long)clients->evicted);
+    json_close(json, '}');
+}
+
+static void
+print_policy(struct buf *text, const struct policy_server *policy)
+{
+    const struct policy_figures *figures = policy_server_figures(policy);
+    const struct peers_figures *clients = policy_server_clients(policy);
+
+    buf_printf(text,
+               "%llu policy requests, %zu clients; of the site's own mail: %llu asked, %llu over "
+               "quota, %llu let in without knowing\n",
+               (unsigned long long)clients->requests, clients->count,
+               (unsigned long long)figures->asked, (unsigned long long)figures->over,
+               (unsigned long long)figures->unsure);
+}
+
 char *
 status_json(const struct status *status)
 {
@@ -76,6 +111,8 @@ status_json(const struct status *status)
     json_number(&json, "waited", (long long)status->server->waited);
     json_number(&json, "late", (long long)status->server->late);
     mx_report_status_json(&json, status->mx);
+    if (status->policy != NULL)
+        add_policy(&json, status->policy);
     add_streams(&json, status);
     add_addresses(&json, status);
     volume_status(status->volume, NULL, &json);
@@ -122,6 +159,8 @@ status_text(const struct status *status)
         "%llu lookups, %zu clients; connections ended: %llu malformed, %llu slow, %llu evicted\n",
         (unsigned long long)server->lookups, server->clients, (unsigned long long)server->malformed,
         (unsigned long long)server->slow, (unsigned long long)server->evicted);
+    if (status->policy != NULL)
+        print_policy(&text, status->policy);
     buf_printf(&text,
                "%llu decisions found no address and deferred the recipient, %llu of them for want "
                "of room under caps\n",

@@ -12,6 +12,7 @@ struct conf;
 struct figures;
 struct mx;
 struct roster;
+struct policy_server;
 struct server_figures;
 struct volume;
 
@@ -21,6 +22,7 @@ struct status {
     const struct roster *roster;
     const struct figures *figures;
     const struct server_figures *server;
+    const struct policy_server *policy; /* NULL: none */
     struct volume *volume;
     time_t started;
     const struct mx *mx;

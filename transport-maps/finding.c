@@ -128,7 +128,7 @@ static void
 find_milters(struct findings *findings, const struct conf *conf, const struct site *site)
 {
     bool chroot_safe;
-    char *milter = plan_milter(conf, site, &chroot_safe);
+    char *milter = plan_endpoint(conf->milter_socket, site, &chroot_safe);
 
     for (size_t i = 0; i < site->services.count; i++) {
         const struct cf_service *service = &site->services.items[i];
@@ -159,6 +159,70 @@ find_milters(struct findings *findings, const struct conf *conf, const struct si
         add(findings, FINDING_NOTE, "non_smtpd_milters is %s: these come after ours",
             site_raw(site, "non_smtpd_milters"));
     free(milter);
+}
+
+/* Do a service's own restrictions ask us, or take over main.cf's, which do? */
+static bool
+asks_policy(const char *restrictions, const char *endpoint)
+{
+    bool asks = strstr(restrictions, endpoint) != NULL;
+
+    for (size_t i = 0; plan_restrictions[i] != NULL; i++)
+        asks |=
+            strchr(restrictions, '$') != NULL && strstr(restrictions, plan_restrictions[i]) != NULL;
+    return asks;
+}
+
+static void
+find_own_restrictions(struct findings *findings, const struct cf_service *service,
+                      const char *endpoint, const char *policy)
+{
+    for (size_t i = 0; plan_restrictions[i] != NULL; i++) {
+        const char *own = cf_service_option(service, plan_restrictions[i]);
+
+        if (own != NULL && !asks_policy(own, endpoint))
+            add(findings, FINDING_WARN,
+                "%s sets its own %s in master.cf: put '%s' in front there for its mail to be held "
+                "against quotas",
+                service->fields[CF_NAME], plan_restrictions[i], policy);
+    }
+}
+
+static void
+find_policy(struct findings *findings, const struct conf *conf, const struct site *site)
+{
+    bool chroot_safe;
+    char *endpoint, *policy;
+
+    if (conf->policy == NULL)
+        return;
+    endpoint = plan_endpoint(conf->policy, site, &chroot_safe);
+    policy = plan_policy(conf, site, &chroot_safe);
+    for (size_t i = 0; i < site->services.count; i++) {
+        const struct cf_service *service = &site->services.items[i];
+
+        if (!cf_service_runs(service, "smtpd"))
+            continue;
+        find_own_restrictions(findings, service, endpoint, policy);
+        if (!chroot_safe && *service->fields[CF_CHROOT] == 'y')
+            add(findings, FINDING_WARN,
+                "%s is chrooted and cannot reach %s: put listen.policy under %s",
+                service->fields[CF_NAME], endpoint, site_expanded(site, "queue_directory"));
+    }
+    for (size_t i = 0; plan_restrictions[i] != NULL; i++) {
+        const char *own = site_raw(site, plan_restrictions[i]);
+
+        if (strstr(own, endpoint) != NULL)
+            add(findings, FINDING_NOTE,
+                "%s asks our policy service already: what is asked twice counts once, but take it "
+                "out there",
+                plan_restrictions[i]);
+        else if (*own != '\0')
+            add(findings, FINDING_NOTE, "%s is %s: these come after ours", plan_restrictions[i],
+                own);
+    }
+    free(policy);
+    free(endpoint);
 }
 
 static void
@@ -209,6 +273,7 @@ findings_make(const struct conf *conf, const struct site *site, struct findings 
     find_routes(findings, conf, site);
     find_filters(findings, site);
     find_milters(findings, conf, site);
+    find_policy(findings, conf, site);
     find_addresses(findings, site);
 }
 

@@ -20,6 +20,12 @@
 /* Longer than the 100 s that a lookup may take at most, so that qmgr does not ask twice. */
 #define QMGR_IPC_TIMEOUT "150s"
 
+const char *const plan_restrictions[] = {
+    "smtpd_recipient_restrictions",
+    "smtpd_end_of_data_restrictions",
+    NULL,
+};
+
 static void
 add_param(struct plan *plan, char *name, char *value)
 {
@@ -83,9 +89,9 @@ make_knobs(struct plan *plan, const struct address *address)
 }
 
 char *
-plan_milter(const struct conf *conf, const struct site *site, bool *ret_chroot_safe)
+plan_endpoint(const char *endpoint, const struct site *site, bool *ret_chroot_safe)
 {
-    const char *path = endpoint_path(conf->milter_socket);
+    const char *path = endpoint_path(endpoint);
     const char *queue = site_expanded(site, "queue_directory");
     size_t length = strlen(queue);
 
@@ -94,7 +100,31 @@ plan_milter(const struct conf *conf, const struct site *site, bool *ret_chroot_s
     if (path != NULL && strncmp(path, queue, length) == 0 && path[length] == '/')
         return mem_printf("unix:%s", path + length + 1);
     *ret_chroot_safe = path == NULL;
-    return mem_strdup(conf->milter_socket);
+    return mem_strdup(endpoint);
+}
+
+char *
+plan_policy(const struct conf *conf, const struct site *site, bool *ret_chroot_safe)
+{
+    char *endpoint = plan_endpoint(conf->policy, site, ret_chroot_safe);
+    char *text = mem_printf(
+        "check_policy_service { %s, timeout=3s, try_limit=1, default_action=DUNNO }", endpoint);
+
+    free(endpoint);
+    return text;
+}
+
+/* In front, because the site's own mail is let in by the first "permit". */
+static void
+make_restrictions(struct plan *plan, const struct conf *conf, const struct site *site)
+{
+    bool chroot_safe;
+    char *policy = conf->policy != NULL ? plan_policy(conf, site, &chroot_safe) : NULL;
+
+    for (size_t i = 0; policy != NULL && plan_restrictions[i] != NULL; i++)
+        add_param(plan, mem_strdup(plan_restrictions[i]),
+                  service_in_front(site, policy, site_raw(site, plan_restrictions[i])));
+    free(policy);
 }
 
 static void
@@ -104,7 +134,7 @@ make_params(struct plan *plan, const struct conf *conf, const struct site *site,
                                            "lmtp_generic_maps"};
     static const char *const milters[] = {"smtpd_milters", "non_smtpd_milters"};
     bool chroot_safe;
-    char *endpoint = plan_milter(conf, site, &chroot_safe);
+    char *endpoint = plan_endpoint(conf->milter_socket, site, &chroot_safe);
     char *milter = mem_printf("{ %s, default_action=tempfail }", endpoint);
 
     for (size_t i = 0; i < sizeof(untagged) / sizeof(untagged[0]); i++)
@@ -116,6 +146,7 @@ make_params(struct plan *plan, const struct conf *conf, const struct site *site,
     for (size_t i = 0; i < sizeof(milters) / sizeof(milters[0]); i++)
         add_param(plan, mem_strdup(milters[i]),
                   service_in_front(site, milter, site_raw(site, milters[i])));
+    make_restrictions(plan, conf, site);
     free(milter);
     free(endpoint);
 }
@@ -234,9 +265,12 @@ plan_clear(struct plan *plan)
 enum plan_part
 plan_param_part(const struct edit_param *param)
 {
+    for (size_t i = 0; plan_restrictions[i] != NULL; i++)
+        if (strcmp(param->name, plan_restrictions[i]) == 0)
+            return PLAN_INTAKE;
     return strcmp(param->name, "smtpd_milters") == 0 ||
                    strcmp(param->name, "non_smtpd_milters") == 0
-               ? PLAN_MILTERS
+               ? PLAN_INTAKE
                : PLAN_BASE;
 }
 

@@ -4,7 +4,8 @@
  * The parts, in the order in which they may take effect: the base (tables,
  * one smtp(8) service for each address, the resolver, taking the tag out),
  * which changes nothing by itself; then the switch, which has qmgr ask our
- * resolver; then the milters, which set tags.
+ * resolver; then what smtpd asks of a message that comes in: the milters, which
+ * set tags, and the policy service.
  *
  * Pure: from the configuration and the site to text.
  *
@@ -31,7 +32,7 @@ struct plan_table {
 
 struct plan {
     struct plan_table tables[TABLE_COUNT];
-    struct edit_param *params; /* owned, the milters last */
+    struct edit_param *params; /* owned, what smtpd asks last */
     size_t param_count;
     struct edit_extra *extras; /* owned */
     size_t extra_count;
@@ -41,7 +42,7 @@ struct plan {
 enum plan_part {
     PLAN_BASE = 1,
     PLAN_SWITCH = 2,
-    PLAN_MILTERS = 4,
+    PLAN_INTAKE = 4,
     PLAN_ALL = 7,
 };
 
@@ -68,7 +69,13 @@ char *plan_master(const struct edit_file *file, const struct edit_extra *extras,
 /* Those of the services in file that the plan has no more, as lines; the caller owns them. */
 char *plan_leftover(const struct plan *plan, const struct edit_file *master);
 
-/* The milter's endpoint as Postfix is told, and whether a chrooted service can reach it. */
-char *plan_milter(const struct conf *conf, const struct site *site, bool *ret_chroot_safe);
+/* An endpoint of ours as Postfix is told, and whether a chrooted service can reach it. */
+char *plan_endpoint(const char *endpoint, const struct site *site, bool *ret_chroot_safe);
+
+/* The restrictions that ask the policy service: ours stands first in each.  Ends in NULL. */
+extern const char *const plan_restrictions[];
+
+/* "check_policy_service { ... }"; the caller owns it.  conf->policy is not NULL. */
+char *plan_policy(const struct conf *conf, const struct site *site, bool *ret_chroot_safe);
 
 #endif

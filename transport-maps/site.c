@@ -15,8 +15,14 @@
 #include <string.h>
 
 const char *const site_changed[] = {
-    "smtpd_milters",     "non_smtpd_milters", "recipient_canonical_maps",
-    "smtp_generic_maps", "lmtp_generic_maps", NULL,
+    "smtpd_milters",
+    "non_smtpd_milters",
+    "recipient_canonical_maps",
+    "smtp_generic_maps",
+    "lmtp_generic_maps",
+    "smtpd_recipient_restrictions",
+    "smtpd_end_of_data_restrictions",
+    NULL,
 };
 
 /* What else we want to know. */

@@ -162,6 +162,69 @@ def test_own_routes_and_milters(site):
         "inline:{joe@site.test=[127.0.0.8]}, " + last % (one.dir, "sender", s, "relay.last"))
 
 
+POLICY = "unix:QUEUE/postpool/policy"
+ASK_POLICY = ("check_policy_service { unix:postpool/policy, timeout=3s, try_limit=1, "
+              "default_action=DUNNO }")
+
+
+def test_policy_service(site):
+    one = site(policy=POLICY)
+    said = round_trip(one)
+    assert "restrictions" not in said
+    one.good("apply")
+    for name in ("smtpd_recipient_restrictions", "smtpd_end_of_data_restrictions"):
+        assert one.value(name) == ASK_POLICY
+    # No longer wanted: it goes at the next apply.
+    one.policy = None
+    one.configure(("127.0.1.1", "127.0.1.2"))
+    assert one.run("status").returncode == 1
+    one.good("apply")
+    for name in ("smtpd_recipient_restrictions", "smtpd_end_of_data_restrictions"):
+        assert one.value(name) == ""
+    one.good("remove")
+    assert one.bytes() == one.before
+
+
+def test_policy_service_beside_the_site_own(site):
+    """In front: behind a permit it would not be asked."""
+    one = site("mine = permit_mynetworks\n"
+               "smtpd_recipient_restrictions = $mine,\n"
+               "   check_policy_service { inet:127.0.0.1:10023, default_action=DUNNO }\n"
+               "# and\n"
+               "   reject_unauth_destination\n"
+               "smtpd_end_of_data_restrictions=$smtpd_recipient_restrictions\n", policy=POLICY)
+    said = round_trip(one)
+    assert "smtpd_recipient_restrictions is $mine" in said
+    one.good("apply")
+    own = ("$mine, check_policy_service { inet:127.0.0.1:10023, default_action=DUNNO } "
+           "reject_unauth_destination")
+    assert one.value("smtpd_recipient_restrictions") == f"{ASK_POLICY}, {own}"
+    assert one.value("smtpd_end_of_data_restrictions") == f"{ASK_POLICY}, {own}"
+
+
+def test_policy_service_that_a_service_does_not_see(site):
+    master = MASTER + (
+        "587 inet n - n - - smtpd -o smtpd_recipient_restrictions= -o syslog_name=sub\n"
+        "465 inet n - n - - smtpd\n  -o smtpd_end_of_data_restrictions=$smtpd_recipient_restrictions\n"
+        "466 inet n - n - - smtpd\n"
+        "  -o { smtpd_end_of_data_restrictions = check_policy_service unix:postpool/policy }\n"
+        "25 inet n - y - - smtpd\n")
+    one = site(master=master, policy=POLICY)
+    said = round_trip(one)
+    assert ("587 sets its own smtpd_recipient_restrictions in master.cf: put "
+            f"'{ASK_POLICY}' in front there") in said
+    assert "465 sets" not in said
+    assert "466 sets" not in said
+    assert "chrooted" not in said
+    one = site(master=master, policy="unix:/run/elsewhere/policy")
+    assert "25 is chrooted and cannot reach unix:/run/elsewhere/policy: put listen.policy under" \
+        in one.good("apply")
+    one = site("smtpd_recipient_restrictions = check_policy_service unix:postpool/policy\n",
+               policy=POLICY)
+    assert ("smtpd_recipient_restrictions asks our policy service already: what is asked twice "
+            "counts once, but take it out there") in one.good("apply")
+
+
 HAND_EDITED = """\
 # by hand
 smtp inet n - n - - smtpd

@@ -44,12 +44,13 @@ class Site:
     """A configuration directory of its own, with a queue that is not the system's."""
 
     def __init__(self, main="", master=MASTER, addresses=("127.0.1.1", "127.0.1.2"), knobs="",
-                 lookup=None, extra=""):
+                 lookup=None, extra="", policy=None):
         self.root = Path(tempfile.mkdtemp(prefix="pp-transports-", dir="/tmp"))
         self.root.chmod(0o755)
         self.dir = self.root / "conf"
         self.queue = self.root / "queue"
         self.lookup = lookup or f"unix:{self.root}/lookup"
+        self.policy = policy.replace("QUEUE", str(self.queue)) if policy else None
         for path in (self.dir, self.queue, self.root / "data"):
             path.mkdir()
         shutil.chown(self.root / "data", "postfix", "postfix")
@@ -85,9 +86,10 @@ smtp_dns_support_level = disabled
         lines = "".join(f'  {name} = {{ ip = "{ip}"; helo = "{name}.site.test"; }};\n'
                         for name, ip in zip(names, addresses))
         members = ", ".join(f'"{name}"' for name in names)
+        policy = f'policy = "{self.policy}";' if self.policy else ""
         self.conf.write_text(f"""
 tag_secret_file = "{self.secret}";
-listen: {{ lookup = "{self.lookup}"; }};
+listen: {{ lookup = "{self.lookup}"; {policy} }};
 milter: {{ socket = "unix:{self.queue}/postpool/milter"; }};
 addresses: {{
 {lines}}};
