@@ -477,7 +477,7 @@ on_message(struct question *question, char answer[static POLICY_ANSWER_SIZE],
         give_back(view, transaction, transaction->taken); /* the message is refused as a whole */
         return answered;
     }
-    if (count < known && known - count > transaction->over && !transaction->settled)
+    if (count < known && known - count > transaction->over)
         give_back(view, transaction, known - count - transaction->over);
     transaction->settled = true;
     return answered;
