@@ -603,6 +603,25 @@ test_store_away(void **state)
     assert_int_equal(counted(w, "account/app/app-1"), 31);
 }
 
+/* Away for so long that all that was held is lost: still, no mail is kept out. */
+static void
+test_store_away_for_long(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(message(w, "app-1", 5), 5);
+    w->deaf = true;
+    w->view.store_up = false;
+    meters_lapse(w->meters);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(message(w, "app-1", 10), 10);
+        rcpt(w, "a@vip.test", "x@one.test");
+        assert_string_equal(w->answer, "DUNNO");
+        assert_true(w->result.unsure);
+        pass(w, 40 * 60000);
+    }
+}
+
 /* The store is up but slow: what cannot wait any longer is let in. */
 static void
 test_store_slow(void **state)
@@ -692,6 +711,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_recipient_changes_the_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_held_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_store_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_store_away_for_long, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_store_slow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_caps_at_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_meters_are_others, set_up, tear_down),
