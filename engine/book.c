@@ -40,6 +40,12 @@ book_burst(const struct cap *cap)
 }
 
 uint32_t
+book_share(const struct cap *cap, uint32_t nodes)
+{
+    return nodes > 0 ? cap->limit / nodes : 0;
+}
+
+uint32_t
 book_lease_size(const struct caps *caps, unsigned nodes)
 {
     uint32_t size = UINT32_MAX;
@@ -182,6 +188,20 @@ book_row_lapse(struct book_row *row, const struct caps *caps, int64_t at_ms)
     return r;
 }
 
+/* The node may have used its share of every cap. */
+static int
+use_share(struct book_row *row, const struct caps *caps, uint32_t nodes, int64_t now_ms)
+{
+    for (size_t i = 0; i < caps->count; i++) {
+        struct book_uses *uses = row_uses(row, caps, caps->items[i].window_ms);
+
+        if (uses == NULL ||
+            uses_add(uses, now_ms, (int32_t)book_share(&caps->items[i], nodes)) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 struct book_row *
 book_row_find(struct book *book, const char *node)
 {
@@ -309,13 +329,20 @@ pace_of(struct book *book, const struct caps *caps, size_t i)
     return &book->paced_us[i];
 }
 
+/* What is given away under a cap: leased, and kept back for nodes that are away. */
+static uint64_t
+taken(const struct book *book, const struct cap *cap, const struct book_ask *ask)
+{
+    return held_by_all(book) + (uint64_t)ask->away * book_share(cap, ask->nodes);
+}
+
 /* When count grants fit under one cap; INT64_MAX: not before others report. */
 static int64_t
-fits_at(struct book *book, const struct caps *caps, size_t i, uint64_t held, uint32_t count,
-        int64_t now_ms)
+fits_at(struct book *book, const struct caps *caps, size_t i, const struct book_ask *ask,
+        uint32_t count, int64_t now_ms)
 {
     const struct cap *cap = &caps->items[i];
-    uint64_t sum = used_in(book, cap, now_ms) + held + count;
+    uint64_t sum = used_in(book, cap, now_ms) + taken(book, cap, ask) + count;
     int64_t at = now_ms;
 
     if (sum > cap->limit)
@@ -331,16 +358,18 @@ fits_at(struct book *book, const struct caps *caps, size_t i, uint64_t held, uin
 
 /* How many grants fit now. */
 static uint32_t
-fit_now(struct book *book, const struct caps *caps, uint64_t held, uint32_t most, int64_t now_ms)
+fit_now(struct book *book, const struct caps *caps, const struct book_ask *ask, int64_t now_ms)
 {
+    uint32_t most = ask->want;
+
     for (size_t i = 0; i < caps->count; i++) {
         const struct cap *cap = &caps->items[i];
-        uint64_t sum = used_in(book, cap, now_ms) + held;
+        uint64_t sum = used_in(book, cap, now_ms) + taken(book, cap, ask);
         uint64_t room = sum < cap->limit ? cap->limit - sum : 0;
 
         if (room < most)
             most = (uint32_t)room;
-        while (most > 0 && cap->smooth && fits_at(book, caps, i, held, most, now_ms) > now_ms)
+        while (most > 0 && cap->smooth && fits_at(book, caps, i, ask, most, now_ms) > now_ms)
             most = most > 16 ? most - most / 16 : most - 1;
     }
     return most;
@@ -368,7 +397,6 @@ static void
 lease(struct book *book, const struct caps *caps, struct book_row *row, const struct book_ask *ask,
       int64_t now_ms, struct book_answer *answer)
 {
-    uint64_t held = held_by_all(book) + ask->reserve;
     int64_t at = now_ms, tickets = now_ms;
     int64_t window_ms = caps->items[0].window_ms;
     uint32_t now;
@@ -379,7 +407,7 @@ lease(struct book *book, const struct caps *caps, struct book_row *row, const st
         if (book->rows[i].held > 0 && book->rows[i].from_ms > tickets)
             tickets = book->rows[i].from_ms;
     for (size_t i = 0; i < caps->count; i++) {
-        int64_t fits = fits_at(book, caps, i, held, ask->want, now_ms);
+        int64_t fits = fits_at(book, caps, i, ask, ask->want, now_ms);
 
         if (fits > at) {
             at = fits;
@@ -390,7 +418,7 @@ lease(struct book *book, const struct caps *caps, struct book_row *row, const st
     if (at < tickets)
         at = tickets;
     if (at > now_ms && (at == INT64_MAX || at - now_ms > window_ms / NEAR) && tickets == now_ms) {
-        now = fit_now(book, caps, held, ask->want, now_ms);
+        now = fit_now(book, caps, ask, now_ms);
         if (now > 0) {
             give(book, caps, row, now, now_ms, answer);
             return;
@@ -452,6 +480,8 @@ book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask,
         return -ENOMEM;
     if (newcomer) {
         r = book_row_lapse(row, caps, now_ms);
+        if (r == 0 && ask->lost_share)
+            r = use_share(row, caps, ask->nodes, now_ms);
         if (r < 0)
             return r;
         row->life = ask->life;

@@ -89,7 +89,10 @@ struct book_ask {
     size_t report_count;
     uint32_t unused; /* held, and not needed any more */
     uint32_t want;   /* grants; 0: none */
-    uint32_t reserve; /* grants kept back for nodes that cannot be heard */
+    uint32_t away;   /* nodes that cannot be heard: each may go on with its share, see below */
+    uint32_t nodes;  /* all of them, also those away; 0: no share is kept back */
+    bool lost_share; /* first of a life: its node was away for so long that an earlier process of
+                        it may have used its share, and cannot tell any more */
 };
 
 struct book_answer {
@@ -99,6 +102,13 @@ struct book_answer {
     uint8_t window;   /* place of the cap that made it later than now */
     uint32_t counted[CAP_WINDOWS_MAX]; /* used and held by all under each cap, with this */
 };
+
+/*
+ * A node that cannot reach the store goes on with its share of each cap, when
+ * all that others may have taken before counts no more (engine/meter.h).  So
+ * from the moment that a node is away its share is kept back from the others.
+ */
+uint32_t book_share(const struct cap *cap, uint32_t nodes);
 
 /*
  * Carry ask out at now_ms.  The same ask again gives the same answer and

@@ -93,14 +93,11 @@ squeeze(struct meter *meter)
     meter->use_count--;
 }
 
-void
-meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms)
+static void
+note_use(struct meter *meter, const struct caps *caps, int64_t now_ms)
 {
     struct meter_use *last = meter->use_count > 0 ? &meter->uses[meter->use_count - 1] : NULL;
 
-    meter->held--;
-    meter->active_ms = now_ms;
-    advance(meter);
     if (last != NULL && last->count > 0 &&
         span(last, now_ms) <= caps->items[0].window_ms / TOGETHER) {
         last->count++;
@@ -117,6 +114,60 @@ meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms)
     /* Only what was given back stands between: drop that, it counts as used. */
     meter->uses[METER_USES - 1] = (struct meter_use){now_ms, 1 + (last->count > 0 ? last->count : 0), 0};
 }
+
+/* How far apart grants are of which no window shall hold more than the node's share; 0: none may be. */
+static int64_t
+share_pace(const struct caps *caps, uint32_t nodes)
+{
+    int64_t pace = 0;
+
+    for (size_t i = 0; i < caps->count; i++) {
+        uint32_t share = book_share(&caps->items[i], nodes);
+
+        if (share == 0)
+            return 0;
+        if (caps->items[i].window_ms / share + 1 > pace)
+            pace = caps->items[i].window_ms / share + 1;
+    }
+    return pace;
+}
+
+void
+meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, int64_t now_ms)
+{
+    int64_t longest = caps->items[caps->count - 1].window_ms;
+
+    if (share_pace(caps, nodes) == 0)
+        return;
+    meter->own = true;
+    meter->held = 1;
+    meter->from_ms = now_ms + longest + 3 * (longest / BOOK_BUCKETS + 1);
+    meter->next = nodes; /* while alone: of how many it is one */
+}
+
+void
+meter_rejoin(struct meter *meter)
+{
+    if (!meter->own)
+        return;
+    meter->own = false;
+    meter->held = meter->next = 0;
+    meter->returned = meter->use_count > 0; /* the store is to hear of it first of all */
+}
+
+void
+meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms)
+{
+    meter->active_ms = now_ms;
+    if (meter->own) {
+        meter->from_ms = now_ms + share_pace(caps, meter->next);
+    } else {
+        meter->held--;
+        advance(meter);
+    }
+    note_use(meter, caps, now_ms);
+}
+
 
 void
 meter_count(struct meter *meter, uint32_t count, int64_t now_ms)
@@ -137,7 +188,7 @@ meter_exceed(struct meter *meter, int64_t now_ms)
 void
 meter_give_back(struct meter *meter, int64_t at_ms, int64_t now_ms)
 {
-    for (size_t i = 0; i < meter->use_count; i++)
+    for (size_t i = 0; i < meter->use_count && !meter->own; i++)
         if (meter->uses[i].count > 0 && meter->uses[i].at_ms >= at_ms) {
             meter->uses[i].count--;
             if (meter->held == 0)
@@ -185,7 +236,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     bool idle = now_ms - since_ms > idle_ms;
     struct book_ask ask = {.seq = meter->seq + 1};
 
-    if (meter->asked)
+    if (meter->asked || meter->own)
         return false;
     if (meter->lacking > 0 && meter->again_ms <= now_ms) {
         ask.want = meter->lacking > size ? meter->lacking : size;

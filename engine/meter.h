@@ -44,6 +44,7 @@ struct meter {
     bool asked : 1;     /* an ask is under way */
     bool wanted : 1;    /* there was no grant for somebody */
     bool returned : 1;  /* something was given back that the store has yet to hear of */
+    bool own : 1;       /* no store: what is held is of this node's share */
     bool returning : 1; /* what is held goes back with the next ask */
     struct meter_use uses[METER_USES]; /* not yet reported, in order of time */
 };
@@ -79,8 +80,8 @@ void meter_give_back(struct meter *meter, int64_t at_ms, int64_t now_ms);
 bool meter_asked_for(const struct meter *meter, int64_t ms, int64_t now_ms);
 
 /*
- * Is there something to ask or report?  Then *ret_ask has all but node, life
- * and reserve, and the meter waits for meter_answered(); whoever carries the
+ * Is there something to ask or report?  Then *ret_ask has all but node, life,
+ * away and nodes, and the meter waits for meter_answered(); whoever carries the
  * ask out repeats it until there is an answer.  size is book_lease_size();
  * idle_ms: what lies unused for so long is returned.
  */
@@ -97,5 +98,18 @@ void meter_return(struct meter *meter);
  * what was not reported, as used.
  */
 void meter_lapse(struct meter *meter);
+
+/*
+ * The store is away for longer than the other nodes wait for us.  Go on with
+ * this node's share of each cap, one grant at a time: not before everything
+ * counts no more that others may have taken while they could, which is when
+ * the longest window is over, and then so far apart that no window holds more
+ * than the share.  In the meantime the book keeps that share back.
+ * nodes: how many there are, this one among them.
+ */
+void meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, int64_t now_ms);
+
+/* The store is back: the share is no more; what was used of it will be reported. */
+void meter_rejoin(struct meter *meter);
 
 #endif

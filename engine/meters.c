@@ -30,6 +30,7 @@ struct meters {
     uint32_t *queue; /* a ring of numbers that meters_next() looks at */
     size_t queue_first, queue_count, queue_room;
     unsigned nodes;
+    bool alone; /* without the store, on this node's share */
 };
 
 struct metered *
@@ -444,8 +445,28 @@ meters_pending(const struct meters *meters)
 }
 
 void
-meters_lapse(struct meters *meters)
+meters_lapse(struct meters *meters, int64_t now_ms)
 {
-    for (size_t i = 0; i < meters->count; i++)
-        meter_lapse(&meters_at(meters, (uint32_t)i)->meter);
+    meters->alone = true;
+    for (size_t i = 0; i < meters->count; i++) {
+        struct metered *metered = meters_at(meters, (uint32_t)i);
+
+        meter_lapse(&metered->meter);
+        meter_go_alone(&metered->meter, metered->caps, meters->nodes, now_ms);
+    }
+}
+
+void
+meters_rejoin(struct meters *meters)
+{
+    if (!meters->alone)
+        return;
+    meters->alone = false;
+    for (size_t i = 0; i < meters->count; i++) {
+        struct meter *meter = &meters_at(meters, (uint32_t)i)->meter;
+
+        meter_rejoin(meter);
+        if (meter->use_count + meter->excess > 0)
+            meters_touch(meters, (uint32_t)i);
+    }
 }

@@ -94,8 +94,12 @@ on_lapse(void *arg)
     struct volume *volume = arg;
 
     volume->figures.lapses++;
-    if (volume->meters != NULL)
-        meters_lapse(volume->meters);
+    if (volume->meters == NULL)
+        return;
+    meters_lapse(volume->meters, volume_now_ms(volume));
+    log_warn("store: away for too long -- what was held is let go; each cap goes on with 1/%u of "
+             "it when its longest window is over; no cap can be passed by that",
+             meters_nodes(volume->meters));
 }
 
 static void
@@ -110,8 +114,12 @@ on_nodes(void *arg, unsigned nodes)
 static void
 on_up(void *arg, bool up)
 {
-    (void)arg;
-    (void)up;
+    struct volume *volume = arg;
+
+    if (!up || volume->meters == NULL)
+        return;
+    meters_rejoin(volume->meters);
+    volume_flush(volume);
 }
 
 static int

@@ -31,6 +31,10 @@ struct node {
     struct book_ask ask; /* under way, when meter.asked */
     bool in_store;       /* it was carried out, the answer is not here yet */
     struct book_answer answer;
+    int64_t heard_ms;    /* last time that it and the store heard of each other */
+    bool cut;            /* it cannot reach the store */
+    bool alone;          /* and has given up on what it held */
+    bool forgot;         /* it died alone: what it used of its share is not known */
     struct book journal; /* its own row, as of the last ask that it heard the answer of */
 };
 
@@ -40,6 +44,7 @@ struct world {
     struct node nodes[NODES_MAX];
     unsigned node_count;
     int64_t now_ms;
+    int64_t timeout_ms; /* a node that is not heard of for so long is away */
     int64_t *grants; /* when each was spent, in order */
     size_t grant_count;
     uint64_t lives;
@@ -65,9 +70,11 @@ world_end(struct world *w)
 static void
 world_start(struct world *w, const struct caps *caps, unsigned nodes, int64_t *grants)
 {
-    *w = (struct world){.caps = *caps, .node_count = nodes, .now_ms = 1700000000000, .grants = grants};
+    *w = (struct world){.caps = *caps, .node_count = nodes, .now_ms = 1700000000000,
+                         .timeout_ms = caps->items[0].window_ms / 20, .grants = grants};
     for (unsigned i = 0; i < nodes; i++) {
         snprintf(w->nodes[i].name, sizeof(w->nodes[i].name), "mta%u", i);
+        w->nodes[i].heard_ms = w->now_ms;
         node_start(w, &w->nodes[i]);
     }
 }
@@ -117,19 +124,68 @@ store_loses(struct world *w)
         w->nodes[i].in_store = false; /* what it was not told of yet is gone */
 }
 
+/* What nodes held that are away is counted; and how many those are. */
+static uint32_t
+away(struct world *w)
+{
+    uint32_t count = 0;
+
+    for (unsigned i = 0; i < w->node_count; i++) {
+        struct node *node = &w->nodes[i];
+        struct book_row *row = book_row_find(&w->book, node->name);
+
+        if (w->now_ms - node->heard_ms <= w->timeout_ms)
+            continue;
+        count++;
+        if (row != NULL)
+            assert_int_equal(
+                book_row_lapse(row, &w->caps, node->heard_ms + w->timeout_ms), 0);
+    }
+    return count;
+}
+
+/* Time has passed: who was cut off for too long lets go of what it held. */
+static void
+look_around(struct world *w)
+{
+    for (unsigned i = 0; i < w->node_count; i++) {
+        struct node *node = &w->nodes[i];
+
+        if (!node->cut && !node->alone)
+            node->heard_ms = w->now_ms;
+        if (!node->alone && w->now_ms - node->heard_ms >= w->timeout_ms) {
+            node_start(w, node);
+            node->alone = true;
+            meter_go_alone(&node->meter, &w->caps, w->node_count, w->now_ms);
+        } else if (node->alone && !node->cut) {
+            node->alone = false;
+            node->heard_ms = w->now_ms;
+            meter_rejoin(&node->meter);
+        }
+    }
+}
+
 /* The store hears the ask; perhaps twice. */
 static void
 carry_out(struct world *w, struct node *node)
 {
     struct book_answer answer;
 
+    if (node->cut)
+        return;
     node->ask.node = node->name;
     node->ask.life = node->life;
+    if (!node->in_store) {
+        node->ask.away = away(w);
+        node->ask.nodes = w->node_count;
+        node->ask.lost_share = node->forgot;
+    }
     assert_int_equal(book_ask(&w->book, &w->caps, &node->ask, w->now_ms, &answer), 0);
     if (node->in_store) {
         assert_int_equal(answer.count, node->answer.count);
         assert_true(answer.count == 0 || answer.from_ms == node->answer.from_ms);
     }
+    node->forgot = false;
     node->answer = answer;
     node->in_store = true;
     w->asks++;
@@ -170,7 +226,7 @@ node_spend(struct world *w, struct node *node)
         return false;
     }
     meter_take(&node->meter, &w->caps, w->now_ms);
-    if (node->meter.next == 0 &&
+    if (!node->meter.own && node->meter.next == 0 &&
         node->meter.held <= book_lease_size(&w->caps, w->node_count) / 2)
         node->meter.wanted = true;
     if (w->grant_count < GRANTS_MAX)
@@ -216,13 +272,18 @@ random_step(struct world *w)
 {
     struct node *node = &w->nodes[any(w->node_count)];
 
+    look_around(w);
     switch (any(32)) {
     case 0: /* time passes, now and then much of it */
         w->now_ms += (int64_t)any((uint64_t)w->caps.items[0].window_ms * (any(4) == 0 ? 2 : 1) / 4);
         break;
     case 1: /* dies, and another process comes */
-        if (any(8) == 0)
+        if (any(8) == 0) {
+            node->forgot |= node->alone;
             node_start(w, node);
+            if (node->alone)
+                meter_go_alone(&node->meter, &w->caps, w->node_count, w->now_ms);
+        }
         break;
     case 2: /* gives one back that it spent a moment ago, in the last millisecond */
         if (w->grant_count > 0 && w->grants[w->grant_count - 1] == w->now_ms &&
@@ -233,15 +294,18 @@ random_step(struct world *w)
             w->grant_count--;
         }
         break;
-    case 4: /* with many nodes now and then */
+    case 4:
         if (any(6) == 0)
             store_loses(w);
+        break;
+    case 5: /* cut off, or not any more */
+        if (any(4) == 0)
+            node->cut = !node->cut;
         break;
     case 3: /* the answer is lost, and the ask goes again */
         if (node->meter.asked)
             carry_out(w, node);
         break;
-    case 5:
     case 6:
     case 7:
     case 8:
@@ -275,6 +339,41 @@ test_never_over(void **state)
         check_windows(&w);
         world_end(&w);
     }
+}
+
+/* A node that is cut off goes on with its share, after the longest window. */
+static void
+test_alone(void **state)
+{
+    static int64_t grants[GRANTS_MAX];
+    struct caps caps = {{{60000, 400, false, "minute"}, {600000, 2000, true, "10m"}}, 2};
+    struct world w;
+    int64_t cut_ms, first_ms = 0;
+    size_t count = 0;
+
+    (void)state;
+    seed = 5;
+    world_start(&w, &caps, 4, grants);
+    w.nodes[0].cut = true;
+    cut_ms = w.now_ms;
+    for (; w.now_ms < cut_ms + 3 * 600000; w.now_ms += 50) {
+        look_around(&w);
+        for (unsigned i = 0; i < 4; i++) {
+            size_t before = w.grant_count;
+
+            talk_through(&w, &w.nodes[i]);
+            while (node_spend(&w, &w.nodes[i]))
+                talk_through(&w, &w.nodes[i]);
+            if (i == 0 && w.grant_count > before) {
+                first_ms = first_ms != 0 ? first_ms : w.now_ms;
+                count += w.grant_count - before;
+            }
+        }
+    }
+    check_windows(&w);
+    assert_true(first_ms - cut_ms > 600000 && first_ms - cut_ms < 620000);
+    assert_in_range(count, 900, 1000); /* a quarter of 2000 in each of two windows */
+    world_end(&w);
 }
 
 /*
@@ -324,6 +423,7 @@ saturate(const struct cap *cap, unsigned nodes, double least, double asks_most)
     world_start(&w, &caps, nodes, grants);
     end_ms = w.now_ms + (int64_t)turns * cap->window_ms;
     while (w.now_ms < end_ms) {
+        look_around(&w);
         for (unsigned i = 0; i < nodes; i++) {
             struct node *node = &w.nodes[(i + w.now_ms / 10) % nodes];
 
@@ -426,6 +526,7 @@ main(void)
         cmocka_unit_test(test_several_at_once),
         cmocka_unit_test(test_given_back_together),
         cmocka_unit_test(test_never_over),
+        cmocka_unit_test(test_alone),
         cmocka_unit_test(test_slow_uses),
         cmocka_unit_test(test_all_is_used),
     };
