@@ -4,6 +4,10 @@
 #include "policyd/store.h"
 
 #include "lib/conf.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+
+#include <errno.h>
 
 int
 store_open(struct event_base *base, const struct conf *conf, const struct store_events *events,
@@ -51,4 +55,26 @@ void
 store_status(const struct store *store, struct buf *text, struct json *json)
 {
     store->kind->status(store, text, json);
+}
+
+void
+store_nodes(const struct store *store, struct buf *text, struct json *json)
+{
+    if (store->kind->nodes != NULL) {
+        store->kind->nodes(store, text, json);
+    } else if (text != NULL) {
+        buf_puts(text, "only this node: the store is a file of this host\n");
+    } else {
+        json_open(json, "nodes", '[');
+        json_close(json, ']');
+    }
+}
+
+void
+store_forget(struct store *store, const char *node, store_forgotten_fn *done, void *arg)
+{
+    if (store->kind->forget != NULL)
+        store->kind->forget(store, node, done, arg);
+    else
+        done(arg, -EOPNOTSUPP, "the store is a file of this host; it knows of no other node");
 }

@@ -40,6 +40,9 @@ struct store_events {
     void *arg;                                   /* not ours */
 };
 
+/* Called once, from the loop: 0, or a negative errno and why. */
+typedef void store_forgotten_fn(void *arg, int r, const char *why);
+
 /* What kinds of stores have in common; the rest is the kind's own. */
 struct store_kind {
     int (*open)(struct event_base *base, const struct conf *conf, const struct store_events *events,
@@ -51,6 +54,9 @@ struct store_kind {
     bool (*is_up)(const struct store *store);
     void (*reset)(struct store *store, const char *key); /* forget every use of key; asks of it wait */
     void (*status)(const struct store *store, struct buf *text, struct json *json);
+    /* NULL, both: this node is the only one there can be. */
+    void (*nodes)(const struct store *store, struct buf *text, struct json *json);
+    void (*forget)(struct store *store, const char *node, store_forgotten_fn *done, void *arg);
 };
 
 struct store {
@@ -73,9 +79,26 @@ void store_close(struct store *store); /* takes NULL; what waits is forgotten */
 /* caps and ask are copied; node and life are the store's to fill in. */
 void store_ask(struct store *store, const char *key, const struct caps *caps,
                const struct book_ask *ask);
+
+/*
+ * May find that the life is over (this host was stopped, or asleep), and call
+ * on_lapse first: ask for the time before looking at what is held.
+ */
 int64_t store_now_ms(const struct store *store);
 bool store_is_up(const struct store *store);
 void store_reset(struct store *store, const char *key);
+
+/*
+ * The nodes that share the caps: a line for each, or an array "nodes" in the
+ * open JSON object; one of both is NULL.
+ */
+void store_nodes(const struct store *store, struct buf *text, struct json *json);
+
+/*
+ * A node is gone for good: a store that lost its data waits for it no longer.
+ * Refused while it is there.  done is not called when the store is closed before.
+ */
+void store_forget(struct store *store, const char *node, store_forgotten_fn *done, void *arg);
 
 /* For "status": a line or two to read, or members of the open JSON object; one of both is NULL. */
 void store_status(const struct store *store, struct buf *text, struct json *json);

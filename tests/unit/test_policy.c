@@ -612,7 +612,7 @@ test_store_away_for_long(void **state)
     assert_int_equal(message(w, "app-1", 5), 5);
     w->deaf = true;
     w->view.store_up = false;
-    meters_lapse(w->meters);
+    meters_lapse(w->meters, w->view.store_ms);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(message(w, "app-1", 10), 10);
         rcpt(w, "a@vip.test", "x@one.test");

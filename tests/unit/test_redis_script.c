@@ -1,0 +1,406 @@
+/*
+ * The book in Redis is the book in C: the same asks at the same times have the
+ * same answers.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/book.h"
+#include "engine/hash.h"
+#include "policyd/redis_script.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { NODES_MAX = 6, HISTORIES = 160, ASKS = 200, TIMEOUT_MS = 30000, RUN = 20 };
+
+static uint64_t seed;
+static redisContext *redis;
+static pid_t server;
+static char folder[] = "/tmp/postpool-test-XXXXXX";
+static char sha[REDIS_SHA_SIZE];
+static size_t asks, leases, tickets, stale, lapses, shares;
+
+static uint64_t
+any(uint64_t below)
+{
+    seed = hash_mix(seed + 0x9e3779b97f4a7c15);
+    return seed % below;
+}
+
+struct node {
+    char name[32];
+    uint64_t life;
+    uint64_t seq;
+    int64_t heard_ms;
+    int64_t was_ms, back_ms; /* it came back at back_ms, and was heard of last at was_ms */
+    uint64_t first;          /* its life then */
+    bool lost;
+    struct book_ask ask; /* the last one */
+    bool asked;
+};
+
+struct world {
+    char prefix[32];
+    struct caps caps;
+    struct book book;
+    struct node nodes[NODES_MAX];
+    size_t node_count;
+    int64_t now_ms;
+    uint64_t lives;
+};
+
+static redisReply *
+run(struct redis_args *args)
+{
+    redisReply *reply =
+        redisCommandArgv(redis, (int)args->count, (const char **)args->items, args->lengths);
+
+    redis_args_clear(args);
+    if (reply == NULL)
+        fail_msg("Redis is gone: %s", redis->errstr);
+    else if (reply->type == REDIS_REPLY_ERROR)
+        fail_msg("%s", reply->str);
+    return reply;
+}
+
+static struct redis_caller
+caller(const struct world *w, const struct node *node)
+{
+    return (struct redis_caller){
+        .sha = sha,
+        .prefix = w->prefix,
+        .node = node->name,
+        .run_id = "0123456789abcdef",
+        .life = node->life,
+        .node_timeout_ms = TIMEOUT_MS,
+        .clock_ms = w->now_ms,
+    };
+}
+
+static bool
+is_away(const struct world *w, const struct node *node)
+{
+    return node->heard_ms + TIMEOUT_MS <= w->now_ms;
+}
+
+static redisReply *
+send_beat(const struct redis_caller *who, uint64_t former, bool starts)
+{
+    struct redis_args args = {0};
+
+    redis_script_begin(&args, who, "beat", NULL);
+    redis_args_print(&args, "%llu", (unsigned long long)former);
+    redis_args_print(&args, "7");
+    redis_args_print(&args, "%d", starts);
+    return run(&args);
+}
+
+/* A life begins. */
+static void
+node_beat(struct world *w, struct node *node, bool starts)
+{
+    struct redis_args args = {0};
+    struct redis_caller who;
+    struct redis_answer answer;
+    redisReply *reply;
+    uint64_t former = node->life;
+
+    if (node->life != 0 && is_away(w, node)) {
+        node->was_ms = node->back_ms > 0 && node->was_ms < node->heard_ms ? node->was_ms
+                                                                           : node->heard_ms;
+        node->back_ms = w->now_ms;
+        node->lost = starts || node->lost;
+        node->first = w->lives + 1;
+    }
+    node->life = ++w->lives;
+    node->seq = 0;
+    node->asked = false;
+    node->heard_ms = w->now_ms;
+    who = caller(w, node);
+    reply = send_beat(&who, former, starts);
+    redis_script_answer(reply, &answer);
+    assert_int_equal(answer.status, REDIS_OK_THERE);
+    if (!answer.confirmed) {
+        redis_script_begin(&args, &who, "confirm", NULL);
+        redis_args_print(&args, "%lld", (long long)answer.generation);
+        freeReplyObject(reply);
+        reply = run(&args);
+        redis_script_answer(reply, &answer);
+        assert_int_equal(answer.status, REDIS_OK_THERE);
+        assert_true(answer.confirmed);
+    }
+    freeReplyObject(reply);
+}
+
+static void
+random_caps(struct caps *caps)
+{
+    static const int64_t lengths[] = {100, 10000, 60000, 900000, 3600000, 86400000, 2678400000};
+    static const uint32_t limits[] = {3, 50, 1000, 20000, 1000000, 1000000000};
+
+    *caps = (struct caps){0};
+    for (size_t i = 0; i < COUNT(lengths); i++)
+        if (any(3) == 0 && caps->count < CAP_WINDOWS_MAX)
+            caps->items[caps->count++] = (struct cap){
+                .window_ms = lengths[i],
+                .limit = (uint32_t)(1 + any(limits[any(COUNT(limits))])),
+                .smooth = any(2) == 0,
+            };
+    if (caps->count == 0)
+        caps->items[caps->count++] = (struct cap){.window_ms = 60000, .limit = 300};
+}
+
+static void
+world_start(struct world *w, uint64_t history)
+{
+    *w = (struct world){.node_count = 1 + (size_t)any(NODES_MAX), .now_ms = 1700000000000};
+    snprintf(w->prefix, sizeof(w->prefix), "t%llu", (unsigned long long)history);
+    random_caps(&w->caps);
+    for (size_t i = 0; i < w->node_count; i++) {
+        snprintf(w->nodes[i].name, sizeof(w->nodes[i].name), "mta%zu.x", i);
+        node_beat(w, &w->nodes[i], true);
+    }
+    w->now_ms += 2000; /* it learns until then */
+    for (size_t i = 0; i < w->node_count; i++) { /* now each hears how many they are */
+        struct redis_caller who = caller(w, &w->nodes[i]);
+        redisReply *reply = send_beat(&who, 0, false);
+        struct redis_answer answer;
+
+        redis_script_answer(reply, &answer);
+        assert_int_equal(answer.count, w->node_count);
+        freeReplyObject(reply);
+        w->nodes[i].heard_ms = w->now_ms;
+    }
+}
+
+static int64_t
+longest(const struct caps *caps)
+{
+    return caps->items[caps->count - 1].window_ms;
+}
+
+/* Does a node that came back from being away keep its share until it has told what it did? */
+static bool
+is_untold(const struct world *w, const struct node *node, const struct book_row *row)
+{
+    int64_t window_ms = longest(&w->caps);
+    int64_t bucket_ms = window_ms > BOOK_BUCKETS ? window_ms / BOOK_BUCKETS : 1;
+
+    return node->back_ms - node->was_ms > window_ms && (row == NULL || row->life < node->first) &&
+           (node->back_ms / bucket_ms + 2) * bucket_ms + window_ms > w->now_ms;
+}
+
+/* What the script finds out by itself, for the book in C. */
+static void
+prepare(struct world *w, const struct node *me, struct book_ask *ask)
+{
+    const struct book_row *own = book_row_find(&w->book, me->name);
+
+    ask->node = me->name;
+    ask->life = me->life;
+    ask->nodes = (uint32_t)w->node_count;
+    ask->away = 0;
+    ask->lost_share = me->lost && (own == NULL || own->life < me->first) &&
+                      me->back_ms - me->was_ms > longest(&w->caps);
+    for (size_t i = 0; i < w->node_count; i++) {
+        const struct node *node = &w->nodes[i];
+        struct book_row *row = book_row_find(&w->book, node->name);
+
+        if (node == me)
+            continue;
+        if (row != NULL && row->held > 0 && (row->life != node->life || is_away(w, node))) {
+            assert_int_equal(book_row_lapse(row, &w->caps, row->life == node->life
+                                                               ? node->heard_ms + TIMEOUT_MS
+                                                               : w->now_ms),
+                             0);
+            lapses++;
+        }
+        ask->away += is_away(w, node) || is_untold(w, node, row);
+    }
+    shares += ask->away + ask->lost_share;
+}
+
+static void
+random_ask(const struct world *w, struct node *node)
+{
+    struct book_ask ask = {.seq = node->seq + 1};
+
+    for (uint64_t n = any(3) == 0 ? any(BOOK_REPORTS_MAX + 1) : any(2); n > 0; n--)
+        ask.reports[ask.report_count++] = (struct book_report){
+            .at_ms = w->now_ms - (int64_t)any((uint64_t)w->caps.items[any(w->caps.count)].window_ms),
+            .count = any(6) == 0 ? -(int32_t)any(20) : (int32_t)any(1 + w->caps.items[0].limit / 8),
+            .excess = any(8) == 0,
+        };
+    if (any(5) == 0)
+        ask.unused = (uint32_t)any(1 + w->caps.items[0].limit / 16);
+    if (any(6) != 0)
+        ask.want = 1 + (uint32_t)any(1 + w->caps.items[0].limit / (1 + any(40)));
+    if (any(30) == 0)
+        ask.seq += any(3) - 1;
+    node->ask = ask;
+    node->asked = true;
+}
+
+static void
+compare(struct world *w, const struct node *node, const struct book_ask *ask)
+{
+    struct redis_args args = {0};
+    struct redis_caller who = caller(w, node);
+    struct redis_answer answer;
+    struct book_answer wanted = {0};
+    redisReply *reply;
+    int r;
+
+    redis_script_ask(&args, &who, "address/a1", &w->caps, ask);
+    reply = run(&args);
+    redis_script_answer(reply, &answer);
+    r = book_ask(&w->book, &w->caps, ask, w->now_ms, &wanted);
+    asks++;
+    assert_int_equal(answer.status, r == -ESTALE ? REDIS_STALE : REDIS_OK_THERE);
+    if (r == 0 &&
+        (wanted.count != answer.book.count || wanted.from_ms != answer.book.from_ms ||
+         wanted.again_ms != answer.book.again_ms || wanted.window != answer.book.window ||
+         memcmp(wanted.counted, answer.book.counted, sizeof(wanted.counted)) != 0))
+        fail_msg("%s, %s: %u from %lld again %lld window %u counted %u in C, "
+                 "%u from %lld again %lld window %u counted %u in Lua",
+                 w->prefix, node->name, wanted.count, (long long)wanted.from_ms,
+                 (long long)wanted.again_ms, wanted.window, wanted.counted[0], answer.book.count,
+                 (long long)answer.book.from_ms, (long long)answer.book.again_ms,
+                 answer.book.window, answer.book.counted[0]);
+    stale += r == -ESTALE;
+    leases += wanted.count > 0;
+    tickets += wanted.count > 0 && wanted.from_ms > w->now_ms;
+    freeReplyObject(reply);
+}
+
+static void
+random_step(struct world *w)
+{
+    struct node *node = &w->nodes[any(w->node_count)];
+    const struct book_row *row;
+
+    if (any(3) == 0)
+        w->now_ms += (int64_t)any((uint64_t)longest(&w->caps) / (1 + any(300)) + 2);
+    if (any(150) == 0)
+        random_caps(&w->caps);
+    if (is_away(w, node) || any(40) == 0)
+        node_beat(w, node, any(2) == 0);
+    if (!node->asked || any(10) != 0)
+        random_ask(w, node);
+    prepare(w, node, &node->ask);
+    node->heard_ms = w->now_ms;
+    compare(w, node, &node->ask);
+    row = book_row_find(&w->book, node->name);
+    node->seq = row != NULL && row->life == node->life ? row->seq : 0;
+}
+
+static void
+test_same_answers(void **state)
+{
+    (void)state;
+    for (uint64_t history = 0; history < HISTORIES; history++) {
+        struct world w;
+
+        seed = history;
+        world_start(&w, history);
+        for (int i = 0; i < ASKS; i++)
+            random_step(&w);
+        book_clear(&w.book);
+    }
+    print_message("  %zu asks: %zu leases, %zu of them tickets; %zu stale; %zu lapses; %zu shares\n",
+                  asks, leases, tickets, stale, lapses, shares);
+    assert_true(asks >= 20000 && leases > asks / 10 && tickets > 500 && stale > 100 &&
+                lapses > 500 && shares > 100);
+}
+
+/* What stands in Redis goes away by itself. */
+static void
+test_every_key_expires(void **state)
+{
+    redisReply *keys = redisCommand(redis, "KEYS *");
+
+    (void)state;
+    assert_true(keys->elements >= 2);
+    for (size_t i = 0; i < keys->elements; i++) {
+        redisReply *left = redisCommand(redis, "PTTL %s", keys->element[i]->str);
+
+        assert_true(left->integer > 0);
+        freeReplyObject(left);
+    }
+    freeReplyObject(keys);
+}
+
+static int
+setup(void **state)
+{
+    char path[64];
+    redisReply *reply;
+
+    (void)state;
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(path, sizeof(path), "%s/s", folder);
+    server = fork();
+    if (server == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--save", "",
+               "--dir", folder, "--logfile", "/dev/null", "--enable-debug-command", "no", NULL);
+        _exit(127);
+    }
+    for (int i = 0; i < 100 * RUN; i++) {
+        redis = redisConnectUnix(path);
+        if (redis != NULL && redis->err == 0)
+            break;
+        redisFree(redis);
+        redis = NULL;
+        usleep(10000);
+        if (waitpid(server, NULL, WNOHANG) == server)
+            break;
+    }
+    if (redis == NULL) {
+        print_error("redis-server cannot be started; on Debian: apt-get install redis-server\n");
+        return -1;
+    }
+    reply = redisCommand(redis, "SCRIPT LOAD %s", redis_script);
+    if (reply == NULL || reply->type != REDIS_REPLY_STRING) {
+        print_error("SCRIPT LOAD: %s\n", reply != NULL ? reply->str : redis->errstr);
+        return -1;
+    }
+    snprintf(sha, sizeof(sha), "%s", reply->str);
+    freeReplyObject(reply);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    char path[64];
+
+    (void)state;
+    redisFree(redis);
+    if (server > 0) {
+        kill(server, SIGKILL);
+        waitpid(server, NULL, 0);
+    }
+    snprintf(path, sizeof(path), "%s/s", folder);
+    unlink(path);
+    rmdir(folder);
+    return 0;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_every_key_expires),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
