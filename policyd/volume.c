@@ -209,7 +209,7 @@ volume_check(const struct conf *conf, struct err *err)
     struct sqlite_file *file;
     int r;
 
-    if (!conf->snapshot->has_caps)
+    if (!conf->snapshot->has_caps || conf->store_type != STORE_SQLITE)
         return 0;
     r = sqlite_file_open(conf->store_path, &file, err);
     if (r < 0)
