@@ -1355,7 +1355,7 @@ redis_status(const struct store *store, struct buf *text, struct json *json)
     json_text(json, "where", redis_link_where(s->link));
     json_bool(json, "up", s->up);
     json_number(json, "since", (long long)s->since);
-    json_number(json, "nodes", s->count);
+    json_number(json, "node_count", s->count);
     json_text(json, "server", s->run_id);
     json_bool(json, "learning", s->learning);
     json_bool(json, "durable", s->durable);
