@@ -39,7 +39,7 @@ static void *
 run(void *arg)
 {
     struct question *question = arg;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *list = NULL;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
     struct result result = {0};
     ssize_t ignored;
     int r = getaddrinfo(question->host, NULL, &hints, &list);
