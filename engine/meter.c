@@ -11,6 +11,9 @@ enum { TOGETHER = 2 * BOOK_BUCKETS };
 /* Uses are reported, with nothing to ask, in the last such part of it. */
 enum { REPORT_PART = 4 };
 
+/* A lease is used within this part of it. */
+enum { AGE_PART = 4 };
+
 /* The lease behind takes its place when the first is spent. */
 static void
 advance(struct meter *meter)
@@ -22,9 +25,18 @@ advance(struct meter *meter)
     meter->next = 0;
 }
 
+/* It must go back: others count on it that a lease is not used much later than it was given. */
+static bool
+is_stale(const struct meter *meter, int64_t now_ms)
+{
+    return meter->held > 0 && !meter->own && now_ms - meter->from_ms > meter->age_ms;
+}
+
 enum meter_state
 meter_state(const struct meter *meter, int64_t now_ms)
 {
+    if (is_stale(meter, now_ms))
+        return METER_COLD;
     if (meter->held > 0)
         return meter->from_ms <= now_ms ? METER_FREE : METER_FULL;
     return meter->again_ms > now_ms ? METER_FULL : METER_COLD;
@@ -43,6 +55,10 @@ meter_state_many(const struct meter *meter, uint32_t count, int64_t now_ms)
 {
     uint32_t held = meter->held, ready = 0;
 
+    if (is_stale(meter, now_ms))
+        return METER_COLD;
+    if (meter->own) /* what is not there is not known to be nowhere */
+        return count == 1 && meter->from_ms <= now_ms ? METER_FREE : METER_COLD;
     if (held > 0 && meter->from_ms <= now_ms)
         ready = held + (meter->next > 0 && meter->next_from_ms <= now_ms ? meter->next : 0);
     if (count <= ready)
@@ -141,7 +157,7 @@ meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, int
         return;
     meter->own = true;
     meter->held = 1;
-    meter->from_ms = now_ms + longest + 3 * (longest / BOOK_BUCKETS + 1);
+    meter->from_ms = now_ms + 2 * longest;
     meter->next = nodes; /* while alone: of how many it is one */
 }
 
@@ -235,17 +251,26 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
                                                                             : meter->active_ms;
     bool idle = now_ms - since_ms > idle_ms;
     struct book_ask ask = {.seq = meter->seq + 1};
+    int64_t age_ms = caps->items[0].window_ms / AGE_PART;
 
     if (meter->asked || meter->own)
         return false;
+    if (is_stale(meter, now_ms)) {
+        ask.unused = meter->held;
+        meter->held = 0;
+        advance(meter);
+        meter->returned = meter->wanted;
+    }
     if (meter->lacking > 0 && meter->again_ms <= now_ms) {
         ask.want = meter->lacking > size ? meter->lacking : size;
     } else if (meter->next == 0 && meter->held <= size / 2 &&
                (meter->returned || (meter->wanted && meter->again_ms <= now_ms))) {
         ask.want = size;
     } else if ((idle || meter->returning) && meter->held + meter->next > 0) {
-        ask.unused = meter->held + meter->next;
+        ask.unused += meter->held + meter->next;
         meter->held = meter->next = 0;
+    } else if (ask.unused > 0) {
+        ;
     } else if (meter->use_count + meter->excess == 0) {
         return false;
     } else if (!meter->returning &&
@@ -258,6 +283,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     meter->returning = false;
     meter->lacking = 0;
     meter->asked = true;
+    meter->age_ms = age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX;
     meter->asked_low = (uint32_t)now_ms;
     meter->seq++;
     *ret_ask = ask;

@@ -35,6 +35,7 @@ struct meter {
     uint32_t excess;       /* sent over the cap, not yet reported */
     uint32_t excess_total; /* sent over the cap, since the start */
     uint32_t seq;          /* of the last ask */
+    uint32_t age_ms;       /* a lease is used within that, or not at all */
     uint32_t asked_low;    /* when it was made, in ms: the lower 32 bits */
     uint32_t counted[CAP_WINDOWS_MAX]; /* by all nodes, under each cap, as the store said */
     uint32_t counted_s;                /* when it said so, in s */
@@ -102,9 +103,13 @@ void meter_lapse(struct meter *meter);
 /*
  * The store is away for longer than the other nodes wait for us.  Go on with
  * this node's share of each cap, one grant at a time: not before everything
- * counts no more that others may have taken while they could, which is when
- * the longest window is over, and then so far apart that no window holds more
- * than the share.  In the meantime the book keeps that share back.
+ * counts no more that others may have taken while they could, and then so far
+ * apart that no window holds more than the share.  The book keeps it back from
+ * the others meanwhile.
+ *
+ * That is twice the longest window: leases that others had then are used within
+ * half a window, for tickets, and a quarter, their age; and count for one more.
+ *
  * nodes: how many there are, this one among them.
  */
 void meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, int64_t now_ms);

@@ -115,6 +115,15 @@ run(struct main *m)
     return policyd_run(&start);
 }
 
+/* Caps may come with a reload, when there are no rights to make it; only now they are needed. */
+static int
+make_store_folder(const struct conf *conf, const struct daemon_user *user, struct err *err)
+{
+    int r = daemon_make_folder(conf->store_path, user, NULL, err);
+
+    return conf->snapshot->has_caps ? r : 0;
+}
+
 /* Everything that needs rights, and then away with them. */
 static int
 prepare(const struct daemon_options *options, struct main *m, struct err *err)
@@ -131,10 +140,8 @@ prepare(const struct daemon_options *options, struct main *m, struct err *err)
     if (r == 0 && options->pid_file != NULL)
         r = daemon_write_pid(options->pid_file, &user, err);
     raise_descriptors(m->conf);
-    if (r == 0) /* caps may come with a reload, so the folder is made without them, too */
-        r = daemon_make_folder(m->conf->store_path, &user, NULL, err);
-    if (r < 0 && !m->conf->snapshot->has_caps)
-        r = 0;
+    if (r == 0)
+        r = make_store_folder(m->conf, &user, err);
     if (r == 0)
         r = daemon_drop(&user, err);
     if (r == 0)

@@ -173,7 +173,7 @@ stream_is_full(struct question *question)
     if (number == METERS_NONE)
         return false;
     metered = meters_at(view->meters, number);
-    if (meter_state(&metered->meter, view->store_ms) != METER_FULL)
+    if (metered->meter.own || meter_state(&metered->meter, view->store_ms) != METER_FULL)
         return false; /* nobody is asked: what is not delivered yet is not counted, either */
     question->full = number;
     question->room_ms = meter_room_ms(&metered->meter, view->store_ms);
@@ -477,7 +477,7 @@ on_message(struct question *question, char answer[static POLICY_ANSWER_SIZE],
         give_back(view, transaction, transaction->taken); /* the message is refused as a whole */
         return answered;
     }
-    if (count < known && known - count > transaction->over && !transaction->settled)
+    if (count < known && known - count > transaction->over)
         give_back(view, transaction, known - count - transaction->over);
     transaction->settled = true;
     return answered;

@@ -79,7 +79,6 @@ transactions_keep(struct transactions *transactions)
             continue; /* writing nothing there leaves untouched memory untouched */
         one->kept += one->taken;
         one->taken = 0;
-        one->account = METERS_NONE;
         one->stream = UINT32_MAX;
     }
 }

@@ -9,7 +9,7 @@ packages=(
   gcc clang make autoconf automake pkg-config libc6-dev
   libmilter-dev libevent-dev libc-ares-dev libhiredis-dev libconfig-dev libsqlite3-dev libsystemd-dev
   libcmocka-dev python3-pytest python3-dkim python3-dnspython
-  postfix opendkim opendkim-tools nsd iproute2 mandoc
+  postfix opendkim opendkim-tools nsd redis-server redis-sentinel redis-tools faketime iproute2 mandoc
 )
 
 if [ -t 1 ]; then

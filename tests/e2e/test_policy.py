@@ -338,6 +338,21 @@ def test_a_store_away_blocks_no_mail(directory_of):
     namespace.umount(disk)
 
 
+def test_a_domain_is_looked_up_when_its_recipient_comes_in(directory_of):
+    need_world()
+
+    def change(conf):
+        conf["providers"] = {"google": {"mx": [".google.test"], "caps": {"minute": 300}}}
+        conf["dns"] = {"servers": ["127.0.0.1:9"]}
+    daemon = make_service(directory_of("domains"), change)
+    with Policy(daemon.path) as one:
+        one.ask(client_address="192.0.2.1", recipient="x@theirs.test")
+        assert status(daemon)["dns"]["lookups"] == 0
+        one.ask(recipient="x@ours.test")
+        assert status(daemon)["dns"]["lookups"] == 1
+    daemon.stop()
+
+
 # Sockets
 
 

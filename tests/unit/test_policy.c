@@ -25,7 +25,7 @@ static const char site[] =
     "             account_caps = { hour = 20; }; },\n"
     "           { name = \"list\"; pool = \"fast\"; match = ( { recipient = \"*@list.test\"; } );\n"
     "             account_caps = { minute = 2; }; },\n"
-    "           { name = \"vip\"; pool = \"fast\"; match = ( { sender = \"*@vip.test\"; } );\n"
+    "           { name = \"vip\"; pool = \"fast\"; match = ( { sender = \"?@vip.test\"; } );\n"
     "             caps = { day = 5; smooth = false; };\n"
     "             account_caps = { windows = ( { length = \"15m\"; recipients = 1; } ); }; },\n"
     "           { name = \"bulk\"; pool = \"fast\"; match = ( { header = \"List-Id\"; } ); },\n"
@@ -471,12 +471,12 @@ test_broken_off(void **state)
     }
     assert_string_not_equal(rcpt(w, "app-1", "18@one.test"), "DUNNO");
     w->instance++; /* the client starts anew */
-    assert_string_equal(rcpt(w, "app-1", "1@one.test"), "DUNNO");
-    assert_int_equal(counted(w, "account/app/app-1"), 3);
+    assert_string_equal(end(w, "app-1", 10, "END-OF-MESSAGE"), "DUNNO");
+    assert_int_equal(counted(w, "account/app/app-1"), 12);
     w->session = (struct policy_session){0};
     w->instance++; /* another connection: the one before may still go on */
     assert_string_equal(rcpt(w, "app-1", "1@one.test"), "DUNNO");
-    assert_int_equal(counted(w, "account/app/app-1"), 4);
+    assert_int_equal(counted(w, "account/app/app-1"), 13);
 }
 
 static void
@@ -541,6 +541,46 @@ test_a_stream_without_room(void **state)
                         "DUNNO"); /* not known to be full, and who knows how long the queue is */
 }
 
+/* One recipient decides for the whole message; who was counted elsewhere before stays so. */
+static void
+test_a_recipient_changes_the_stream(void **state)
+{
+    struct world *w = *state;
+
+    rcpt(w, "b@s.test", "0@list.test"); /* another message */
+    w->instance++;
+    rcpt(w, "b@s.test", "1@one.test");
+    assert_string_equal(w->result.stream->name, "default");
+    rcpt(w, "b@s.test", "2@list.test");
+    assert_string_equal(w->result.stream->name, "list");
+    assert_string_not_equal(rcpt(w, "b@s.test", "3@one.test"), "DUNNO");
+    assert_string_equal(w->result.stream->name, "list");
+    assert_int_equal(counted(w, "account/default/s.test"), 1);
+    assert_int_equal(counted(w, "account/list/s.test"), 2);
+    ask_lines(w, "protocol_state=END-OF-MESSAGE\ninstance=1.1\nsender=b@s.test\n"
+                 "recipient_count=0\nclient_address=10.1.1.1\n");
+    assert_string_equal(w->result.stream->name, "list");
+    assert_int_equal(counted(w, "account/default/s.test"), 1);
+    assert_int_equal(counted(w, "account/list/s.test"), 1);
+}
+
+/* A recipient that is asked for twice and held is one recipient. */
+static void
+test_held_once(void **state)
+{
+    struct world *w = *state;
+
+    world_end(w);
+    world_start(w, "over_quota = \"hold\";");
+    message(w, "app-1", 19);
+    w->instance++;
+    assert_string_equal(rcpt(w, "app-1", "1@one.test"), "DUNNO");
+    for (int i = 0; i < 2; i++)
+        assert_true(strncmp(rcpt(w, "app-1", "2@one.test"), "HOLD ", 5) == 0);
+    assert_true(strncmp(end(w, "app-1", 3, "END-OF-MESSAGE"), "HOLD ", 5) == 0);
+    assert_string_equal(end(w, "app-1", 3, "END-OF-MESSAGE"), "DUNNO");
+}
+
 static void
 test_store_away(void **state)
 {
@@ -561,6 +601,25 @@ test_store_away(void **state)
     talk(w);
     assert_string_not_equal(rcpt(w, "app-1", "y@one.test"), "DUNNO"); /* nothing was forgotten */
     assert_int_equal(counted(w, "account/app/app-1"), 31);
+}
+
+/* Away for so long that all that was held is lost: still, no mail is kept out. */
+static void
+test_store_away_for_long(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(message(w, "app-1", 5), 5);
+    w->deaf = true;
+    w->view.store_up = false;
+    meters_lapse(w->meters, w->view.store_ms);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(message(w, "app-1", 10), 10);
+        rcpt(w, "a@vip.test", "x@one.test");
+        assert_string_equal(w->answer, "DUNNO");
+        assert_true(w->result.unsure);
+        pass(w, 40 * 60000);
+    }
 }
 
 /* The store is up but slow: what cannot wait any longer is let in. */
@@ -649,7 +708,10 @@ main(void)
         cmocka_unit_test_setup_teardown(test_only_asked_at_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_instance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_stream_without_room, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_recipient_changes_the_stream, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_held_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_store_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_store_away_for_long, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_store_slow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_caps_at_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_meters_are_others, set_up, tear_down),
