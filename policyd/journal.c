@@ -6,6 +6,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "policyd/sqlite_file.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -530,11 +532,24 @@ read_nodes(struct journal *journal)
     return r == SQLITE_DONE ? SQLITE_OK : r;
 }
 
+/* The file is checked, or made, as that of the other kind of store. */
+static int
+prepare(const char *path, struct err *err)
+{
+    struct sqlite_file *file;
+    int r = sqlite_file_open(path, &file, err);
+
+    if (r == 0)
+        sqlite_file_close(file);
+    return r;
+}
+
 static int
 open_db(struct journal *journal, const char *path, struct err *err)
 {
+    mode_t before = umask(0077);
     int r = sqlite3_open_v2(path, &journal->db,
-                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL);
+                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL);
 
     if (r == SQLITE_OK)
         r = sqlite3_exec(journal->db,
@@ -553,6 +568,7 @@ open_db(struct journal *journal, const char *path, struct err *err)
         r = sqlite3_exec(journal->db, "COMMIT", NULL, NULL, NULL);
     for (int i = 0; r == SQLITE_OK && i < STATEMENTS; i++)
         r = sqlite3_prepare_v2(journal->db, texts[i], -1, &journal->statements[i], NULL);
+    umask(before);
     return r == SQLITE_OK ? 0 : fail(journal, path, err);
 }
 
@@ -583,7 +599,9 @@ journal_open(struct event_base *base, const char *path, struct journal **ret_jou
     pthread_cond_init(&journal->wake, NULL);
     journal->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     journal->readable = event_new(base, journal->fd, EV_READ | EV_PERSIST, on_done, journal);
-    r = open_db(journal, path, err);
+    r = prepare(path, err);
+    if (r == 0)
+        r = open_db(journal, path, err);
     if (r == 0) {
         r = start_thread(journal);
         if (r < 0)

@@ -66,6 +66,7 @@ struct redis_link {
     size_t sentinels_tried;   /* in a row, in vain */
     char *master;             /* owned */
     enum link_state state;
+    bool connected;           /* connecting: what is left is to greet */
     bool at_sentinel;         /* the connection is to a Sentinel */
     bool asking;              /* each command is announced, because its keys are on their way */
     char *host;               /* owned; whom we connect to, where that is no path */
@@ -75,6 +76,7 @@ struct redis_link {
     int moves;                /* in a row */
     char *where;              /* owned; for people */
     struct resolve *resolve;
+    char *addresses;          /* owned; of host, those that were not tried yet */
     redisAsyncContext *ac;    /* hiredis frees it, too: see drop() and on_connect() */
     struct link_calls calls;
     int64_t since_ms;         /* of the state */
@@ -121,6 +123,20 @@ calls_lose(struct redis_link *link)
         if (call->refused)
             free(call);
     }
+}
+
+/* Take the next address of host; NULL: none is left.  The caller owns it. */
+static char *
+next_address(struct redis_link *link)
+{
+    size_t length = link->addresses != NULL ? strcspn(link->addresses, " ") : 0;
+    char *address;
+
+    if (length == 0)
+        return NULL;
+    address = mem_strndup(link->addresses, length);
+    memmove(link->addresses, link->addresses + length + 1, strlen(link->addresses + length + 1) + 1);
+    return address;
 }
 
 /* The connection is let go; hiredis still calls back for what was open, on nobody's behalf. */
@@ -197,6 +213,24 @@ fail(struct redis_link *link, const char *why)
         next_sentinel(link, why);
     else
         redis_link_drop(link, why);
+}
+
+static void open_connection(struct redis_link *link, const char *path, const char *address);
+
+/* No connection: to another address of the same host, perhaps? */
+static void
+fail_to_connect(struct redis_link *link, const char *why)
+{
+    char *address = next_address(link);
+
+    if (address == NULL) {
+        fail(link, why);
+        return;
+    }
+    let_go(link);
+    calls_lose(link);
+    open_connection(link, NULL, address);
+    free(address);
 }
 
 void
@@ -388,9 +422,10 @@ on_connect(const redisAsyncContext *ac, int status)
                                              : strerror(errno != 0 ? errno : ECONNREFUSED));
         link->ac->data = NULL;
         link->ac = NULL; /* hiredis frees it */
-        fail(link, why);
+        fail_to_connect(link, why);
         return;
     }
+    link->connected = true;
     if (link->at_sentinel)
         send_words(link, on_master, "SENTINEL", "get-master-addr-by-name", link->master, NULL);
     else
@@ -438,6 +473,7 @@ static void
 open_connection(struct redis_link *link, const char *path, const char *address)
 {
     link->state = LINK_CONNECTING;
+    link->connected = false;
     link->since_ms = clock_ms();
     link->ac = path != NULL ? redisAsyncConnectUnix(path) : redisAsyncConnect(address, link->port);
     if (link->ac == NULL) {
@@ -449,7 +485,7 @@ open_connection(struct redis_link *link, const char *path, const char *address)
         char why[160];
 
         snprintf(why, sizeof(why), "%s", link->ac->errstr);
-        fail(link, why);
+        fail_to_connect(link, why);
         return;
     }
     fcntl(link->ac->c.fd, F_SETFD, FD_CLOEXEC);
@@ -463,14 +499,16 @@ open_connection(struct redis_link *link, const char *path, const char *address)
 }
 
 static void
-on_resolved(void *arg, const char *address, const char *why)
+on_resolved(void *arg, const char *addresses, const char *why)
 {
     struct redis_link *link = arg;
     char text[300];
 
     link->resolve = NULL;
-    if (address != NULL) {
-        open_connection(link, NULL, address);
+    if (addresses != NULL) {
+        free(link->addresses);
+        link->addresses = mem_strdup(addresses);
+        fail_to_connect(link, "the host has no address");
         return;
     }
     snprintf(text, sizeof(text), "no address of %s: %s", link->host, why);
@@ -507,6 +545,8 @@ connect_to(struct redis_link *link, const char *host, uint16_t port)
     free(link->host);
     link->host = copy;
     link->port = port;
+    free(link->addresses);
+    link->addresses = NULL;
     if (!link->at_sentinel)
         set_where(link);
     if (is_address(host)) {
@@ -601,7 +641,7 @@ on_look(evutil_socket_t fd, short what, void *arg)
     if (oldest != NULL && now_ms - oldest->sent_ms > REDIS_LINK_ANSWER_MS)
         fail(link, "no answer in time");
     else if (link->state == LINK_CONNECTING && now_ms - link->since_ms > REDIS_LINK_ANSWER_MS)
-        fail(link, "no connection in time");
+        (link->connected ? fail : fail_to_connect)(link, "no connection in time");
 }
 
 static int
@@ -684,6 +724,7 @@ redis_link_free(struct redis_link *link)
     free(link->master);
     free(link->moved);
     free(link->host);
+    free(link->addresses);
     free(link->where);
     free(link);
 }

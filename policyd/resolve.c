@@ -24,7 +24,7 @@ struct question {
 };
 
 struct result {
-    char address[NI_MAXHOST];
+    char addresses[1024];
     char why[128];
 };
 
@@ -39,14 +39,20 @@ static void *
 run(void *arg)
 {
     struct question *question = arg;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *list = NULL;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
     struct result result = {0};
     ssize_t ignored;
     int r = getaddrinfo(question->host, NULL, &hints, &list);
 
-    if (r == 0)
-        r = getnameinfo(list->ai_addr, list->ai_addrlen, result.address, sizeof(result.address),
-                        NULL, 0, NI_NUMERICHOST);
+    for (const struct addrinfo *one = list; r == 0 && one != NULL; one = one->ai_next) {
+        size_t length = strlen(result.addresses);
+        char address[NI_MAXHOST];
+
+        r = getnameinfo(one->ai_addr, one->ai_addrlen, address, sizeof(address), NULL, 0,
+                        NI_NUMERICHOST);
+        if (r == 0 && length + strlen(address) + 2 < sizeof(result.addresses))
+            snprintf(result.addresses + length, sizeof(result.addresses) - length, "%s ", address);
+    }
     if (r != 0)
         snprintf(result.why, sizeof(result.why), "%s", gai_strerror(r));
     if (list != NULL)
@@ -71,7 +77,7 @@ on_result(evutil_socket_t fd, short what, void *arg)
     if (read(fd, &result, sizeof(result)) != sizeof(result))
         result = (struct result){.why = "the lookup ended without a result"};
     resolve_forget(resolve);
-    done(done_arg, result.why[0] == '\0' ? result.address : NULL, result.why);
+    done(done_arg, result.why[0] == '\0' ? result.addresses : NULL, result.why);
 }
 
 struct resolve *

@@ -12,10 +12,11 @@ struct event_base;
 struct resolve;
 
 /*
- * Called once, from the loop: the address as text, or NULL and why there is
- * none.  The texts are gone after it, and so is the resolve.
+ * Called once, from the loop: the addresses as text, with a blank behind each,
+ * or NULL and why there is none.  The texts are gone after it, and so is the
+ * resolve.
  */
-typedef void resolve_done_fn(void *arg, const char *address, const char *why);
+typedef void resolve_done_fn(void *arg, const char *addresses, const char *why);
 
 /* NULL: no thread could be had; done is not called then. */
 struct resolve *resolve_start(struct event_base *base, const char *host, resolve_done_fn *done,

@@ -39,6 +39,7 @@ enum {
     RESETS_MAX = 1024,
     BYE_MS = 200,
     AGAIN_MS = 1000, /* after a lease that no replica has */
+    WHY_MS = 10 * 1000, /* another reason is said no sooner */
     DRIFT = 1000,    /* clocks drift apart by no more than that part */
 };
 
@@ -161,11 +162,13 @@ struct redis_store {
     bool up;
     bool away_said;
     int64_t away_ms;      /* when it began */
+    char away_why[160];   /* as it was said last, at why_ms */
+    int64_t why_ms;
     time_t since;         /* up or away */
     struct node *nodes;
     size_t node_count;
     unsigned count; /* of nodes, with those that are away; 0: not known */
-    uint64_t calls, errors;
+    uint64_t calls, asks, errors; /* asks are calls, too */
     int64_t last_us;
 };
 
@@ -222,8 +225,14 @@ set_up(struct redis_store *s)
 static void
 say_away(struct redis_store *s, const char *why)
 {
-    if (s->away_said)
+    if (s->away_said && (strcmp(why, s->away_why) == 0 || boot_ms() - s->why_ms < WHY_MS))
         return;
+    snprintf(s->away_why, sizeof(s->away_why), "%s", why);
+    s->why_ms = boot_ms();
+    if (s->away_said) {
+        log_warn("store: %s: %s", redis_link_where(s->link), why);
+        return;
+    }
     s->away_said = true;
     s->away_ms = boot_ms();
     log_warn("store: %s: %s -- each node spends what it holds, for at most %lld s; then recipients "
@@ -711,6 +720,7 @@ ask_send(struct ask *ask)
     begin(s, &args, &caller);
     redis_script_ask(&args, &caller, ask->key, &ask->caps, &ask->ask);
     s->in_flight++;
+    s->asks++;
     send_call(s, &args, on_ask_answer, ask);
 }
 
@@ -1347,19 +1357,22 @@ redis_status(const struct store *store, struct buf *text, struct json *json)
         buf_printf(text, "redis %s, %s for %lld s%s; %u nodes, server %.8s\n",
                    redis_link_where(s->link), what, (long long)(time(NULL) - s->since),
                    s->durable ? ", durable" : "", s->count, s->run_id);
-        buf_printf(text, "calls %" PRIu64 ", errors %" PRIu64 ", the last took %.1f ms\n", s->calls,
-                   s->errors, (double)s->last_us / 1000);
+        buf_printf(text,
+                   "calls %" PRIu64 ", asks among them %" PRIu64 ", errors %" PRIu64
+                   ", the last took %.1f ms\n",
+                   s->calls, s->asks, s->errors, (double)s->last_us / 1000);
         return;
     }
     json_text(json, "type", "redis");
     json_text(json, "where", redis_link_where(s->link));
     json_bool(json, "up", s->up);
     json_number(json, "since", (long long)s->since);
-    json_number(json, "nodes", s->count);
+    json_number(json, "node_count", s->count);
     json_text(json, "server", s->run_id);
     json_bool(json, "learning", s->learning);
     json_bool(json, "durable", s->durable);
     json_number(json, "calls", (long long)s->calls);
+    json_number(json, "asks", (long long)s->asks);
     json_number(json, "errors", (long long)s->errors);
     json_real(json, "latency_ms", (double)s->last_us / 1000);
 }

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import need_world
 from harness.grants import Load, most_in_window
-from harness.redis import Node, Redis
+from harness.shared import Node, Redis
 from harness.wait import wait_for
 
 CHAOS_S = 120 if os.environ.get("POSTPOOL_LONG") else 20

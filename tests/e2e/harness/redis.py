@@ -1,111 +1,153 @@
 # SPDX-License-Identifier: MIT
-"""A private redis-server on a unix socket, and policy daemons that share it."""
+"""Private Redis servers, and nodes that take from one all that they can get."""
 
+import bisect
 import json
 import os
-import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
-from . import libconf, programs
-from .host import USER, configuration
-from .programs import Daemon, postpool
+from .programs import BUILD, SANITIZER, environment
 from .wait import wait_for
+
+DRIVER = BUILD / "tests/store/driver"
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 
 class Redis:
-    """Keeps what it has over restart(), unless it is told to lose it."""
+    """A server on 127.0.0.1:port, its data in folder."""
 
-    def __init__(self, root, *options):
-        self.root = Path(root)
-        self.root.chmod(0o755)
-        self.socket = self.root / "redis.sock"
-        self.options = options
+    def __init__(self, folder, port, *options, sentinel=False):
+        self.folder = Path(folder) / str(port)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = port
+        self.options = [str(option) for option in options]
+        self.sentinel = sentinel
         self.process = None
-        self.start()
 
-    def start(self):
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", str(self.socket),
-             "--unixsocketperm", "777", "--dir", str(self.root), "--appendonly", "yes",
-             "--appendfsync", "always", "--save", "", *self.options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        wait_for(lambda: self.cli("PING") == "PONG", what="redis-server")
+    def start(self, *options):
+        log = open(self.folder / "log", "ab")
+        if self.sentinel:
+            command = ["redis-sentinel", str(self.sentinel)]
+        else:
+            command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
+                       "--dir", str(self.folder), "--save", "", "--repl-diskless-sync-delay", "0",
+                       *self.options, *options]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+        wait_for(lambda: "PONG" in self.cli("PING"), 20, "Redis answers")
+        return self
 
-    def cli(self, *args):
-        done = subprocess.run(["redis-cli", "-s", str(self.socket), *args], capture_output=True,
-                              text=True, timeout=30, check=False)
+    def cli(self, *words):
+        done = subprocess.run(["redis-cli", "-p", str(self.port), *map(str, words)],
+                              capture_output=True, text=True, timeout=20)
         return done.stdout.strip()
 
-    def kill(self, lose=False):
-        self.process.kill()
-        self.process.wait()
-        if lose:
-            shutil.rmtree(self.root / "appendonlydir", ignore_errors=True)
-
-    def restart(self, lose=False):
-        self.kill(lose)
-        self.start()
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def calls(self):
-        """How often the script was called."""
-        for line in self.cli("INFO", "commandstats").splitlines():
-            if line.startswith("cmdstat_evalsha:"):
-                return int(line.partition("calls=")[2].partition(",")[0])
-        return 0
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.terminate()
-            self.process.wait(30)
+    def stop(self, how=signal.SIGKILL):
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait()
+            self.process = None
 
 
-class Node:
-    """One policy daemon, of a host that has all the addresses of 127.0.0.0/8."""
+class Driver:
+    """One node, see tests/store/driver.c."""
 
-    def __init__(self, root, name, url, change=None):
-        self.run = Path(root) / name
-        self.run.mkdir()
-        shutil.chown(self.run, USER, "postfix")
-        self.run.chmod(0o2755)
+    def __init__(self, folder, name, store, *keys, skew=None):
+        self.folder = Path(folder)
         self.name = name
-        (self.run / "tag.secret").write_bytes(b"0123456789abcdef" * 2)
-        (self.run / "tag.secret").chmod(0o640)
-        shutil.chown(self.run / "tag.secret", USER)
-        conf = configuration(self.run)
-        conf["node"] = name
-        conf["grant_lifetime"] = "1s"
-        conf["store"] = {"type": "redis", "url": url, "path": f"{self.run}/state.db",
-                         "node_timeout": "5s"}
-        conf["pools"]["rest"] = {"addresses": ["d1"]}
-        if change:
-            change(conf)
-        self.conf = self.run / "postpool.conf"
-        self.conf.write_text(libconf.dumps(conf))
-        self.daemon = Daemon("postpool-policyd", self.conf, self.run,
-                             lambda: programs.connects(self.run / "lookup"))
-
-    @property
-    def lookup(self):
-        return self.run / "lookup"
+        self.keys = keys
+        self.skew = skew
+        self.process = None
+        self.file = self.folder / f"{name}.conf"
+        self.out = self.folder / f"{name}.out"
+        self.log = self.folder / f"{name}.log"
+        self.file.write_text(f"""
+node = "{name}";
+addresses: {{ a1 = {{ ip = "127.0.1.1"; helo = "a1.test"; }}; }};
+pools: {{ p = {{ addresses = ( "a1" ); }}; }};
+streams: ( {{ name = "default"; pool = "p"; match = (); }} );
+store: {{ type = "redis"; path = "{self.folder}/{name}.db"; {store} }};
+""")
 
     def start(self):
-        self.daemon.start()
+        env = environment()
+        if self.skew:
+            env["LD_PRELOAD"] = str(FAKETIME)
+            env["FAKETIME"] = self.skew
+            env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0:detect_leaks=0"
+        with open(self.out, "ab") as out, open(self.log, "ab") as log:
+            self.process = subprocess.Popen([str(DRIVER), str(self.file), *self.keys],
+                                            stdout=out, stderr=log, env=env)
+        return self
 
-    def kill_worker(self):
-        for worker in self.daemon.workers():
-            try:
-                os.kill(worker, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-
-    def status(self):
-        return json.loads(postpool("-c", self.conf, "--json", "status").stdout)
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def stop(self):
-        self.daemon.stop()
+        """In good order; that is where sanitizers report."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout=20)
+        text = self.log.read_text(errors="replace")
+        assert status == 0 and not SANITIZER.search(text), f"{self.name}: status {status}\n{text[-4000:]}"
+
+    def lines(self):
+        for line in self.out.read_text().split("\n")[:-1]:
+            yield line.split(" ", 1)
+
+    def said(self, word):
+        return [rest for rest in self.lines() if rest[0] == word]
+
+    def status(self):
+        """What it said of the store last."""
+        found = self.said("status")
+        return json.loads(found[-1][1]) if found else {}
+
+    def grants(self, key):
+        found = []
+        for kind, *rest in self.lines():
+            if kind == "grant":
+                us, _, name, count = rest[0].split()
+                if name == key:
+                    found.append((int(us), int(count)))
+        return found
+
+
+class Grants:
+    """What all drivers took under a key, in order of time."""
+
+    def __init__(self, drivers, key):
+        found = sorted(grant for driver in drivers for grant in driver.grants(key))
+        self.times = [us for us, _ in found]
+        self.sums = [0]
+        for _, count in found:
+            self.sums.append(self.sums[-1] + count)
+
+    def between(self, from_us, to_us):
+        """After from_us, up to and with to_us."""
+        return (self.sums[bisect.bisect_right(self.times, to_us)]
+                - self.sums[bisect.bisect_right(self.times, from_us)])
+
+    def total(self):
+        return self.sums[-1]
+
+    def most(self, window_ms):
+        """The most in any window of that length."""
+        return max((self.between(us - window_ms * 1000, us) for us in self.times), default=0)
+
+    def rate(self, window_ms, windows, end_us):
+        """How many there were in a window, on average of the last so many before end_us."""
+        return self.between(end_us - windows * window_ms * 1000, end_us) / windows
+
+
+def monotonic_us():
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+
+def long_form():
+    return os.environ.get("POSTPOOL_LONG") == "1"

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: MIT
+"""Several nodes on one Redis, whatever happens to it: no cap is passed, and each is used.
+
+With POSTPOOL_LONG=1 each part that goes wrong goes wrong for two minutes.
+"""
+
+import random
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from harness.redis import FAKETIME, Driver, Grants, Redis, long_form, monotonic_us
+from harness.wait import wait_for
+
+WINDOW_MS = 4000
+CAP = 10000
+KEY = "k"
+CAPPED = f"{KEY}:{CAP}/{WINDOW_MS}"
+SECONDS = 120 if long_form() else 12
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for command in ("redis-server", "redis-sentinel", "redis-cli"):
+        if not shutil.which(command):
+            pytest.skip(f"{command} is not installed")
+    return tmp_path
+
+
+@pytest.fixture
+def running():
+    """What is to be ended, last first."""
+    things = []
+    yield things
+    for thing in reversed(things):
+        if isinstance(thing, Redis):
+            thing.stop()
+        elif thing.process is not None and thing.process.poll() is None:
+            thing.kill()
+
+
+def server(running, folder, port, *options):
+    running.append(Redis(folder, port, *options))
+    return running[-1].start()
+
+
+def nodes(running, folder, count, store, prefix="pp", keys=(CAPPED,), skews=(None,),
+          timeout="2s"):
+    text = f'prefix = "{prefix}"; node_timeout = "{timeout}"; {store}'
+    found = [Driver(folder, f"{prefix}-{i}", text, *keys, skew=skews[i % len(skews)])
+             for i in range(count)]
+    running.extend(found)
+    return [driver.start() for driver in found]
+
+
+def end(drivers):
+    for driver in drivers:
+        driver.stop()
+
+
+def check(drivers, key=KEY, cap=CAP, window_ms=WINDOW_MS, least=0):
+    grants = Grants(drivers, key)
+    most = grants.most(window_ms)
+    print(f"{key}: {grants.total()} grants, at most {most} of {cap} in a window")
+    assert most <= cap
+    assert grants.total() >= least
+    return grants
+
+
+def wait_up(drivers):
+    for driver in drivers:
+        wait_for(lambda: driver.said("grant"), 30, f"{driver.name} takes grants")
+
+
+def asks(drivers):
+    return sum(driver.status()["asks"] for driver in drivers)
+
+
+def at_random(seconds, step):
+    """Call step() now and then for so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(random.uniform(0.2, 1.5))
+        step()
+
+
+def test_all_is_used(running, folder):
+    redis = server(running, folder, 6401)
+    window_ms = 8000
+    sites = {count: nodes(running, folder, count, f'url = "redis://127.0.0.1:{redis.port}";',
+                          prefix=f"n{count}", keys=(f"{KEY}:{CAP}/{window_ms}",), timeout="30s")
+             for count in (1, 4, 16)}
+    wait_up([driver for drivers in sites.values() for driver in drivers])
+    time.sleep(window_ms / 2000)
+    since = monotonic_us()
+    before = {count: asks(drivers) for count, drivers in sites.items()}
+    time.sleep(3 * window_ms / 1000)
+    until = monotonic_us()
+    after = {count: asks(drivers) for count, drivers in sites.items()}
+    for count, drivers in sites.items():
+        end(drivers)
+        grants = check(drivers, window_ms=window_ms)
+        used = grants.rate(window_ms, 3, until) / CAP
+        cost = 100 * (after[count] - before[count]) / grants.between(since, until)
+        print(f"{count} nodes: {100 * used:.1f} % used, {cost:.2f} asks for 100 grants")
+        assert used >= 0.98
+        assert cost <= 1.05  # the heartbeats of a node do not depend on what it sends
+
+
+def test_killed_nodes_and_other_clocks(running, folder):
+    redis = server(running, folder, 6402)
+    drivers = nodes(running, folder, 4, f'url = "redis://127.0.0.1:{redis.port}";',
+                    skews=(None, "+10m", "-10m", None))
+    assert FAKETIME.exists()
+    wait_up(drivers)
+    began = []
+
+    def kill_one():
+        driver = random.choice(drivers)
+        driver.kill()
+        before = len(driver.said("up"))
+        driver.start()
+        start = time.monotonic()
+        wait_for(lambda: len(driver.said("up")) > before, 10, f"{driver.name} is back")
+        began.append(time.monotonic() - start)
+
+    at_random(SECONDS, kill_one)
+    time.sleep(2 * WINDOW_MS / 1000)
+    end(drivers)
+    check(drivers, least=CAP)
+    print(f"{len(began)} kills, the slowest came back in {max(began):.1f} s")
+    assert max(began) < 2 + 5 * (SECONDS > 60)
+
+
+def test_redis_loses_its_data(running, folder):
+    redis = server(running, folder, 6403)
+    drivers = nodes(running, folder, 4, f'url = "redis://127.0.0.1:{redis.port}";')
+    wait_up(drivers)
+    losses = []
+
+    def lose():
+        losses.append(random.choice(("flush", "empty", "old", "scripts", "hang")))
+        if losses[-1] == "flush":
+            redis.cli("FLUSHALL")
+        elif losses[-1] == "scripts":
+            redis.cli("SCRIPT", "FLUSH")
+        elif losses[-1] == "hang":
+            redis.cli("CLIENT", 2500, "PAUSE")
+            time.sleep(2.5)
+        else:
+            if losses[-1] == "old":
+                redis.cli("SAVE")
+                time.sleep(random.uniform(0.1, 1))
+            else:
+                (redis.folder / "dump.rdb").unlink(missing_ok=True)
+            redis.stop()
+            redis.start()
+        time.sleep(random.uniform(1, 4))
+
+    at_random(SECONDS, lose)
+    before = Grants(drivers, KEY).total()
+    wait_for(lambda: Grants(drivers, KEY).total() > before + CAP, 30, "grants again")
+    end(drivers)
+    check(drivers)
+    print(", ".join(losses))
+
+
+def test_away(running, folder):
+    """Without Redis what is held is let go of; back, it goes on, and says so."""
+    redis = server(running, folder, 6404)
+    drivers = nodes(running, folder, 2, f'url = "redis://127.0.0.1:{redis.port}";')
+    wait_up(drivers)
+    redis.stop()
+    for driver in drivers:
+        wait_for(lambda: driver.said("lapse"), 10, "what is held is let go of")
+    redis.start()
+    for driver in drivers:
+        wait_for(lambda: len(driver.said("up")) > 1, 15, "the store is back")
+    before = Grants(drivers, KEY).total()
+    wait_for(lambda: Grants(drivers, KEY).total() > before, 15, "grants again")
+    end(drivers)
+    check(drivers)
+    for driver in drivers:
+        log = driver.log.read_text()
+        assert log.count("each node spends what it holds, for at most 2 s") == 1
+        assert log.count("is back after") == 1
+
+
+def test_name_is_taken(running, folder):
+    redis = server(running, folder, 6405)
+    store = f'prefix = "pp"; node_timeout = "2s"; url = "redis://127.0.0.1:{redis.port}";'
+    other = folder / "other"
+    other.mkdir()
+    first, second = Driver(folder, "same", store, CAPPED), Driver(other, "same", store, CAPPED)
+    running.extend((first, second))
+    first.start()
+    wait_up([first])
+    second.start()
+    wait_for(lambda: "another process goes by the name" in second.log.read_text(), 10, "refusal")
+    assert not second.said("grant")
+    first.kill()
+    wait_for(lambda: second.said("grant"), 10, "the name is free")
+    end([second])
+    check([first, second])
+
+
+def test_login_and_refusals(running, folder):
+    redis = server(running, folder, 6406, "--bind", "127.0.0.1", "127.0.9.7")
+    redis.cli("ACL", "SETUSER", "pp", "on", ">a:b@c/%", "~{pp}:*", "+evalsha", "+script|load",
+              "+wait", "+info", "+role", "+select", "+hgetall", "+hset", "+hdel", "+hget", "+time",
+              "+pexpire", "+pttl")
+    redis.cli("ACL", "SETUSER", "default", "off")
+    good = nodes(running, folder, 1, 'url = "redis://pp:a%3Ab%40c%2F%25@both.test:6406";')
+    bad = nodes(running, folder, 1, 'url = "redis://pp:wrongpass@127.0.0.1:6406";', prefix="bad")
+    wait_up(good)
+    wait_for(lambda: "WRONGPASS" in bad[0].log.read_text(), 10, "refusal")
+    end(good + bad)
+    for driver in good + bad:
+        log = driver.log.read_text()
+        assert "wrongpass@" not in log and "a:b@c" not in log and "a%3Ab" not in log
+        assert "wrongpass" not in driver.out.read_text()
+    check(good)
+
+
+def sentinel(running, folder, port, master):
+    home = folder / f"sentinel-{port}"
+    home.mkdir()
+    conf = home / "conf"
+    conf.write_text(f"""port {port}
+bind 127.0.0.1
+dir {home}
+sentinel monitor mymaster 127.0.0.1 {master} 2
+sentinel down-after-milliseconds mymaster 1000
+sentinel failover-timeout mymaster 3000
+""")
+    running.append(Redis(folder, port, sentinel=conf))
+    return running[-1].start()
+
+
+@pytest.mark.parametrize("durable", (False, True))
+def test_failover(running, folder, durable):
+    """The replica lags when the master dies, so it has not the last leases."""
+    base = 6420 if durable else 6410
+    servers = [server(running, folder, base)]
+    servers += [server(running, folder, base + i, "--replicaof", "127.0.0.1", base) for i in (1, 2)]
+    wait_for(lambda: "connected_slaves:2" in servers[0].cli("INFO", "replication"), 20, "replicas")
+    watchers = [sentinel(running, folder, base + 5 + i, base) for i in range(3)]
+    wait_for(lambda: all("num-other-sentinels\n2" in watcher.cli("SENTINEL", "MASTER", "mymaster")
+                         and "num-slaves\n2" in watcher.cli("SENTINEL", "MASTER", "mymaster")
+                         for watcher in watchers), 30, "the Sentinels know each other")
+    listed = ", ".join(f'"127.0.0.1:{watcher.port}"' for watcher in watchers)
+    drivers = nodes(running, folder, 3, f'sentinels = ( {listed} ); durable = {str(durable).lower()};')
+    wait_up(drivers)
+    turns = 4 if long_form() else 1
+    for _ in range(turns):
+        time.sleep(WINDOW_MS / 1000)
+        host, port = watchers[0].cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster").split("\n")
+        master = next(one for one in servers if one.port == int(port))
+        others = [one for one in servers if one is not master]
+        for one in others:
+            one.process.send_signal(19)
+        time.sleep(0.8)
+        master.stop()
+        for one in others:
+            one.process.send_signal(18)
+        before = Grants(drivers, KEY).total()
+        wait_for(lambda: Grants(drivers, KEY).total() > before + CAP, 60, "grants again")
+        master.start("--replicaof", "127.0.0.1",
+                     watchers[0].cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster").split("\n")[1])
+        time.sleep(2)
+    end(drivers)
+    check(drivers)
+
+
+def test_no_replica(running, folder):
+    """durable: what no replica has is not used."""
+    redis = server(running, folder, 6430)
+    drivers = nodes(running, folder, 2, 'url = "redis://127.0.0.1:6430"; durable = true;')
+    wait_for(lambda: all("no replica" in driver.log.read_text() for driver in drivers), 15, "it says so")
+    assert not any(driver.said("grant") for driver in drivers)
+    replica = server(running, folder, 6431, "--replicaof", "127.0.0.1", redis.port)
+    wait_up(drivers)
+    replica.stop()
+    time.sleep(2 * WINDOW_MS / 1000)
+    server(running, folder, 6431, "--replicaof", "127.0.0.1", redis.port)
+    before = Grants(drivers, KEY).total()
+    wait_for(lambda: Grants(drivers, KEY).total() > before + CAP, 30, "grants again")
+    end(drivers)
+    check(drivers)
+
+
+def move_slot(servers, slot, source, target):
+    names = {one: one.cli("CLUSTER", "MYID") for one in servers}
+    target.cli("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
+    source.cli("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
+    for _ in range(200):
+        keys = source.cli("CLUSTER", "GETKEYSINSLOT", slot, 1).split()
+        if not keys:
+            break
+        source.cli("MIGRATE", "127.0.0.1", target.port, keys[0], 0, 2000)
+        time.sleep(0.05)
+    for one in (target, source, *servers):
+        one.cli("CLUSTER", "SETSLOT", slot, "NODE", names[target])
+
+
+def test_cluster(running, folder):
+    servers = [server(running, folder, 6440 + i, "--cluster-enabled", "yes",
+                      "--cluster-node-timeout", 2000) for i in range(3)]
+    made = subprocess.run(["redis-cli", "--cluster", "create", "--cluster-yes",
+                           *(f"127.0.0.1:{one.port}" for one in servers)],
+                          capture_output=True, text=True, timeout=60)
+    assert made.returncode == 0, made.stdout
+    wait_for(lambda: all("cluster_state:ok" in one.cli("CLUSTER", "INFO") for one in servers),
+             30, "the Cluster is there")
+    drivers = nodes(running, folder, 3, f'url = "redis://127.0.0.1:{servers[0].port}";')
+    wait_up(drivers)
+    slot = servers[0].cli("CLUSTER", "KEYSLOT", "{pp}:nodes")
+    owner = next(one for one in servers if int(one.cli("CLUSTER", "COUNTKEYSINSLOT", slot)) > 0)
+    for _ in range(6 if long_form() else 2):
+        target = random.choice([one for one in servers if one is not owner])
+        move_slot(servers, slot, owner, target)
+        owner = target
+        before = Grants(drivers, KEY).total()
+        wait_for(lambda: Grants(drivers, KEY).total() > before + CAP, 30, "grants again")
+    end(drivers)
+    check(drivers)
