@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Several hosts on one Redis: no cap is passed by them together, whatever is killed."""
 
+import json
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ import pytest
 
 from conftest import need_world
 from harness.grants import Load, most_in_window
+from harness.programs import postpool
 from harness.shared import Node, Redis
 from harness.wait import wait_for
 
@@ -96,6 +98,17 @@ def test_two_in_an_hour(cluster):
     wait_for(lambda: sum(len(load.grants) for load in made) >= 2, what="two grants")
     time.sleep(3)  # more must not come, and this is when they would
     assert len(finish(made)) == 2
+
+
+def test_nodes(cluster):
+    _, nodes = cluster(2, cap_of("10s", 100))
+
+    def told():
+        text = postpool("-c", nodes[0].conf, "--json", "nodes").stdout
+        return {node["name"] for node in json.loads(text)["nodes"]}
+    wait_for(lambda: told() == {"mta0", "mta1"}, what="both nodes")
+    assert "mta1" in postpool("-c", nodes[1].conf, "nodes").stdout
+    postpool("-c", nodes[0].conf, "nodes", "forget", "mta1", status=1)  # it is there
 
 
 def chaos(redis, nodes, seed):
