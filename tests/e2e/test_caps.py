@@ -31,7 +31,7 @@ def with_caps(**addresses):
         conf["pools"]["fast"] = {"addresses": ["a1"], "overflow": ["spare"]}
         conf["pools"]["spare"] = {"addresses": ["a2"]}
         conf["addresses"].pop("s1")
-        conf["grant_lifetime"] = "1s"
+        conf["grant_lifetime"] = "4m"
         for name, caps in addresses.items():
             conf["addresses"][name]["caps"] = caps
     return change

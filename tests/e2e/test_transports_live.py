@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness.site import MASTER, fake
+from harness.wait import wait_for
 
 TAG = "s1.abcdefgh2345.zyxwvu76"
 
@@ -155,18 +156,18 @@ def test_five_hundred_addresses_while_running(site):
     one = site(addresses=addresses, knobs="concurrency = 5;")
     one.start()
     assert "Postfix has read it" in one.good("apply")
-    assert one.reloads() == 2
+    wait_for(lambda: one.reloads() == 2, what='reload number 2')
     assert one.is_served("pp-rewrite")
     assert one.options("pp-a499/unix")["smtp_bind_address"] == addresses[499]
     assert "nothing to change" in one.good("apply")
-    assert one.reloads() == 2
+    wait_for(lambda: one.reloads() == 2, what='reload number 2')
     # one address goes, one changes: once read, once more when the old one is idle
     one.configure(addresses[:498] + ["127.0.9.9"])
     one.good("apply")
-    assert one.reloads() == 4
+    wait_for(lambda: one.reloads() == 4, what='reload number 4')
     assert not (one.queue / "private" / "pp-a499").exists()
     one.good("remove")
-    assert one.reloads() == 6
+    wait_for(lambda: one.reloads() == 6, what='reload number 6')
     assert one.bytes() == one.before
     assert not (one.queue / "private" / "pp-rewrite").exists()
     log = (one.root / "maillog").read_text()
