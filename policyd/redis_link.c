@@ -36,6 +36,7 @@
 enum {
     AGAIN_LEAST_MS = 100,
     AGAIN_MOST_MS = 5000,
+    FLUSH_MS = 5,
     LOOK_MS = 100, /* how often deadlines are looked at */
     RUN_ID_MAX = 64,
     MOVES_MAX = 5, /* redirections in a row that are followed at once */
@@ -735,13 +736,10 @@ redis_link_flush(struct redis_link *link, int most_ms)
     int64_t end_ms = clock_ms() + most_ms;
 
     while (link->ac != NULL && !TAILQ_EMPTY(&link->calls) && clock_ms() < end_ms) {
-        struct pollfd ready = {link->ac->c.fd, POLLIN | POLLOUT, 0};
+        struct pollfd ready = {link->ac->c.fd, POLLIN, 0};
 
-        if (poll(&ready, 1, 10) < 1)
-            continue;
-        if (ready.revents & POLLOUT)
-            redisAsyncHandleWrite(link->ac);
-        if (link->ac != NULL && (ready.revents & (POLLIN | POLLHUP | POLLERR)))
+        redisAsyncHandleWrite(link->ac);
+        if (link->ac != NULL && poll(&ready, 1, FLUSH_MS) > 0)
             redisAsyncHandleRead(link->ac);
     }
 }

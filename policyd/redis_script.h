@@ -39,7 +39,7 @@ struct redis_caller {
     const char *run_id;
     uint64_t life;
     int64_t node_timeout_ms;
-    int64_t estimate_ms; /* what the time is there, as far as the caller knows; 0: it does not */
+    int64_t estimate_ms; /* what the time is there, at the earliest; 0: it does not know */
     unsigned nodes;      /* how many there are, as far as the caller knows; 0: it does not */
     int64_t clock_ms;    /* for tests: the time; 0: the server's own */
 };

@@ -36,6 +36,7 @@ enum {
     BEAT_LEAST_MS = 1000, /* ... but not more often */
     PAUSE_MS = 100,      /* after TRYAGAIN */
     TRIM_MS = 3600 * 1000,
+    RESET_KEEP_DAYS = 64, /* longer than anything matters */
     RESETS_MAX = 1024,
     BYE_MS = 200,
     AGAIN_MS = 1000, /* after a lease that no replica has */
@@ -282,7 +283,7 @@ begin(const struct redis_store *s, struct redis_args *args, struct redis_caller 
         .life = s->life,
         .node_timeout_ms = s->node_timeout_ms,
         .nodes = s->count,
-        .estimate_ms = s->measured_ms != 0 ? there_ms(s) : 0,
+        .estimate_ms = s->measured_ms != 0 ? there_ms(s) - s->offset_rtt_ms - 3 : 0,
     };
 }
 
@@ -480,8 +481,7 @@ note_count(struct redis_store *s, unsigned count)
         return;
     s->count = count;
     s->store.events.on_nodes(s->store.events.arg, count);
-    if (!s->greeting)
-        s->beat_ms = 0; /* who it is, the next one tells */
+    beat(s); /* who it is, that tells */
 }
 
 static void
@@ -736,7 +736,7 @@ on_reset(void *arg, const redisReply *reply)
         return;
     if (answer.row_length > 0) {
         struct journal_row row = {reset->key, (void *)answer.row, answer.row_length,
-                                  there_ms(s) + TRIM_MS};
+                                  there_ms(s) + RESET_KEEP_DAYS * 24LL * 3600 * 1000};
 
         journal_put(s->journal, &row, NULL, NULL);
     }
@@ -821,12 +821,32 @@ nodes_write(struct redis_store *s)
     free(list);
 }
 
+/* Those that are known here and not there: a Redis that lost its data is yet to hear of them. */
+static size_t
+keep_nodes(struct redis_store *s, struct node *nodes, size_t count)
+{
+    size_t there = count;
+
+    for (size_t i = 0; i < s->node_count; i++) {
+        bool found = false;
+
+        for (size_t j = 0; j < there && !found; j++)
+            found = strcmp(nodes[j].name, s->nodes[i].name) == 0;
+        if (found)
+            continue;
+        nodes[count] = s->nodes[i];
+        nodes[count].confirmed = false;
+        nodes[count++].name = mem_strdup(s->nodes[i].name);
+    }
+    return count;
+}
+
 static void
 note_nodes(struct redis_store *s, const struct redis_answer *answer)
 {
     size_t count = answer->nodes->elements / 4;
-    struct node *nodes = mem_array(count, sizeof(*nodes));
-    bool changed = count != s->node_count;
+    struct node *nodes = mem_array(count + s->node_count, sizeof(*nodes));
+    bool changed = false;
 
     for (size_t i = 0; i < count; i++) {
         struct redisReply **one = answer->nodes->element + 4 * i;
@@ -840,8 +860,12 @@ note_nodes(struct redis_store *s, const struct redis_answer *answer)
             .gone = one[1]->integer == 0,
             .alive = one[1]->integer != 0 && one[2]->integer + s->node_timeout_ms > answer->now_ms,
         };
-        changed = changed || known == NULL || known->alive != nodes[i].alive || known->gone != nodes[i].gone;
+        changed = changed || known == NULL || known->alive != nodes[i].alive ||
+                  known->gone != nodes[i].gone;
     }
+    if (!answer->confirmed)
+        count = keep_nodes(s, nodes, count);
+    changed = changed || count != s->node_count;
     nodes_clear(s);
     s->nodes = nodes;
     s->node_count = count;
@@ -891,7 +915,8 @@ on_taken(struct redis_store *s)
 static bool
 on_nodes_answer(struct redis_store *s, const redisReply *reply, struct redis_answer *answer)
 {
-    check_lapse(s);
+    bool lapsed = check_lapse(s);
+
     if (!read_answer(s, reply, s->beat_ms, answer))
         return false;
     if (answer->nodes == NULL) {
@@ -900,7 +925,7 @@ on_nodes_answer(struct redis_store *s, const redisReply *reply, struct redis_ans
     }
     s->generation = answer->generation;
     note_nodes(s, answer);
-    if (answer->status == REDIS_OK_THERE && !s->durable)
+    if (answer->status == REDIS_OK_THERE && !s->durable && !lapsed)
         heard(s, s->beat_ms);
     note_count(s, answer->count);
     note_learning(s, answer->learning);
@@ -1199,6 +1224,8 @@ redis_close(struct store *store)
     struct ask *ask;
 
     s->store.events = nobody;
+    if (s->ready)
+        redis_link_flush(s->link, BYE_MS); /* what is returned goes before the goodbye */
     if (s->ready && s->registered && s->sha[0] != '\0') {
         begin(s, &args, &caller);
         redis_script_begin(&args, &caller, "bye", NULL);

@@ -7,7 +7,7 @@
 --
 -- KEYS  1 "{PREFIX}:nodes"   2 "{PREFIX}:KEY", the book (ask, state, reset)
 -- ARGV  1 op   2 node   3 life   4 run id of this Redis   5 node timeout   6 the node's idea of
---       the time, 0: none   7 the time, for tests; "": the server's   8 how many nodes there are,
+--       the time, at the earliest, 0: none   7 the time, for tests; "": the server's   8 how many nodes there are,
 --       as far as the node knows, 0: it does not   then, by op:
 --   beat     9 the node's former life, 0: none   10 id of the node's journal
 --            11 1: the process has just begun, and may take its own name over
@@ -32,7 +32,7 @@ local MONTH = 32 * 24 * 3600 * 1000 -- longer than any window
 local MINUTE = 60 * 1000
 local LEARN, LEARN_ALONE = 2000, 500
 local GONE, UNKNOWN = 0, 1 -- lives that no process has: it said goodbye; it was only heard of
-local CLOCK_OFF = 10 -- a node's idea of the time may be so wrong
+local CLOCK_OFF = 10 -- so far may the clock be from that idea; a later one would forget uses
 
 local function text(number)
   return string.format('%.0f', number)
@@ -43,8 +43,11 @@ end
 -- A node: life; heard; gen, the generation it has confirmed; id of its journal; count, the nodes
 -- that it knew of; and when it came back from being away for long: was, heard before that; back,
 -- when; first, its life then; lost, that count of a process that died meanwhile and cannot tell
--- what it did alone, else 0.
-local FIELDS = {'life', 'heard', 'gen', 'id', 'count', 'was', 'back', 'first', 'lost'}
+-- what it did alone, else 0.  And joined, when it was first heard of; seen, when it last got the
+-- list of all.
+local FIELDS = {'life', 'heard', 'gen', 'id', 'count', 'was', 'back', 'first', 'lost', 'joined',
+                'seen'}
+local now, gen, learn, lost
 local meta, nodes = {}, {}
 local changed = {} -- fields of the meta hash to be written: name, value, name, value ...
 
@@ -80,12 +83,10 @@ end
 
 local function node_new(life_then, heard)
   return {life = life_then, heard = heard, gen = 0, id = 0, count = 0, was = 0, back = 0, first = 0,
-          lost = 0}
+          lost = 0, joined = now, seen = 0}
 end
 
 load_meta()
-
-local now, gen, learn, lost
 
 -- Time goes on where it was, whatever the server's clock does meanwhile.
 local function tell_time()
@@ -242,7 +243,7 @@ local function beat()
   elseif n.life ~= life and n.life ~= GONE and not is_alive(n) then
     note_back(n, starts)
   end
-  n.life, n.id = life, id
+  n.life, n.id, n.seen = life, id, now
   note_heard(n)
   return answer_nodes('ok')
 end
@@ -262,17 +263,32 @@ local function confirm()
   if status == 'hello' or tonumber(ARGV[9]) ~= gen then
     return answer_nodes(status or 'restate')
   end
-  nodes[me].gen = gen
+  local count = 0
+  nodes[me].gen, nodes[me].seen = gen, now
   set_node(me)
+  for i = 10, #ARGV, 3 do
+    count = count + (ARGV[i + 2] == '1' and 0 or 1)
+  end
   for i = 10, #ARGV, 3 do
     if learn and not nodes[ARGV[i]] then
       local heard = tonumber(ARGV[i + 1])
       heard = (heard == 0 or heard + 2 * timeout > learn) and learn or heard
       nodes[ARGV[i]] = node_new(ARGV[i + 2] == '1' and GONE or UNKNOWN, heard)
+      nodes[ARGV[i]].count = count
       set_node(ARGV[i])
     end
   end
   return answer_nodes('ok')
+end
+
+-- If all were lost now, nobody would wait for it: it is too new.
+local function is_unheard_of()
+  for name, n in pairs(nodes) do
+    if name ~= me and is_alive(n) and n.life ~= UNKNOWN and n.seen < nodes[me].joined then
+      return true
+    end
+  end
+  return false
 end
 
 local function forget()
@@ -772,6 +788,8 @@ local function carry_out()
     local blocked = blocked_until(ask.longest)
     if blocked > 0 then
       again = min(max(blocked, now + 50), now + 1000)
+    elseif is_unheard_of() then
+      again = now + 200
     else
       count, from, again, window = lease(row, ask.want, ask.longest)
     end

@@ -167,6 +167,30 @@ def test_redis_loses_its_data(running, folder):
     print(", ".join(losses))
 
 
+@pytest.mark.parametrize("comes_back", (True, False))
+def test_data_lost_while_a_node_is_gone(running, folder, comes_back):
+    """What it used is only in its own file: nobody may take that room meanwhile."""
+    redis = server(running, folder, 6407)
+    window_ms = 8000
+    drivers = nodes(running, folder, 3, f'url = "redis://127.0.0.1:{redis.port}";',
+                    keys=(f"{KEY}:{CAP}/{window_ms}",))
+    wait_up(drivers)
+    time.sleep(window_ms / 1000) # they share it by now
+    wait_for(lambda: Grants(drivers, KEY).total() >= 0.9 * CAP, 20, "the cap is used")
+    gone = drivers[0]
+    used = Grants([gone], KEY).total()
+    assert used > CAP / 20
+    gone.kill()
+    redis.cli("FLUSHALL")
+    time.sleep(3)
+    if comes_back:
+        gone.start()
+    before = Grants(drivers, KEY).total()
+    wait_for(lambda: Grants(drivers, KEY).total() > before + CAP / 2, 30, "grants again")
+    end(drivers[0 if comes_back else 1:])
+    check(drivers, window_ms=window_ms)
+
+
 def test_away(running, folder):
     """Without Redis what is held is let go of; back, it goes on, and says so."""
     redis = server(running, folder, 6404)
