@@ -22,6 +22,7 @@ static const struct command {
     {"reset", ctl_volume, "KEY: forget what was counted under a cap (it may be passed once)"},
     {"settle", ctl_volume, "spent|returned ID RECIPIENT: the result of a delivery"},
     {"store", ctl_store, "set-aside: put a damaged store file aside, so that a new one is begun"},
+    {"nodes", ctl_nodes, "[forget NODE]: the hosts that share the caps"},
     {"provider", ctl_provider, "DOMAIN: which mailbox provider is a recipient domain of?"},
     {"reload", ctl_reload, "both daemons take the configuration anew, or say why not"},
     {"transports", ctl_transports,

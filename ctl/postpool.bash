@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain provider reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain nodes provider release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -57,6 +57,8 @@ _postpool()
             _postpool_words "--help address/ provider/ stream/ account/ all" "$cur" ;;
         settle)
             _postpool_words "--help spent returned" "$cur" ;;
+        nodes)
+            _postpool_words "--json --help forget" "$cur" ;;
         store)
             _postpool_words "--help set-aside" "$cur" ;;
         explain)

@@ -166,10 +166,13 @@ consider(struct walk *walk, const struct pool *pool, const struct address *addre
         check(walk, &candidate);
         if (walk->first.address == NULL)
             walk->first = candidate;
-        if (candidate.verdict == VERDICT_TAKEN)
-            choose(walk, &candidate);
+        if (candidate.verdict == VERDICT_TAKEN ||
+            (candidate.verdict == VERDICT_COLD && walk->explain))
+            choose(walk, &candidate); /* a lookup asks for its lease, and mostly gets it */
         else
             refuse(walk, &candidate);
+        if (candidate.verdict == VERDICT_COLD && walk->explain)
+            decision->cold = true;
     }
     if (walk->explain)
         record(decision, &candidate);
@@ -280,7 +283,7 @@ verdict_text(enum verdict verdict)
     case VERDICT_FULL:
         return "no room under a cap";
     case VERDICT_COLD:
-        return "whether a cap has room is being asked";
+        return "taken if its cap has room, which is asked for when mail comes";
     case VERDICT_EXCEEDS:
         return "taken over a cap: the pool's rule is \"exceed\"";
     }

@@ -88,7 +88,10 @@ uint64_t decide_key(const char *message, const char *domain);
  */
 void decide(const struct decide_question *question, struct decision *ret_decision);
 
-/* The same choice, with the record of every candidate and why; meters hear nothing of it. */
+/*
+ * The same choice, with the record of every candidate and why; meters hear
+ * nothing of it.  One whose caps nothing is known of is taken, with cold set.
+ */
 void decide_explained(const struct decide_question *question, struct decision *ret_decision);
 
 /* Spend the grants of the decision's address.  Same question, same moment. */

@@ -61,7 +61,9 @@ explained_text(const struct decision *decision, struct meters *meters, int64_t n
         ip_print(&decision->address->ip, ip);
         buf_printf(out, "address    %s, %s, as %s, by the Postfix service pp-%s%s\n",
                    decision->address->name, ip, decision->address->helo, decision->address->name,
-                   decision->exceeds ? ", over its cap" : "");
+                   decision->exceeds ? ", over its cap"
+                   : decision->cold  ? ", if its cap has room"
+                                     : "");
     } else if (decision->full) {
         buf_puts(out, "address    none: the recipient is deferred (4.7.1) for want of room");
         if (meters != NULL && decision->refused_by != METERS_NONE) {
@@ -91,7 +93,8 @@ json_candidate(const struct candidate *candidate, struct meters *meters, int64_t
                struct json *json)
 {
     bool taken =
-        candidate->verdict == VERDICT_TAKEN || candidate->verdict == VERDICT_EXCEEDS;
+        candidate->verdict == VERDICT_TAKEN || candidate->verdict == VERDICT_EXCEEDS ||
+        candidate->verdict == VERDICT_COLD;
     char ip[IP_TEXT_SIZE], key[METERS_KEY_SIZE];
 
     ip_print(&candidate->address->ip, ip);

@@ -24,6 +24,7 @@ struct request {
     char nexthop[ARG_MAX_LENGTH + 1];
     char fallback[ARG_MAX_LENGTH + 1]; /* "default" */
     bool relay;
+    bool tables;
     const char *key; /* ends in NUL */
 };
 
@@ -112,6 +113,8 @@ parse_arg(const char *arg, size_t length, struct request *request)
         return decode(arg + 8, length - 8, request->fallback);
     if (length == 5 && memcmp(arg, "relay", 5) == 0)
         return request->relay = true;
+    if (length == 6 && memcmp(arg, "tables", 6) == 0)
+        return request->tables = true;
     return false;
 }
 
@@ -234,11 +237,13 @@ answer_none(const struct lookup_view *view, const struct decision *decision,
 }
 
 /*
- * A transport that would do, should the "rcpt" behind it never come.  One that
- * needs grants would not: nothing may leave uncounted.
+ * A transport that would do, should the "rcpt" behind it never come.  With caps
+ * it would not, because nothing may leave uncounted; but where a site has
+ * tables of its own, what they say of the recipient may leave this answer
+ * standing, and such mail is the site's to route: is_final.
  */
 static size_t
-answer_sender(const struct lookup_view *view, const char *sender,
+answer_sender(const struct lookup_view *view, const char *sender, bool is_final,
               char reply[static LOOKUP_REPLY_SIZE], struct lookup_result *result)
 {
     char id[TAG_SENDER_SIZE];
@@ -254,7 +259,7 @@ answer_sender(const struct lookup_view *view, const char *sender,
     result->address = decision.address;
     if (decision.address == NULL)
         return answer_none(view, &decision, reply);
-    if (view->conf->snapshot->has_caps)
+    if (view->conf->snapshot->has_caps && !is_final)
         return say(reply, "OK retry:4.3.2 postpool: asked for a sender without its recipient");
     return answer_address(decision.address, "", reply);
 }
@@ -397,7 +402,7 @@ dispatch(const struct lookup_view *view, struct lookup_session *session,
     if (strcmp(map, "sender") == 0) {
         note_sender(session, request->key, now_ms);
         session->sender_ours = true;
-        return answer_sender(view, session->sender, reply, result);
+        return answer_sender(view, session->sender, request->tables, reply, result);
     }
     if (strcmp(map, "rcpt") == 0)
         return on_rcpt(view, session, request, request->key, reply, result);
@@ -413,7 +418,7 @@ dispatch(const struct lookup_view *view, struct lookup_session *session,
                        "OK retry:4.3.2 postpool: the sender was forgotten, asked again later");
         session->sender_ours = true;
         session->noted_ms = now_ms;
-        return answer_sender(view, session->sender, reply, result);
+        return answer_sender(view, session->sender, true, reply, result);
     }
     if (strcmp(map, "relay.last") == 0) {
         session->relay_free = session->sender_known;

@@ -9,7 +9,7 @@
  * real decision and forgets it again.  A "rcpt" without a remembered sender is
  * NOTFOUND: local mail is never routed into a pool.
  *
- *   sender KEY          remember; a usable transport at once
+ *   sender[;tables] KEY remember; a usable transport at once
  *   rcpt[;ARGS] KEY     the decision for the remembered sender
  *
  * A site that has tables of its own wants every key of theirs tried first,
@@ -27,6 +27,7 @@
  * ARGS say what else the site has, each value percent-encoded:
  *   ;nexthop=TEXT  relayhost, which a transport answered to "rcpt" must carry
  *   ;default=TEXT  the transport that a recipient under bypass goes to
+ *   ;tables        for "sender": the site has tables that may leave its answer standing
  *   ;relay         sender-dependent relay hosts: only a sender whose "relay.last"
  *                  was asked has none and may be moved
  *

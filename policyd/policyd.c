@@ -223,7 +223,10 @@ warn_of_restart(const struct conf *before, const struct conf *after)
         before->listen_mode != after->listen_mode || before->store_type != after->store_type ||
         strcmp(before->store_path, after->store_path) != 0 ||
         strcmp(before->store_url, after->store_url) != 0 ||
-        strcmp(before->store_prefix, after->store_prefix) != 0 || strcmp(before->user, after->user) != 0 ||
+        strcmp(before->store_prefix, after->store_prefix) != 0 ||
+        strcmp(before->store_master, after->store_master) != 0 ||
+        before->store_durable != after->store_durable ||
+        before->store_node_timeout_ms != after->store_node_timeout_ms || strcmp(before->user, after->user) != 0 ||
         strcmp(before->group, after->group) != 0 || before->watchdog_ms != after->watchdog_ms)
         log_warn("listen, store, user, group and watchdog take effect at the next restart");
 }
@@ -399,6 +402,40 @@ answer_mx(struct policyd *policyd, struct control_call *call, const char *questi
 }
 
 static void
+answer_nodes(struct policyd *policyd, struct control_call *call, bool json)
+{
+    struct buf text = {0};
+    struct json out = {.out = &text};
+    bool known;
+
+    if (json)
+        json_open(&out, NULL, '{');
+    known = volume_nodes(policyd->volume, json ? NULL : &text, json ? &out : NULL);
+    if (json)
+        json_close(&out, '}');
+    control_answer(call, known ? buf_text(&text) : "error: nothing has caps, so there is no store");
+    buf_clear(&text);
+}
+
+static void
+on_forgotten(void *arg, int r, const char *why)
+{
+    struct control_call *call = arg;
+    char *text = r < 0 ? mem_printf("error: %s", why) : mem_strdup("forgotten");
+
+    control_answer(call, text);
+    free(text);
+}
+
+static void
+forget_node(struct policyd *policyd, struct control_call *call, const char *node)
+{
+    log_warn("forget: node %s by %s", node, control_user(call));
+    if (!volume_forget(policyd->volume, node, on_forgotten, call))
+        control_answer(call, "error: nothing has caps, so there is no store");
+}
+
+static void
 on_ask(void *arg, struct control_call *call, const char *question)
 {
     struct policyd *policyd = arg;
@@ -418,11 +455,15 @@ on_ask(void *arg, struct control_call *call, const char *question)
 
         explain_answer(&explain, question + 8, &answer);
         control_answer(call, buf_text(&answer));
+    } else if (strcmp(question, "nodes") == 0 || strcmp(question, "nodes json") == 0) {
+        answer_nodes(policyd, call, question[5] != '\0');
+    } else if (strncmp(question, "forget ", 7) == 0) {
+        forget_node(policyd, call, question + 7);
     } else if (strncmp(question, "mx ", 3) == 0) {
         answer_mx(policyd, call, question + 3);
     } else {
-        control_answer(call, "error: unknown question; there are status, reload and mx DOMAIN, "
-                             "each also with json, release, reset and settle");
+        control_answer(call, "error: unknown question; there are status, reload, nodes and mx DOMAIN, "
+                             "each also with json, explain, forget, release, reset and settle");
     }
     buf_clear(&answer);
 }

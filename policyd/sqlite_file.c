@@ -284,8 +284,8 @@ sqlite_file_load(struct sqlite_file *file, const char *key, struct book *ret_boo
     if (code == SQLITE_ROW) {
         r = book_unpack(sqlite3_column_blob(statement, 0),
                         (size_t)sqlite3_column_bytes(statement, 0), ret_book);
-        if (r < 0)
-            err_set(err, r,
+        if (r == -EINVAL)
+            r = err_set(err, -EILSEQ,
                     "%s: the entry of %s is damaged; forget it with: postpool reset %s",
                     file->path, key, key);
     } else if (code == SQLITE_DONE) {

@@ -34,7 +34,7 @@ int sqlite_file_begin(struct sqlite_file *file, struct err *err);
 int sqlite_file_commit(struct sqlite_file *file, int64_t now_ms, struct err *err);
 void sqlite_file_rollback(struct sqlite_file *file);
 
-/* An empty book for a key that is not there. */
+/* An empty book for a key that is not there.  -EILSEQ: this one entry is damaged. */
 int sqlite_file_load(struct sqlite_file *file, const char *key, struct book *ret_book,
                      struct err *err);
 int sqlite_file_save(struct sqlite_file *file, const char *key, const struct book *book,

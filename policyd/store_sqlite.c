@@ -40,6 +40,7 @@ struct call {
     struct book_ask ask;
     struct book_answer answer;
     bool reset; /* no ask: forget the key */
+    bool damaged; /* its entry cannot be read: it waits for a reset */
 };
 
 STAILQ_HEAD(call_list, call);
@@ -66,6 +67,7 @@ struct sqlite {
     char why[256];             /* under lock: why */
 
     struct sqlite_file *file; /* the thread's, once it runs */
+    struct call_list damaged; /* likewise */
     uint64_t calls, commits;  /* the loop's */
 };
 
@@ -101,6 +103,11 @@ carry_out(struct sqlite *sqlite, struct call *call, struct err *err)
     if (call->reset)
         return sqlite_file_remove(sqlite->file, call->key, err);
     r = sqlite_file_load(sqlite->file, call->key, &book, err);
+    if (r == -EILSEQ) { /* one entry: the others are counted on */
+        log_error("store: %s -- it has no room until then", err->msg);
+        call->damaged = true;
+        return 0;
+    }
     if (r < 0)
         return r;
     call->ask.node = sqlite->node;
@@ -123,6 +130,38 @@ carry_out(struct sqlite *sqlite, struct call *call, struct err *err)
     return r;
 }
 
+/* Calls whose entry is damaged wait aside; a reset of their key brings them back. */
+static void
+part(struct sqlite *sqlite, struct call_list *batch)
+{
+    struct call_list fine = STAILQ_HEAD_INITIALIZER(fine), again = STAILQ_HEAD_INITIALIZER(again);
+    struct call_list waiting = STAILQ_HEAD_INITIALIZER(waiting);
+
+    while (!STAILQ_EMPTY(batch)) {
+        struct call *call = STAILQ_FIRST(batch), *damaged;
+
+        STAILQ_REMOVE_HEAD(batch, next);
+        if (call->damaged) {
+            STAILQ_INSERT_TAIL(&sqlite->damaged, call, next);
+            continue;
+        }
+        STAILQ_INSERT_TAIL(&fine, call, next);
+        while (call->reset && (damaged = STAILQ_FIRST(&sqlite->damaged)) != NULL) {
+            STAILQ_REMOVE_HEAD(&sqlite->damaged, next);
+            damaged->damaged = strcmp(damaged->key, call->key) != 0;
+            if (damaged->damaged)
+                STAILQ_INSERT_TAIL(&waiting, damaged, next);
+            else
+                STAILQ_INSERT_TAIL(&again, damaged, next);
+        }
+        STAILQ_CONCAT(&sqlite->damaged, &waiting);
+    }
+    STAILQ_CONCAT(batch, &fine);
+    pthread_mutex_lock(&sqlite->lock);
+    STAILQ_CONCAT(&sqlite->asked, &again);
+    pthread_mutex_unlock(&sqlite->lock);
+}
+
 static int
 carry_out_all(struct sqlite *sqlite, struct call_list *calls, struct err *err)
 {
@@ -136,6 +175,8 @@ carry_out_all(struct sqlite *sqlite, struct call_list *calls, struct err *err)
         r = sqlite_file_commit(sqlite->file, now_ms(&sqlite->store), err);
     if (r < 0)
         sqlite_file_rollback(sqlite->file);
+    else
+        part(sqlite, calls);
     return r;
 }
 
@@ -334,6 +375,7 @@ close_store(struct store *store)
     close(sqlite->ends[1]);
     free_list(&sqlite->asked);
     free_list(&sqlite->answered);
+    free_list(&sqlite->damaged);
     sqlite_file_close(sqlite->file);
     pthread_cond_destroy(&sqlite->wake);
     pthread_mutex_destroy(&sqlite->lock);
@@ -378,6 +420,7 @@ open_store(struct event_base *base, const struct conf *conf, const struct store_
     snprintf(sqlite->node, sizeof(sqlite->node), "%s", conf->node);
     STAILQ_INIT(&sqlite->asked);
     STAILQ_INIT(&sqlite->answered);
+    STAILQ_INIT(&sqlite->damaged);
     pthread_mutex_init(&sqlite->lock, NULL);
     pthread_cond_init(&sqlite->wake, NULL);
     r = getrandom(&sqlite->life, sizeof(sqlite->life), 0) == sizeof(sqlite->life)

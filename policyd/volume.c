@@ -209,7 +209,7 @@ volume_check(const struct conf *conf, struct err *err)
     struct sqlite_file *file;
     int r;
 
-    if (!conf->snapshot->has_caps)
+    if (!conf->snapshot->has_caps || conf->store_type != STORE_SQLITE)
         return 0;
     r = sqlite_file_open(conf->store_path, &file, err);
     if (r < 0)
@@ -255,7 +255,8 @@ volume_free(struct volume *volume)
     if (volume == NULL)
         return;
     volume_release(volume, NULL);
-    volume_flush(volume);
+    while (volume->store != NULL && volume->meters != NULL && meters_pending(volume->meters))
+        volume_flush(volume);
     store_close(volume->store);
     meters_free(volume->meters);
     grants_free(volume->grants);
@@ -417,6 +418,31 @@ volume_reset(struct volume *volume, const char *key)
     meters_want(volume->meters, number);
     volume_flush(volume);
     return true;
+}
+
+bool
+volume_nodes(struct volume *volume, struct buf *text, struct json *json)
+{
+    if (volume->store == NULL)
+        return false;
+    store_nodes(volume->store, text, json);
+    return true;
+}
+
+bool
+volume_forget(struct volume *volume, const char *node,
+              void (*done)(void *arg, int r, const char *why), void *arg)
+{
+    if (volume->store == NULL)
+        return false;
+    store_forget(volume->store, node, done, arg);
+    return true;
+}
+
+bool
+volume_knows(struct volume *volume, const char *key)
+{
+    return volume->meters != NULL && meters_find(volume->meters, key) != METERS_NONE;
 }
 
 uint64_t

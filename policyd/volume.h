@@ -81,8 +81,18 @@ void volume_move(struct volume *volume, size_t address, size_t provider, uint32_
 /* Forget every use under key ("address/a1").  False: no such key has caps. */
 bool volume_reset(struct volume *volume, const char *key);
 
+/* Is there a cap under key? */
+bool volume_knows(struct volume *volume, const char *key);
+
 /* Return what this node holds of key, or of all keys with NULL.  How many grants. */
 uint64_t volume_release(struct volume *volume, const char *key);
+
+/* The nodes that share the caps, see store_nodes().  False: there is no store. */
+bool volume_nodes(struct volume *volume, struct buf *text, struct json *json);
+
+/* A node is gone for good, see store_forget().  False: there is no store, and done is not called. */
+bool volume_forget(struct volume *volume, const char *node,
+                   void (*done)(void *arg, int r, const char *why), void *arg);
 
 /*
  * Answer a question of the control socket.  False: it is none about volume.

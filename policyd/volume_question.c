@@ -38,6 +38,10 @@ release(struct volume *volume, char *rest, const char *user, struct buf *answer)
         buf_puts(answer, "error: release what? a key such as address/a1, or all\n");
         return;
     }
+    if (strcmp(key, "all") != 0 && !volume_knows(volume, key)) {
+        buf_printf(answer, "error: there is no cap under %s; postpool status names them\n", key);
+        return;
+    }
     count = volume_release(volume, strcmp(key, "all") == 0 ? NULL : key);
     log_info("release: %s by %s -- %llu grants go back", key, user, (unsigned long long)count);
     buf_printf(answer, "%llu grants go back\n", (unsigned long long)count);

@@ -224,6 +224,15 @@ print_maps(struct buf *out, const struct site *site, const char *param, const ch
     free(value);
 }
 
+/* May the site's own tables leave the answer for the sender standing? */
+static bool
+has_tables(const struct site *site)
+{
+    return *site_raw(site, "sender_dependent_default_transport_maps") != '\0' ||
+           *site_raw(site, "sender_dependent_relayhost_maps") != '\0' ||
+           *site_raw(site, "transport_maps") != '\0';
+}
+
 void
 service_resolver(struct buf *out, const struct conf *conf, const struct site *site)
 {
@@ -245,7 +254,8 @@ service_resolver(struct buf *out, const struct conf *conf, const struct site *si
     if (rewrite != NULL)
         print_site_options(out, rewrite, ours);
     service_option(out, "syslog_name", "postfix/$service_name");
-    print_maps(out, site, "sender_dependent_default_transport_maps", sender, "", TABLE_LAST_SENDER);
+    print_maps(out, site, "sender_dependent_default_transport_maps", sender,
+               has_tables(site) ? ";tables" : "", TABLE_LAST_SENDER);
     print_maps(out, site, "transport_maps", recipient, args, TABLE_LAST_RECIPIENT);
     if (*relay != '\0') {
         char *last = mem_printf("socketmap:%s:relay.last", conf->lookup);

@@ -371,14 +371,14 @@ def test_completion(directory_of):
     need_world()
     commands = {line.split()[0] for line in postpool("--help").stdout.splitlines()
                 if line.startswith("  ") and line.split()[0].isalpha()}
-    assert len(commands) == 10 and commands <= completed("")
+    assert len(commands) == 11 and commands <= completed("")
     for command in commands:
         options = set(re.findall(r"--[a-z-]+", postpool(command, "--help").stdout))
         assert options <= completed(command, "-"), command
     assert completed("transports", "") == {"render", "diff", "apply", "remove", "status"}
     assert completed("explain", "--s") == {"--sender", "--sasl-user"}
     assert completed("explain", "--sender", "") == set()
-    assert completed("-c", "some.conf", "st") == {"status"}
+    assert completed("-c", "some.conf", "sta") == {"status"}
     folder = directory_of("completion")
     (folder / "a.conf").touch()
     assert completed("check", f"{folder}/a") == {f"{folder}/a.conf"}

@@ -4,6 +4,7 @@
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 from collections import Counter
@@ -366,6 +367,26 @@ def test_explain_names_the_cap(make_host):
     host.policyd.stop()
     done = host.postpool("explain", *asked)  # by the configuration alone
     assert "so nothing is known of caps" in done.stderr
+
+
+def test_a_damaged_entry(make_host):
+    """It alone has no room, until it is forgotten."""
+    host = make_host(with_caps(a1={"hour": 10}, a2={"hour": 5}), start=False)
+    host.conf["streams"][-1]["pool"] = "fast"
+    host.write_conf()
+    host.policyd.start()
+    host.policyd.stop()
+    with sqlite3.connect(host.run / "state.db") as database:
+        database.execute("UPDATE book SET data = x'00' WHERE key = 'address/a1'")
+    database.close()
+    host.policyd.start()
+    host.policyd.wait_log(r"the entry of address/a1 is damaged; forget it with: postpool reset")
+    with Socketmap(host.run / "lookup") as postfix:
+        got = Counter(address_of(ask_one(postfix, sender_domain="x.test")[2]) for _ in range(20))
+        assert got == {"a2": 5, None: 15}
+        host.postpool("reset", "address/a1")
+        wait_for(lambda: address_of(ask_one(postfix, sender_domain="x.test")[2]) == "a1",
+                 what="room after the reset")
 
 
 def test_restart_keeps_what_was_counted(make_host):

@@ -23,14 +23,20 @@ def signer(directory_of):
     signer.stop()
 
 
-@pytest.fixture(scope="module")
-def site(make_shared_host, directory_of, signer):
+def with_caps(conf):
+    """Large ones: the routes must be the same."""
+    for address in conf["addresses"].values():
+        address["caps"] = {"hour": 100000}
+
+
+@pytest.fixture(scope="module", params=[None, with_caps], ids=["no caps", "caps"])
+def site(request, make_shared_host, directory_of, signer):
     maps = directory_of("maps")
     (maps / "transport").write_text("two.test smtp:[relay2.test]\n"
                                     "three.test :[relay2.test]\n"
                                     "user@four.test discard:\n")
     (maps / "relayhost").write_text("@other.test [relay2.test]\n")
-    return make_shared_host(main={
+    return make_shared_host(request.param, main={
         "relayhost": "[relay1.test]",
         "transport_maps": f"texthash:{maps}/transport",
         "sender_dependent_relayhost_maps": f"texthash:{maps}/relayhost",

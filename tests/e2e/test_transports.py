@@ -157,7 +157,7 @@ def test_own_routes_and_milters(site):
         + last % (one.dir, "recipient", s, "rcpt.last" + args))
     assert maps["sender_dependent_default_transport_maps"] == (
         f"{s}:sender.note, inline:{{@old.test=relay:}}, "
-        + last % (one.dir, "sender", s, "sender.last"))
+        + last % (one.dir, "sender", s, "sender.last;tables"))
     assert maps["sender_dependent_relayhost_maps"] == (
         "inline:{joe@site.test=[127.0.0.8]}, " + last % (one.dir, "sender", s, "relay.last"))
 
