@@ -82,7 +82,8 @@ is_huge(const struct fuzz_input *input)
     bool counts = false;
 
     for (size_t i = 0; i < input->size && digits < 5; i++) {
-        counts = input->data[i] == '*' || (counts && input->data[i] >= '0' && input->data[i] <= '9');
+        counts =
+            input->data[i] == '*' || (counts && input->data[i] >= '0' && input->data[i] <= '9');
         digits = counts ? digits + 1 : 0;
     }
     return digits >= 5;

@@ -32,7 +32,8 @@ enum {
 /* Its tables have names of their own: the file may be that of the other kind of store, too. */
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS redis_self (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS redis_nodes (name TEXT PRIMARY KEY, heard INTEGER, gone INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS redis_nodes (name TEXT PRIMARY KEY, heard INTEGER, gone INTEGER) "
+    "WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS redis_rows (key TEXT PRIMARY KEY, row BLOB, until INTEGER)"
     " WITHOUT ROWID;";
 
@@ -60,9 +61,9 @@ static const char *const texts[STATEMENTS] = {
 /* Something to do, and later something done. */
 struct job {
     STAILQ_ENTRY(job) next;
-    enum statement what;   /* DROP_NODES: put nodes instead */
+    enum statement what;    /* DROP_NODES: put nodes instead */
     struct journal_row row; /* PUT_ROW; READ_ROWS, FIND_ROW: its key */
-    int64_t number;        /* PUT_LIFE, READ_ROWS, TRIM_ROWS */
+    int64_t number;         /* PUT_LIFE, READ_ROWS, TRIM_ROWS */
     struct journal_node *nodes;
     size_t node_count;
     struct journal_row *found;
@@ -377,7 +378,8 @@ journal_set_nodes(struct journal *journal, const struct journal_node *nodes, siz
     job->nodes = mem_array(count, sizeof(*nodes));
     job->node_count = count;
     for (size_t i = 0; i < count; i++)
-        job->nodes[i] = (struct journal_node){mem_strdup(nodes[i].name), nodes[i].heard_ms, nodes[i].gone};
+        job->nodes[i] =
+            (struct journal_node){mem_strdup(nodes[i].name), nodes[i].heard_ms, nodes[i].gone};
     hand_over(journal, job);
 }
 
@@ -463,7 +465,7 @@ static int
 fail(struct journal *journal, const char *path, struct err *err)
 {
     int code = sqlite3_errcode(journal->db) & 0xff;
-    int r = code == SQLITE_BUSY || code == SQLITE_LOCKED       ? -EBUSY
+    int r = code == SQLITE_BUSY || code == SQLITE_LOCKED      ? -EBUSY
             : code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? -EINVAL
                                                               : -EIO;
 
@@ -476,8 +478,8 @@ static int
 read_self(struct journal *journal)
 {
     sqlite3_stmt *statement;
-    int r = sqlite3_prepare_v2(journal->db, "SELECT name, value FROM redis_self", -1, &statement,
-                               NULL);
+    int r =
+        sqlite3_prepare_v2(journal->db, "SELECT name, value FROM redis_self", -1, &statement, NULL);
 
     if (r != SQLITE_OK)
         return r;
@@ -514,8 +516,8 @@ read_nodes(struct journal *journal)
 {
     sqlite3_stmt *statement;
     size_t room = 0;
-    int r = sqlite3_prepare_v2(journal->db, "SELECT name, heard, gone FROM redis_nodes", -1, &statement,
-                               NULL);
+    int r = sqlite3_prepare_v2(journal->db, "SELECT name, heard, gone FROM redis_nodes", -1,
+                               &statement, NULL);
 
     if (r != SQLITE_OK)
         return r;
@@ -548,8 +550,8 @@ static int
 open_db(struct journal *journal, const char *path, struct err *err)
 {
     mode_t before = umask(0077);
-    int r = sqlite3_open_v2(path, &journal->db,
-                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL);
+    int r =
+        sqlite3_open_v2(path, &journal->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL);
 
     if (r == SQLITE_OK)
         r = sqlite3_exec(journal->db,

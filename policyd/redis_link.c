@@ -60,28 +60,28 @@ enum link_state { LINK_AWAY, LINK_RESOLVING, LINK_CONNECTING, LINK_READY };
 struct redis_link {
     struct event_base *base; /* not ours */
     struct redis_link_events events;
-    struct redis_url url;     /* as configured */
-    char **sentinels;         /* owned, and each of them */
+    struct redis_url url; /* as configured */
+    char **sentinels;     /* owned, and each of them */
     size_t sentinel_count;
-    size_t sentinel;          /* whose turn it is */
-    size_t sentinels_tried;   /* in a row, in vain */
-    char *master;             /* owned */
+    size_t sentinel;        /* whose turn it is */
+    size_t sentinels_tried; /* in a row, in vain */
+    char *master;           /* owned */
     enum link_state state;
-    bool connected;           /* connecting: what is left is to greet */
-    bool at_sentinel;         /* the connection is to a Sentinel */
-    bool asking;              /* each command is announced, because its keys are on their way */
-    char *host;               /* owned; whom we connect to, where that is no path */
+    bool connected;   /* connecting: what is left is to greet */
+    bool at_sentinel; /* the connection is to a Sentinel */
+    bool asking;      /* each command is announced, because its keys are on their way */
+    char *host;       /* owned; whom we connect to, where that is no path */
     uint16_t port;
-    char *moved;              /* owned; host:port where a redirection sent us; NULL: nowhere */
+    char *moved; /* owned; host:port where a redirection sent us; NULL: nowhere */
     bool moved_asking;
-    int moves;                /* in a row */
-    char *where;              /* owned; for people */
+    int moves;   /* in a row */
+    char *where; /* owned; for people */
     struct resolve *resolve;
-    char *addresses;          /* owned; of host, those that were not tried yet */
-    redisAsyncContext *ac;    /* hiredis frees it, too: see drop() and on_connect() */
+    char *addresses;       /* owned; of host, those that were not tried yet */
+    redisAsyncContext *ac; /* hiredis frees it, too: see drop() and on_connect() */
     struct link_calls calls;
-    int64_t since_ms;         /* of the state */
-    struct event *again;      /* the next attempt */
+    int64_t since_ms;    /* of the state */
+    struct event *again; /* the next attempt */
     struct event *look;
     int64_t again_ms;
     char run_id[RUN_ID_MAX + 1];
@@ -136,7 +136,8 @@ next_address(struct redis_link *link)
     if (length == 0)
         return NULL;
     address = mem_strndup(link->addresses, length);
-    memmove(link->addresses, link->addresses + length + 1, strlen(link->addresses + length + 1) + 1);
+    memmove(link->addresses, link->addresses + length + 1,
+            strlen(link->addresses + length + 1) + 1);
     return address;
 }
 
@@ -280,8 +281,7 @@ send_args(struct redis_link *link, const struct redis_args *args, redis_link_don
                                           (const char **)args->items, args->lengths) != REDIS_OK;
 }
 
-static void
-send_words(struct redis_link *link, redis_link_done_fn *done, const char *first, ...)
+static void send_words(struct redis_link *link, redis_link_done_fn *done, const char *first, ...)
     __attribute__((sentinel));
 
 static void
@@ -418,9 +418,10 @@ on_connect(const redisAsyncContext *ac, int status)
     if (status != REDIS_OK) {
         char why[160];
 
-        snprintf(why, sizeof(why), "%s", ac->errstr != NULL && ac->errstr[0] != '\0'
-                                             ? ac->errstr
-                                             : strerror(errno != 0 ? errno : ECONNREFUSED));
+        snprintf(why, sizeof(why), "%s",
+                 ac->errstr != NULL && ac->errstr[0] != '\0'
+                     ? ac->errstr
+                     : strerror(errno != 0 ? errno : ECONNREFUSED));
         link->ac->data = NULL;
         link->ac = NULL; /* hiredis frees it */
         fail_to_connect(link, why);
@@ -456,7 +457,8 @@ start_tls(struct redis_link *link)
     if (!link->url.tls || link->at_sentinel)
         return 0;
     if (link->tls == NULL)
-        link->tls = redisCreateSSLContext(NULL, "/etc/ssl/certs", NULL, NULL, link->url.host, &error);
+        link->tls =
+            redisCreateSSLContext(NULL, "/etc/ssl/certs", NULL, NULL, link->url.host, &error);
     if (link->tls == NULL || redisInitiateSSLWithContext(&link->ac->c, link->tls) != REDIS_OK)
         return -EPROTO;
     return 0;
@@ -654,8 +656,9 @@ read_conf(struct redis_link *link, const struct conf *conf, struct err *err)
         return err_add(err, r, "store.url");
 #ifndef HAVE_HIREDIS_SSL
     if (link->url.tls)
-        return err_set(err, -ENOTSUP, "store.url: rediss:// needs hiredis with TLS, and this "
-                                      "postpool was built with one that has none");
+        return err_set(err, -ENOTSUP,
+                       "store.url: rediss:// needs hiredis with TLS, and this "
+                       "postpool was built with one that has none");
 #endif
     link->sentinels = mem_array(conf->store_sentinels.count, sizeof(char *));
     for (size_t i = 0; i < conf->store_sentinels.count; i++) {

@@ -68,13 +68,13 @@ struct redis_answer {
     enum redis_status status;
     int64_t now_ms;
     int64_t generation;
-    unsigned count;     /* of nodes, with those that are away */
+    unsigned count; /* of nodes, with those that are away */
     bool learning;
-    struct book_answer book;         /* ask */
-    const char *row;                 /* ask, reset: the node's own, as it stands; not ours */
+    struct book_answer book; /* ask */
+    const char *row;         /* ask, reset: the node's own, as it stands; not ours */
     size_t row_length;
-    bool confirmed;                  /* beat, confirm, forget, bye */
-    const struct redisReply *nodes;  /* these, too: name, life, heard, confirmed of each; not ours */
+    bool confirmed;                 /* beat, confirm, forget, bye */
+    const struct redisReply *nodes; /* these, too: name, life, heard, confirmed of each; not ours */
 };
 
 /* reply must outlive *ret_answer.  Anything that is no answer of the script is REDIS_STRANGE. */

@@ -159,7 +159,9 @@ parse_unix(const char *text, struct redis_url *url, struct err *err)
 {
     const char *slash = strchr(text, '/');
     const char *question = slash != NULL ? strchr(slash, '?') : NULL;
-    size_t length = question != NULL ? (size_t)(question - slash) : slash != NULL ? strlen(slash) : 0;
+    size_t length = question != NULL ? (size_t)(question - slash)
+                    : slash != NULL  ? strlen(slash)
+                                     : 0;
     int r = 0;
 
     if (slash == NULL || (slash > text && slash[-1] != '@'))

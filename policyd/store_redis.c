@@ -32,23 +32,23 @@ enum {
     IN_FLIGHT_MAX = 256, /* asks that are sent and not answered */
     RESTATE_MAX = 64,    /* rows that are put back at a time */
     TICK_MS = 250,
-    BEATS = 6, /* in a node_timeout ... */
+    BEATS = 6,            /* in a node_timeout ... */
     BEAT_LEAST_MS = 1000, /* ... but not more often */
-    PAUSE_MS = 100,      /* after TRYAGAIN */
+    PAUSE_MS = 100,       /* after TRYAGAIN */
     TRIM_MS = 3600 * 1000,
     RESET_KEEP_DAYS = 64, /* longer than anything matters */
     RESETS_MAX = 1024,
     BYE_MS = 200,
-    AGAIN_MS = 1000, /* after a lease that no replica has */
+    AGAIN_MS = 1000,    /* after a lease that no replica has */
     WHY_MS = 10 * 1000, /* another reason is said no sooner */
-    DRIFT = 1000,    /* clocks drift apart by no more than that part */
+    DRIFT = 1000,       /* clocks drift apart by no more than that part */
 };
 
 enum ask_state {
     ASK_WAITING,
     ASK_SENT,
-    ASK_UNACKED, /* carried out, but no replica has it yet */
-    ASK_WRITING, /* to the journal */
+    ASK_UNACKED,   /* carried out, but no replica has it yet */
+    ASK_WRITING,   /* to the journal */
     ASK_RESTATING, /* its row is put back first */
 };
 
@@ -87,7 +87,7 @@ struct reset {
 
 struct forgetting {
     store_forgotten_fn *done;
-    void *arg; /* not ours */
+    void *arg;                 /* not ours */
     struct redis_store *store; /* not ours */
     LIST_ENTRY(forgetting) next;
 };
@@ -124,33 +124,33 @@ struct redis_store {
     int64_t node_timeout_ms;
 
     uint64_t life;
-    uint64_t former;      /* the life before, of this process; 0: none */
-    bool starting;        /* no life of this process was known in Redis yet */
-    bool holding;         /* contact_ms counts */
-    int64_t contact_ms;   /* when the last call began that was carried out for certain */
-    int64_t offset_ms;    /* the store's clock less ours */
+    uint64_t former;    /* the life before, of this process; 0: none */
+    bool starting;      /* no life of this process was known in Redis yet */
+    bool holding;       /* contact_ms counts */
+    int64_t contact_ms; /* when the last call began that was carried out for certain */
+    int64_t offset_ms;  /* the store's clock less ours */
     int64_t offset_rtt_ms;
-    int64_t measured_ms;  /* 0: it was not */
+    int64_t measured_ms; /* 0: it was not */
 
-    bool ready;           /* the connection can be used */
+    bool ready;               /* the connection can be used */
     char sha[REDIS_SHA_SIZE]; /* "": to be loaded */
     char run_id[65];
     bool loading;
-    bool greeting;        /* a beat is under way */
-    bool registered;      /* this life is known there */
-    bool confirmed;       /* and the rows are */
+    bool greeting;   /* a beat is under way */
+    bool registered; /* this life is known there */
+    bool confirmed;  /* and the rows are */
     bool taken_said;
     bool learning;
     bool learning_said;
     int64_t generation;
     struct restate *restate;
-    int64_t beat_ms;      /* when the last one was sent */
+    int64_t beat_ms; /* when the last one was sent */
     int64_t trim_ms;
 
-    bool waiting_ack;     /* durable: WAIT is under way */
-    bool acked;           /* durable: the last one found a replica */
+    bool waiting_ack; /* durable: WAIT is under way */
+    bool acked;       /* durable: the last one found a replica */
     bool unacked_said;
-    int64_t round_ms;     /* durable: when the first call before it was sent */
+    int64_t round_ms; /* durable: when the first call before it was sent */
 
     struct asks waiting;
     struct asks busy;
@@ -162,13 +162,13 @@ struct redis_store {
 
     bool up;
     bool away_said;
-    int64_t away_ms;      /* when it began */
-    char away_why[160];   /* as it was said last, at why_ms */
+    int64_t away_ms;    /* when it began */
+    char away_why[160]; /* as it was said last, at why_ms */
     int64_t why_ms;
-    time_t since;         /* up or away */
+    time_t since; /* up or away */
     struct node *nodes;
     size_t node_count;
-    unsigned count; /* of nodes, with those that are away; 0: not known */
+    unsigned count;               /* of nodes, with those that are away; 0: not known */
     uint64_t calls, asks, errors; /* asks are calls, too */
     int64_t last_us;
 };
@@ -568,7 +568,7 @@ on_ack(void *arg, const redisReply *reply)
         if (!s->acked && ask->answer.count > 0) {
             keep_unused(s, ask);
             ask->answer = (struct book_answer){.again_ms = there_ms(s) + AGAIN_MS,
-                                                .window = ask->answer.window};
+                                               .window = ask->answer.window};
         }
         ask_write(ask, ask->row, ask->row_length);
     }
@@ -814,9 +814,8 @@ nodes_write(struct redis_store *s)
     struct journal_node *list = mem_array(s->node_count, sizeof(*list));
 
     for (size_t i = 0; i < s->node_count; i++)
-        list[i] = (struct journal_node){s->nodes[i].name,
-                                        s->nodes[i].alive ? 0 : s->nodes[i].heard_ms,
-                                        s->nodes[i].gone};
+        list[i] = (struct journal_node){
+            s->nodes[i].name, s->nodes[i].alive ? 0 : s->nodes[i].heard_ms, s->nodes[i].gone};
     journal_set_nodes(s->journal, list, s->node_count);
     free(list);
 }
@@ -1215,7 +1214,8 @@ ignore_up(void *arg, bool up)
 static void
 redis_close(struct store *store)
 {
-    static const struct store_events nobody = {ignore_answer, ignore, ignore_nodes, ignore_up, NULL};
+    static const struct store_events nobody = {ignore_answer, ignore, ignore_nodes, ignore_up,
+                                               NULL};
     struct redis_store *s = of(store);
     struct redis_args args;
     struct redis_caller caller;
@@ -1417,7 +1417,9 @@ redis_nodes(const struct store *store, struct buf *text, struct json *json)
 
         if (text != NULL) {
             buf_printf(text, "%s: %s, heard %lld ms ago, life %" PRIu64 "%s\n", node->name,
-                       node->alive ? "here" : node->gone ? "gone" : "away",
+                       node->alive  ? "here"
+                       : node->gone ? "gone"
+                                    : "away",
                        (long long)ago_ms, node->life, node->confirmed ? "" : ", not confirmed");
             continue;
         }

@@ -7,8 +7,8 @@
 --
 -- KEYS  1 "{PREFIX}:nodes"   2 "{PREFIX}:KEY", the book (ask, state, reset)
 -- ARGV  1 op   2 node   3 life   4 run id of this Redis   5 node timeout   6 the node's idea of
---       the time, at the earliest, 0: none   7 the time, for tests; "": the server's   8 how many nodes there are,
---       as far as the node knows, 0: it does not   then, by op:
+--       the time, at the earliest, 0: none   7 the time, for tests; "": the server's
+--       8 how many nodes there are, as far as the node knows, 0: it does not   then, by op:
 --   beat     9 the node's former life, 0: none   10 id of the node's journal
 --            11 1: the process has just begun, and may take its own name over
 --   ask      9 seq   10 unused   11 want   12 caps   13 reports
@@ -318,7 +318,8 @@ end
 -- A row is an array: life, seq, held, from, last count, last again, last window, then for each
 -- slot its window and its uses.  Uses: sum, then bucket, count; each further bucket as the
 -- distance to the one before.
-local LIFE, SEQ, HELD, FROM, LAST_COUNT, LAST_AGAIN, LAST_WINDOW, FIRST_SLOT = 1, 2, 3, 4, 5, 6, 7, 8
+local LIFE, SEQ, HELD, FROM = 1, 2, 3, 4
+local LAST_COUNT, LAST_AGAIN, LAST_WINDOW, FIRST_SLOT = 5, 6, 7, 8
 
 local rows, dirty = {}, {} -- by node
 local caps = {}

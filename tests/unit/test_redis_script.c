@@ -112,8 +112,8 @@ node_beat(struct world *w, struct node *node, bool starts)
     uint64_t former = node->life;
 
     if (node->life != 0 && is_away(w, node)) {
-        node->was_ms = node->back_ms > 0 && node->was_ms < node->heard_ms ? node->was_ms
-                                                                           : node->heard_ms;
+        node->was_ms =
+            node->back_ms > 0 && node->was_ms < node->heard_ms ? node->was_ms : node->heard_ms;
         node->back_ms = w->now_ms;
         node->lost = starts || node->lost;
         node->first = w->lives + 1;
@@ -166,7 +166,7 @@ world_start(struct world *w, uint64_t history)
         snprintf(w->nodes[i].name, sizeof(w->nodes[i].name), "mta%zu.x", i);
         node_beat(w, &w->nodes[i], true);
     }
-    w->now_ms += 2000; /* it learns until then */
+    w->now_ms += 2000;                           /* it learns until then */
     for (size_t i = 0; i < w->node_count; i++) { /* now each hears how many they are */
         struct redis_caller who = caller(w, &w->nodes[i]);
         redisReply *reply = send_beat(&who, 0, false);
@@ -215,10 +215,10 @@ prepare(struct world *w, const struct node *me, struct book_ask *ask)
         if (node == me)
             continue;
         if (row != NULL && row->held > 0 && (row->life != node->life || is_away(w, node))) {
-            assert_int_equal(book_row_lapse(row, &w->caps, row->life == node->life
-                                                               ? node->heard_ms + TIMEOUT_MS
-                                                               : w->now_ms),
-                             0);
+            assert_int_equal(
+                book_row_lapse(row, &w->caps,
+                               row->life == node->life ? node->heard_ms + TIMEOUT_MS : w->now_ms),
+                0);
             lapses++;
         }
         ask->away += is_away(w, node) || is_untold(w, node, row);
@@ -233,7 +233,8 @@ random_ask(const struct world *w, struct node *node)
 
     for (uint64_t n = any(3) == 0 ? any(BOOK_REPORTS_MAX + 1) : any(2); n > 0; n--)
         ask.reports[ask.report_count++] = (struct book_report){
-            .at_ms = w->now_ms - (int64_t)any((uint64_t)w->caps.items[any(w->caps.count)].window_ms),
+            .at_ms =
+                w->now_ms - (int64_t)any((uint64_t)w->caps.items[any(w->caps.count)].window_ms),
             .count = any(6) == 0 ? -(int32_t)any(20) : (int32_t)any(1 + w->caps.items[0].limit / 8),
             .excess = any(8) == 0,
         };
@@ -263,10 +264,9 @@ compare(struct world *w, const struct node *node, const struct book_ask *ask)
     r = book_ask(&w->book, &w->caps, ask, w->now_ms, &wanted);
     asks++;
     assert_int_equal(answer.status, r == -ESTALE ? REDIS_STALE : REDIS_OK_THERE);
-    if (r == 0 &&
-        (wanted.count != answer.book.count || wanted.from_ms != answer.book.from_ms ||
-         wanted.again_ms != answer.book.again_ms || wanted.window != answer.book.window ||
-         memcmp(wanted.counted, answer.book.counted, sizeof(wanted.counted)) != 0))
+    if (r == 0 && (wanted.count != answer.book.count || wanted.from_ms != answer.book.from_ms ||
+                   wanted.again_ms != answer.book.again_ms || wanted.window != answer.book.window ||
+                   memcmp(wanted.counted, answer.book.counted, sizeof(wanted.counted)) != 0))
         fail_msg("%s, %s: %u from %lld again %lld window %u counted %u in C, "
                  "%u from %lld again %lld window %u counted %u in Lua",
                  w->prefix, node->name, wanted.count, (long long)wanted.from_ms,
@@ -313,8 +313,9 @@ test_same_answers(void **state)
             random_step(&w);
         book_clear(&w.book);
     }
-    print_message("  %zu asks: %zu leases, %zu of them tickets; %zu stale; %zu lapses; %zu shares\n",
-                  asks, leases, tickets, stale, lapses, shares);
+    print_message(
+        "  %zu asks: %zu leases, %zu of them tickets; %zu stale; %zu lapses; %zu shares\n", asks,
+        leases, tickets, stale, lapses, shares);
     assert_true(asks >= 20000 && leases > asks / 10 && tickets > 500 && stale > 100 &&
                 lapses > 500 && shares > 100);
 }
