@@ -62,10 +62,12 @@ class Daemon:
         self.environment = {}  # beside the common one
         self.process = None
         self._terminated = False
+        self._logged = 0  # how long the log was before the start
 
     def start(self, sockets=None):
         """sockets: {name: listening socket} to hand over as systemd would."""
         argv, keep, env = list(self.argv), [], environment() | self.environment
+        self._logged = len(self.log())
         if sockets:
             # Copies above the numbers that they will get in the program.
             keep = [fcntl.fcntl(s.fileno(), fcntl.F_DUPFD, 50) for s in sockets.values()]
@@ -85,7 +87,8 @@ class Daemon:
         if self.process.poll() is not None:
             raise AssertionError(f"{self.name} ended at its start, status "
                                  f"{self.process.returncode}: {self.log()[-4000:]}")
-        return self.ready()
+        # Who listens need not be who serves, nor hear signals yet.
+        return "ready: " in self.log()[self._logged:] and self.ready()
 
     @property
     def pid(self):
