@@ -137,10 +137,11 @@ serve(struct world *world)
     message.records = 0;
     message.bytes[2] = 0x81;
     message.bytes[3] = 0x80;
+    message.bytes[11] = 0; /* the EDNS record of the question is not sent back */
     respond(world, domain);
     for (size_t i = 0; i < world->flood; i++) {
         message.bytes[0] ^= 0xff;
-        sendto(world->fd, message.bytes, 12, 0, (struct sockaddr *)&peer, size);
+        sendto(world->fd, message.bytes, message.length, 0, (struct sockaddr *)&peer, size);
         message.bytes[0] ^= 0xff;
     }
     sendto(world->fd, message.bytes, message.length, 0, (struct sockaddr *)&peer, size);
@@ -456,7 +457,7 @@ test_flood(void **state)
     }
     expect(world, "google.test", 0, "google");
     assert_int_equal(received, 151);
-    assert_int_equal(most, 100);
+    assert_in_range(most, 1, 100); /* c-ares 1.34 takes one in a turn by itself */
 }
 
 /* Nothing may point into the snapshot before; notes follow their addresses. */
