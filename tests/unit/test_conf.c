@@ -163,6 +163,10 @@ test_mistakes(void **state)
          "text:3: pools.q.addresses.1: a1 is in pool p, too, with another concurrency, rate_delay, "
          "recipient_limit or "
          "tls; these belong to its one Postfix service, so both pools must say the same"},
+        {ADDRESSES POOLS STREAMS "store: { url = \"redis://h\"; tls_ca = \"/ca\"; };\n",
+         "text:4: store: tls_... is set, but url is not rediss://, so there is no TLS"},
+        {ADDRESSES POOLS STREAMS "store: { url = \"rediss://h\"; tls_key = \"/key\"; };\n",
+         "text:4: store: tls_cert and tls_key: one needs the other"},
         {ADDRESSES POOLS, "text: streams is missing: The streams, in the order they are tried."},
         {ADDRESSES POOLS
          "streams: ( { name = \"x\"; pool = \"p\"; match = ( { sender = \"a@b\"; } ); } );\n",
