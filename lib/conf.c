@@ -60,6 +60,8 @@ static const struct conf_key store_keys[] = {
     {"tls_key", KEY_PATH, AT(store_tls_key), "", 0, 0, "Redis: the file with its key.", NULL, NULL},
     {"tls_name", KEY_HOST, AT(store_tls_name), "", 0, 0,
      "Redis: the name in its certificate; default: the host that is connected to.", NULL, NULL},
+    {"tls_sentinels", KEY_BOOL, AT(store_tls_sentinels), "false", 0, 0,
+     "Redis: the Sentinels are spoken to with TLS, too.", NULL, NULL},
     {"prefix", KEY_TEXT, AT(store_prefix), "postpool", 0, 0,
      "Redis: what every key begins with.", NULL, NULL},
     {"sentinels", KEY_LIST, AT(store_sentinels), "", 0, 0,
@@ -275,7 +277,8 @@ check_store(struct conf_reader *reader, config_setting_t *store)
 {
     const struct conf *conf = reader->conf;
     bool tls = conf->store_tls_ca != NULL || conf->store_tls_cert != NULL ||
-               conf->store_tls_key != NULL || conf->store_tls_name != NULL;
+               conf->store_tls_key != NULL || conf->store_tls_name != NULL ||
+               conf->store_tls_sentinels;
 
     if (tls && strncmp(conf->store_url, "rediss://", 9) != 0)
         conf_problem(reader, store, "tls_... is set, but url is not rediss://, so there is no TLS");

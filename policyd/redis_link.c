@@ -15,9 +15,9 @@
 #include "policyd/redis_url.h"
 #include "policyd/resolve.h"
 
+#include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
-#include <hiredis/adapters/libevent.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -84,6 +84,7 @@ struct redis_link {
     int64_t again_ms;
     char run_id[RUN_ID_MAX + 1];
     struct redis_tls *tls; /* NULL: url does not ask for it */
+    bool tls_sentinels;
 };
 
 static void attempt(struct redis_link *link);
@@ -430,11 +431,10 @@ on_connect(const redisAsyncContext *ac, int status)
         greet(link);
 }
 
-/* Sentinels are asked without it. */
 static bool
 uses_tls(const struct redis_link *link)
 {
-    return link->tls != NULL && !link->at_sentinel;
+    return link->tls != NULL && (!link->at_sentinel || link->tls_sentinels);
 }
 
 static void
@@ -645,6 +645,7 @@ read_conf(struct redis_link *link, const struct conf *conf, struct err *err)
                        "postpool was built with one that has none");
     if (link->url.tls)
         link->tls = redis_tls_new(conf);
+    link->tls_sentinels = conf->store_tls_sentinels;
     link->sentinels = mem_array(conf->store_sentinels.count, sizeof(char *));
     for (size_t i = 0; i < conf->store_sentinels.count; i++) {
         char *host;

@@ -64,9 +64,9 @@ def world(running, tmp_path):
     world.ca = Authority(tmp_path, "ca")
     world.other = Authority(tmp_path, "other")
     world.client = world.ca.issue(tmp_path, "client", "DNS:mta1.test")
-    server = world.ca.issue(tmp_path, "server", "DNS:both.test,DNS:*.redis.test,IP:127.0.9.7")
+    world.server = world.ca.issue(tmp_path, "server", "DNS:both.test,DNS:*.redis.test,IP:127.0.9.7")
     world.redis = Redis(tmp_path, 6450, "--bind", "127.0.0.1", "127.0.9.7", "--tls-port", 6451,
-                        "--tls-cert-file", server.cert, "--tls-key-file", server.key,
+                        "--tls-cert-file", world.server.cert, "--tls-key-file", world.server.key,
                         "--tls-ca-cert-file", world.ca.cert)
     running.append(world.redis)
     world.redis.start().cli("ACL", "SETUSER", "pp", "on", f">{PASSWORD}", "~{pp}:*", "+@all")
@@ -135,11 +135,38 @@ def test_misconfigured(running, world):
                                                     f'tls_key = "{world.other.key}";'),
         r"both\.test:6450/0: TLS with both\.test: (wrong version number|packet length too long) -- ":
             node(running, world, url.replace("6451", "6450"), world.trust + world.own),
-        r"both\.test:6459/0: Connection refused -- ":
+        r"both\.test:6459/0: (SSL_connect failed: )?Connection refused -- ":
             node(running, world, url.replace("6451", "6459"), world.trust + world.own),
     }
     for pattern, driver in drivers.items():
         refused(driver, pattern)
+
+
+def test_sentinel(running, world):
+    """The Sentinel tells the master's address; both speak TLS alone to us."""
+    conf = world.folder / "sentinel.conf"
+    conf.write_text(f"""port 6460
+tls-port 6461
+bind 127.0.9.7 127.0.0.1
+dir {world.folder}
+tls-replication yes
+tls-cert-file {world.server.cert}
+tls-key-file {world.server.key}
+tls-ca-cert-file {world.ca.cert}
+sentinel monitor mymaster 127.0.9.7 6451 1
+""")
+    running.append(Redis(world.folder, 6460, sentinel=conf))
+    running[-1].start()
+    url = f"rediss://{LOGIN}@/2"
+    more = 'sentinels = ( "both.test:6461" ); tls_sentinels = '
+    good = node(running, world, url, world.trust + world.own + more + "true;")
+    plain = node(running, world, url, world.trust + world.own + more + "false;")
+    bad = node(running, world, url, world.own + more + "true;")
+    wait_for(lambda: good.said("grant"), 20, lambda: good.log.read_text())
+    good.stop()
+    assert int(world.redis.cli("-n", 2, "DBSIZE")) > 0
+    refused(bad, r"Sentinel both\.test:6461: the certificate of both\.test is not accepted: ")
+    refused(plain, r"Sentinel both\.test:6461: ")
 
 
 def test_renewed(running, world):
