@@ -69,10 +69,14 @@ def world(running, tmp_path):
                         "--tls-cert-file", world.server.cert, "--tls-key-file", world.server.key,
                         "--tls-ca-cert-file", world.ca.cert)
     running.append(world.redis)
-    world.redis.start().cli("ACL", "SETUSER", "pp", "on", f">{PASSWORD}", "~{pp}:*", "+@all")
+    begin(world.redis)
     world.own = f'tls_cert = "{world.client.cert}"; tls_key = "{world.client.key}";'
     world.trust = f'tls_ca = "{world.ca.cert}"; '
     return world
+
+
+def begin(redis):
+    redis.start().cli("ACL", "SETUSER", "pp", "on", f">{PASSWORD}", "~{pp}:*", "+@all")
 
 
 def node(running, world, url, more):
@@ -170,11 +174,17 @@ sentinel monitor mymaster 127.0.9.7 6451 1
 
 
 def test_renewed(running, world):
-    """A certificate that was replaced is used for the next connection, without a restart."""
+    """A replaced certificate is used for the next connection, and others come after it, without a restart."""
     file = world.folder / "current.pem"
     shutil.copy(world.other.cert, file)
     driver = node(running, world, f"rediss://{LOGIN}@both.test:6451", world.own + f'tls_ca = "{file}";')
     wait_for(lambda: "is not accepted" in driver.log.read_text(), 15, "refusal")
     shutil.copy(world.ca.cert, file)
     wait_for(lambda: driver.said("grant"), 20, lambda: driver.log.read_text())
+    for _ in range(2):
+        world.redis.stop()
+        wait_for(lambda: driver.said("lapse"), 20, "what is held is let go of")
+        begin(world.redis)
+        before = len(driver.said("grant"))
+        wait_for(lambda: len(driver.said("grant")) > before, 20, lambda: driver.log.read_text())
     driver.stop()
