@@ -12,7 +12,7 @@ import pytest
 
 from conftest import need_world
 from harness.programs import BUILD
-from harness.redis import SERVER, Driver, Redis
+from harness.redis import CLI, SERVER, Driver, Redis
 from harness.wait import wait_for
 
 CAPPED = "k:10000/4000"
@@ -171,6 +171,28 @@ sentinel monitor mymaster 127.0.9.7 6451 1
     assert int(world.redis.cli("-n", 2, "DBSIZE")) > 0
     refused(bad, r"Sentinel both\.test:6461: the certificate of both\.test is not accepted: ")
     refused(plain, r"Sentinel both\.test:6461: ")
+
+
+def test_cluster(running, world):
+    """Our keys are elsewhere than where we are sent first: the redirection is followed with TLS."""
+    cert = world.ca.issue(world.folder, "cluster", "IP:127.0.0.1")
+    servers = [Redis(world.folder, 6470 + i, "--tls-port", 6480 + i, "--tls-cert-file", cert.cert,
+                     "--tls-key-file", cert.key, "--tls-ca-cert-file", world.ca.cert,
+                     "--cluster-enabled", "yes") for i in range(3)]
+    for server in servers:
+        running.append(server)
+        begin(server)
+    made = subprocess.run([CLI, "--cluster", "create", "--cluster-yes",
+                           *(f"127.0.0.1:{server.port}" for server in servers)],
+                          capture_output=True, text=True, timeout=60)
+    assert made.returncode == 0, made.stdout
+    wait_for(lambda: all("cluster_state:ok" in server.cli("CLUSTER", "INFO") for server in servers),
+             30, "the Cluster is there")
+    first = next(server for server in servers if "MOVED" in server.cli("GET", "{pp}:nodes"))
+    driver = node(running, world, f"rediss://{LOGIN}@127.0.0.1:{first.port + 10}", world.trust + world.own)
+    wait_for(lambda: driver.said("grant"), 20, lambda: driver.log.read_text())
+    driver.stop()
+    assert int(first.cli("DBSIZE")) == 0
 
 
 def test_renewed(running, world):
