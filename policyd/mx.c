@@ -6,6 +6,7 @@
 #include "engine/hash.h"
 #include "engine/provider.h"
 #include "engine/snapshot.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -19,7 +20,6 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum {
     BUCKETS = 1 << 16, /* a power of two */
@@ -75,15 +75,6 @@ struct mx {
 };
 
 static const struct timeval now_at_once = {0, 0};
-
-static int64_t
-monotonic_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* The place of the pointer to the domain's entry, or of the NULL where it would stand. */
 static struct entry **
@@ -216,7 +207,7 @@ on_done(void *arg, enum dns_result result, const uint8_t *bytes, size_t length, 
     struct entry *entry = arg;
     struct mx *mx = entry->mx;
     struct mx_note *notes = entry->notes;
-    int64_t now_ms = monotonic_ms(), ttl;
+    int64_t now_ms = clock_ms(CLOCK_MONOTONIC), ttl;
     bool good = take_answer(entry, result, bytes, length, &ttl);
 
     if (good) {

@@ -3,6 +3,7 @@
  */
 #include "policyd/peers.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -64,15 +64,6 @@ struct peers {
     uint64_t complaints_unsaid;
 };
 
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void
 stop_waiting(struct peer *peer)
 {
@@ -101,7 +92,7 @@ peer_free(struct peer *peer)
 static void
 complain(struct peers *peers, const char *what, const char *consequence)
 {
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
 
     if (peers->complained_ms != 0 && now - peers->complained_ms < COMPLAINT_MS) {
         peers->complaints_unsaid++;
@@ -280,7 +271,7 @@ static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct peer *peer = arg;
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
     size_t rest = peer->output.length - peer->output_done;
     ssize_t written = send(fd, peer->output.data + peer->output_done, rest, MSG_NOSIGNAL);
 
@@ -323,7 +314,7 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct peer *peer = arg;
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
     ssize_t length;
 
     (void)what;
@@ -345,7 +336,7 @@ void
 peers_resume(struct peers *peers)
 {
     struct peer *last = TAILQ_LAST(&peers->waiting, peer_list), *peer;
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
     bool more = last != NULL;
 
     while (more) {
@@ -377,7 +368,7 @@ peer_new(struct peers *peers, int fd)
     peer->fd = fd;
     peer->input = peer->small;
     peer->input_room = SMALL;
-    peer->active_ms = now_ms();
+    peer->active_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     peer->readable = event_new(peers->base, fd, EV_READ | EV_PERSIST, on_readable, peer);
     event_add(peer->readable, NULL);
     TAILQ_INSERT_TAIL(&peers->all, peer, next);
@@ -442,7 +433,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct peers *peers = arg;
     struct peer *peer = TAILQ_FIRST(&peers->all);
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
 
     (void)fd;
     (void)what;

@@ -4,6 +4,7 @@
 #include "policyd/policyd.h"
 
 #include "engine/roster.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -58,21 +59,12 @@ struct policyd {
     time_t started;
 };
 
-static int64_t
-mono_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static const struct provider *
 on_provider(void *arg, const char *domain)
 {
     struct policyd *policyd = arg;
 
-    return mx_provider(policyd->mx, domain, mono_ms());
+    return mx_provider(policyd->mx, domain, clock_ms(CLOCK_MONOTONIC_COARSE));
 }
 
 static void
@@ -115,7 +107,7 @@ on_policy_domain(void *arg, const char *domain)
 {
     struct policyd *policyd = arg;
 
-    mx_provider(policyd->mx, domain, mono_ms());
+    mx_provider(policyd->mx, domain, clock_ms(CLOCK_MONOTONIC_COARSE));
 }
 
 static void
@@ -395,7 +387,7 @@ answer_mx(struct policyd *policyd, struct control_call *call, const char *questi
         return;
     }
     domain = mem_strndup(question, length);
-    text = (json ? mx_report_json : mx_report_text)(policyd->mx, domain, mono_ms());
+    text = (json ? mx_report_json : mx_report_text)(policyd->mx, domain, clock_ms(CLOCK_MONOTONIC_COARSE));
     control_answer(call, text);
     free(text);
     free(domain);

@@ -3,6 +3,7 @@
  */
 #include "policyd/server.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/netstring.h"
@@ -14,7 +15,6 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -66,15 +66,6 @@ struct server {
     void *arg; /* not ours */
 };
 
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void
 client_free(struct client *client)
 {
@@ -97,7 +88,7 @@ client_free(struct client *client)
 static void
 complain(struct server *server, const char *what, const char *consequence)
 {
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
 
     if (server->complained_ms != 0 && now - server->complained_ms < COMPLAINT_MS) {
         server->complaints_unsaid++;
@@ -261,7 +252,7 @@ static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct client *client = arg;
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
     size_t rest = client->output.length - client->output_done;
     ssize_t written = send(fd, client->output.data + client->output_done, rest, MSG_NOSIGNAL);
 
@@ -313,7 +304,7 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct client *client = arg;
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
     ssize_t length;
 
     (void)what;
@@ -346,7 +337,7 @@ client_new(struct server *server, int fd)
     client->fd = fd;
     client->input = client->small;
     client->input_room = SMALL;
-    client->active_ms = now_ms();
+    client->active_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     client->readable = event_new(server->base, fd, EV_READ | EV_PERSIST, on_readable, client);
     event_add(client->readable, NULL);
     TAILQ_INSERT_TAIL(&server->clients, client, next);
@@ -411,7 +402,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct server *server = arg;
     struct client *client = TAILQ_FIRST(&server->clients);
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
 
     (void)fd;
     (void)what;
@@ -436,7 +427,7 @@ static void
 serve_waiting(struct server *server, bool may_wait)
 {
     struct client *client = TAILQ_FIRST(&server->waiting);
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
 
     while (client != NULL) {
         struct client *next = TAILQ_NEXT(client, next_waiting);
