@@ -147,8 +147,7 @@ on_room(void *arg)
 {
     struct policyd *policyd = arg;
 
-    if (policyd->server != NULL)
-        server_retry(policyd->server);
+    server_retry(policyd->server);
     policy_server_resume(policyd->policy);
 }
 
@@ -284,8 +283,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     policyd->conf = conf;
     policyd->roster = roster;
     policyd->figures = figures;
-    if (policyd->server != NULL)
-        server_set_clients(policyd->server, (size_t)conf->clients);
+    server_set_clients(policyd->server, (size_t)conf->clients);
     policy_server_set_clients(policyd->policy, (size_t)conf->clients);
     policy_server_forget(policyd->policy);
 }
@@ -359,11 +357,10 @@ start_reload(struct policyd *policyd, struct control_call *call, bool json)
 static void
 answer_status(struct policyd *policyd, struct control_call *call, bool json)
 {
-    static const struct server_figures none;
     struct status status = {policyd->conf,
                             policyd->roster,
                             policyd->figures,
-                            policyd->server != NULL ? server_figures(policyd->server) : &none,
+                            policyd->server,
                             policyd->policy,
                             policyd->volume,
                             policyd->started,
