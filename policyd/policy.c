@@ -10,6 +10,7 @@
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/tag.h"
+#include "lib/units.h"
 #include "policyd/transactions.h"
 
 #include <errno.h>
@@ -292,17 +293,6 @@ window_word(const struct cap *cap)
     }
 }
 
-static void
-print_span(char *out, size_t size, int64_t ms)
-{
-    if (ms <= 90 * MINUTE_MS)
-        snprintf(out, size, "%lld min", (long long)(ms > 0 ? (ms + MINUTE_MS - 1) / MINUTE_MS : 1));
-    else if (ms <= 36 * (int64_t)HOUR_MS)
-        snprintf(out, size, "%lld h", (long long)((ms + HOUR_MS - 1) / HOUR_MS));
-    else
-        snprintf(out, size, "%lld days", (long long)((ms + DAY_MS - 1) / DAY_MS));
-}
-
 /* "hourly limit of 2000 recipients for app-news reached, room again in 12 min" */
 static void
 print_full(const struct question *question, const char *action,
@@ -311,14 +301,14 @@ print_full(const struct question *question, const char *action,
     const struct metered *metered = meters_at(question->view->meters, question->full);
     const struct cap *cap = &metered->caps->items[metered->meter.window % metered->caps->count];
     bool stream = metered->kind == METERS_STREAM;
-    char who[WHO_MAX + 8], span[32];
+    char who[WHO_MAX + 8], span[UNITS_SPAN_SIZE];
 
     add_who(who, sizeof(who), stream ? question->stream->name : question->account);
-    print_span(span, sizeof(span), question->room_ms - question->view->store_ms);
     snprintf(answer, POLICY_ANSWER_SIZE, "%s %s limit of %u recipient%s for %s%s reached, %s %s",
              action, window_word(cap), cap->limit, cap->limit == 1 ? "" : "s",
              stream ? "stream " : "", who,
-             question->promised ? "room again in" : "no room for another", span);
+             question->promised ? "room again in" : "no room for another",
+             units_print_span(question->room_ms - question->view->store_ms, span));
 }
 
 static enum policy_answered

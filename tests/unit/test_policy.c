@@ -344,7 +344,7 @@ test_sentences(void **state)
     assert_string_equal(
         rcpt(w, "b@s.test", "3@list.test"),
         "DEFER_IF_PERMIT 4.7.1 per-minute limit of 2 recipients for s.test reached, "
-        "no room for another 1 min");
+        "no room for another 31 s");
     message(w, "c@s.test", 50);
     rcpt(w, "c@s.test", "more@one.test");
     assert_string_equal(w->answer,
