@@ -11,6 +11,7 @@
 #include "lib/err.h"
 #include "lib/mem.h"
 #include "policyd/policy.h"
+#include "policyd/policy_request.h"
 #include "policyd/transactions.h"
 
 #include <errno.h>
@@ -142,7 +143,7 @@ ask_lines(struct world *w, const char *lines)
     struct err err = {""};
     char *text = mem_printf("request=smtpd_access_policy\n%s\n", lines);
 
-    if (policy_parse(text, strlen(text), &request, &err) != (int)strlen(text))
+    if (policy_request_parse(text, strlen(text), &request, &err) != (int)strlen(text))
         fail_msg("%s: %s", text, err.msg);
     free(text);
     for (int i = 0; i < 8; i++) {
@@ -245,8 +246,8 @@ test_parse(void **state)
 
     (void)state;
     for (size_t length = 0; length < sizeof(full) - 9; length++)
-        assert_int_equal(policy_parse(full, length, &request, &err), 0);
-    assert_int_equal(policy_parse(full, sizeof(full) - 1, &request, &err), sizeof(full) - 9);
+        assert_int_equal(policy_request_parse(full, length, &request, &err), 0);
+    assert_int_equal(policy_request_parse(full, sizeof(full) - 1, &request, &err), sizeof(full) - 9);
     assert_string_equal(request.sender, "a=b@x.test");
     assert_string_equal(request.recipient, "r@x.test");
     assert_string_equal(request.sasl_username, "joe");
@@ -255,18 +256,18 @@ test_parse(void **state)
         size_t length = bad[i].length > 0 ? bad[i].length : strlen(bad[i].text);
 
         err.msg[0] = '\0';
-        assert_int_equal(policy_parse(bad[i].text, length, &request, &err), bad[i].result);
+        assert_int_equal(policy_request_parse(bad[i].text, length, &request, &err), bad[i].result);
         assert_string_equal(err.msg, bad[i].why);
     }
     big = mem_array(POLICY_REQUEST_MAX + 10, 1);
     memset(big, 'a', POLICY_REQUEST_MAX + 9);
-    assert_int_equal(policy_parse(big, POLICY_REQUEST_MAX - 1, &request, &err), 0);
-    assert_int_equal(policy_parse(big, POLICY_REQUEST_MAX, &request, &err), -EMSGSIZE);
+    assert_int_equal(policy_request_parse(big, POLICY_REQUEST_MAX - 1, &request, &err), 0);
+    assert_int_equal(policy_request_parse(big, POLICY_REQUEST_MAX, &request, &err), -EMSGSIZE);
     assert_string_equal(err.msg, "request is longer than 32768 bytes");
     memcpy(big, full, 28);
     memcpy(big + 28, "sender=", 7);
     memcpy(big + 5000, "\n\n", 2);
-    assert_int_equal(policy_parse(big, 5002, &request, &err), 5002);
+    assert_int_equal(policy_request_parse(big, 5002, &request, &err), 5002);
     assert_int_equal(strlen(request.sender), ADDR_MAX); /* cut */
     free(big);
 }
@@ -632,7 +633,7 @@ test_store_slow(void **state)
     static const char text[] = "request=smtpd_access_policy\nprotocol_state=RCPT\ninstance=1\n"
                                "sasl_username=app-1\nrecipient=x@one.test\n\n";
 
-    assert_true(policy_parse(text, strlen(text), &request, &err) > 0);
+    assert_true(policy_request_parse(text, strlen(text), &request, &err) > 0);
     for (int i = 0; i < 3; i++)
         assert_int_equal(policy_answer(&w->view, &w->session, &request, w->answer, &w->result),
                          POLICY_WAIT);
