@@ -225,21 +225,11 @@ test_manual(void **state)
     free(path);
 }
 
-/* The example that is installed is a good configuration. */
 static void
 test_example(void **state)
 {
-    const char *source = getenv("srcdir");
-    char *path = mem_printf("%s/docs/postpool.conf.example", source != NULL ? source : ".");
-    struct conf_problems problems = {0};
-    struct conf *conf = NULL;
-
     (void)state;
-    if (conf_load(path, &conf, &problems) < 0)
-        fail_msg("%s", problems.items[0].text);
-    conf_problems_clear(&problems);
-    conf_unref(conf);
-    free(path);
+    conf_unref(unit_example());
 }
 
 int

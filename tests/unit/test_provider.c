@@ -187,19 +187,12 @@ static void
 test_shipped(void **state)
 {
     static const char *const hosts[] = {"mx-eu.mail.am0.yahoodns.net"};
-    const char *source = getenv("srcdir");
-    char *path = mem_printf("%s/docs/postpool.conf.example", source != NULL ? source : ".");
-    struct conf_problems problems = {0};
-    struct conf *conf = NULL;
+    struct conf *conf = unit_example();
 
     (void)state;
-    if (conf_load(path, &conf, &problems) < 0)
-        fail_msg("%s", problems.items[0].text);
     assert_string_equal(provider_by_domain(conf->snapshot, "web.de")->name, "gmx");
     assert_string_equal(provider_by_mx(conf->snapshot, hosts, COUNT(hosts))->name, "yahoo");
-    conf_problems_clear(&problems);
     conf_unref(conf);
-    free(path);
 }
 
 int

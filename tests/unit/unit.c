@@ -47,6 +47,21 @@ unit_conf_with(const char *more)
     return conf;
 }
 
+struct conf *
+unit_example(void)
+{
+    const char *source = getenv("srcdir");
+    char *path = mem_printf("%s/docs/postpool.conf.example", source != NULL ? source : ".");
+    struct conf_problems problems = {0};
+    struct conf *conf = NULL;
+
+    if (conf_load(path, &conf, &problems) < 0)
+        fail_msg("%s", problems.items[0].text);
+    conf_problems_clear(&problems);
+    free(path);
+    return conf;
+}
+
 struct conf_problems
 unit_problems(const char *text)
 {

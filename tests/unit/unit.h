@@ -26,6 +26,9 @@ struct conf_problems;
 /* A configuration that must be good; the caller gives it back with conf_unref(). */
 struct conf *unit_conf(const char *text);
 
+/* The example that is installed, which must be good, too. */
+struct conf *unit_example(void);
+
 /* What is wrong with a configuration; the caller clears it. */
 struct conf_problems unit_problems(const char *text);
 
