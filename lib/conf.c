@@ -51,8 +51,8 @@ static const struct conf_key store_keys[] = {
      NULL, NULL},
     {"url", KEY_TEXT, AT(store_url), "", 0, 0,
      "Redis: \"redis://host:port/database\", \"rediss://...\" or \"unix:/path\".", NULL, NULL},
-    {"prefix", KEY_TEXT, AT(store_prefix), "postpool", 0, 0,
-     "Redis: what every key begins with.", NULL, NULL},
+    {"prefix", KEY_TEXT, AT(store_prefix), "postpool", 0, 0, "Redis: what every key begins with.",
+     NULL, NULL},
     {"sentinels", KEY_LIST, AT(store_sentinels), "", 0, 0,
      "Redis: Sentinels that know the master, \"host:port\".", NULL, NULL},
     {"master", KEY_TEXT, AT(store_master), "mymaster", 0, 0,
@@ -250,9 +250,9 @@ check_sockets(struct conf_reader *reader, config_setting_t *root)
     if (strcmp(lookup, milter) == 0 || strcmp(control, milter) == 0)
         conf_problem(reader, root,
                      "milter.socket and one of listen are both %s, each needs its own", milter);
-    if (conf->policy != NULL && (strcmp(conf->policy, lookup) == 0 ||
-                                 strcmp(conf->policy, control) == 0 ||
-                                 strcmp(conf->policy, milter) == 0))
+    if (conf->policy != NULL &&
+        (strcmp(conf->policy, lookup) == 0 || strcmp(conf->policy, control) == 0 ||
+         strcmp(conf->policy, milter) == 0))
         conf_problem(reader, member_of(root, "listen"),
                      "listen.policy is %s, which another socket has, each needs its own",
                      conf->policy);
@@ -279,7 +279,8 @@ note_caps(struct snapshot *snapshot)
         snapshot->provider_caps |= snapshot->providers[i].caps.count > 0;
     snapshot->has_caps |= snapshot->provider_caps;
     for (size_t i = 0; i < snapshot->stream_count; i++)
-        snapshot->has_caps |= snapshot->streams[i].caps.count + snapshot->streams[i].account_caps.count > 0;
+        snapshot->has_caps |=
+            snapshot->streams[i].caps.count + snapshot->streams[i].account_caps.count > 0;
 }
 
 static void
@@ -401,8 +402,7 @@ each_key(const struct conf_key *table, const char *path,
     static const struct {
         const char *path;
         const struct conf_key *keys;
-    } nested[] = {{"pools.NAME.addresses", conf_member_keys},
-                  {"streams.match", conf_match_keys}};
+    } nested[] = {{"pools.NAME.addresses", conf_member_keys}, {"streams.match", conf_match_keys}};
 
     for (const struct conf_key *key = table; key->name != NULL; key++) {
         bool by_name = key->keys == conf_address_keys || key->keys == conf_pool_keys ||

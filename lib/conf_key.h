@@ -20,26 +20,26 @@
 
 /* What a key holds, and so what the struct member at its offset is. */
 enum key_type {
-    KEY_TEXT,     /* char * */
-    KEY_HOST,     /* char *: a host name, as Postfix and SMTP take it */
-    KEY_PATH,     /* char *: an absolute path */
-    KEY_ENDPOINT, /* char *: see lib/endpoint.h */
-    KEY_HEADER,   /* char *: the name of a header field */
-    KEY_TLS,      /* char *: a Postfix TLS security level */
-    KEY_COUNT,    /* int, in the file a number */
-    KEY_DURATION, /* int64_t: milliseconds; in the file a text */
-    KEY_SECONDS,  /* int; in the file a text, whole seconds */
-    KEY_MODE,     /* int: in the file octal digits as a text */
-    KEY_WEIGHT,   /* double > 0 */
-    KEY_IP,       /* struct ip: a unicast address */
-    KEY_LIST,     /* struct conf_list: texts */
-    KEY_BOOL,     /* bool */
-    KEY_CAPS,     /* struct caps: see lib/conf_caps.h */
+    KEY_TEXT,       /* char * */
+    KEY_HOST,       /* char *: a host name, as Postfix and SMTP take it */
+    KEY_PATH,       /* char *: an absolute path */
+    KEY_ENDPOINT,   /* char *: see lib/endpoint.h */
+    KEY_HEADER,     /* char *: the name of a header field */
+    KEY_TLS,        /* char *: a Postfix TLS security level */
+    KEY_COUNT,      /* int, in the file a number */
+    KEY_DURATION,   /* int64_t: milliseconds; in the file a text */
+    KEY_SECONDS,    /* int; in the file a text, whole seconds */
+    KEY_MODE,       /* int: in the file octal digits as a text */
+    KEY_WEIGHT,     /* double > 0 */
+    KEY_IP,         /* struct ip: a unicast address */
+    KEY_LIST,       /* struct conf_list: texts */
+    KEY_BOOL,       /* bool */
+    KEY_CAPS,       /* struct caps: see lib/conf_caps.h */
     KEY_EXHAUSTED,  /* enum exhausted: "defer" or "exceed" */
     KEY_OVER_QUOTA, /* enum over_quota: "defer", "reject", "hold" or "tag" */
     KEY_STORE,      /* enum store_type: "sqlite" or "redis" */
-    KEY_GROUP,    /* a group of its own: see keys */
-    KEY_OWN,      /* whatever read() makes of it; no read(): the caller reads it later */
+    KEY_GROUP,      /* a group of its own: see keys */
+    KEY_OWN,        /* whatever read() makes of it; no read(): the caller reads it later */
 };
 
 struct conf_reader {

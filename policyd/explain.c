@@ -66,8 +66,8 @@ explain_answer(const struct explain *explain, const char *arguments, struct buf 
         buf_puts(answer, "error: explain STREAM KEY DOMAIN ACCOUNT [json]");
         return;
     }
-    question.stream = snapshot_find_stream(explain->roster->snapshot, wanted.stream,
-                                           strlen(wanted.stream));
+    question.stream =
+        snapshot_find_stream(explain->roster->snapshot, wanted.stream, strlen(wanted.stream));
     if (question.stream == NULL) {
         buf_printf(answer, "error: the running configuration has no stream %s", wanted.stream);
         return;

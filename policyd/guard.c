@@ -95,7 +95,8 @@ worker_start(struct worker *worker, const struct job *job, bool first)
 
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
-    *worker = (struct worker){.pid = fork(), .alive = ends[0], .started_ms = clock_ms(CLOCK_MONOTONIC)};
+    *worker =
+        (struct worker){.pid = fork(), .alive = ends[0], .started_ms = clock_ms(CLOCK_MONOTONIC)};
     if (worker->pid == 0) {
         close(ends[0]);
         exit(become_worker(job, ends[1], first));

@@ -136,7 +136,8 @@ test_a_sender_too_long_to_tag(void **state)
     assert_false(verdict.tag);
     assert_true(verdict.too_odd);
     assert_string_not_equal(session->sender, "");
-    session_mail(session, unit_conf_with(extra), "<joe>", sender, NULL); /* the same of Postfix' own form */
+    session_mail(session, unit_conf_with(extra), "<joe>", sender,
+                 NULL); /* the same of Postfix' own form */
     session_rcpt(session, "<x@one.test>", "smtp");
     session_verdict(session, 1, &verdict);
     assert_true(verdict.too_odd);
