@@ -31,6 +31,7 @@ struct meters {
     size_t queue_first, queue_count, queue_room;
     unsigned nodes;
     bool alone; /* without the store, on this node's share */
+    uint64_t gains;
 };
 
 struct metered *
@@ -137,6 +138,7 @@ meters_new(const struct snapshot *snapshot, struct meters *before)
         return NULL;
     meters->snapshot = snapshot;
     meters->nodes = before != NULL ? before->nodes : 1;
+    meters->gains = before != NULL ? before->gains + 1 : 0;
     if (!make_fixed(meters)) {
         meters_free(meters);
         return NULL;
@@ -395,6 +397,64 @@ meters_exceed(struct meters *meters, uint32_t number, int64_t now_ms)
     meters_touch(meters, number);
 }
 
+uint64_t
+meters_gains(const struct meters *meters)
+{
+    return meters->gains;
+}
+
+/* 0: it is not full. */
+static int64_t
+full_until(const struct meter *meter, int64_t now_ms)
+{
+    return meter_state(meter, now_ms) == METER_FULL ? meter_room_ms(meter, now_ms) : 0;
+}
+
+/* It was full until before_ms, and now something happened. */
+static void
+note_gain(struct meters *meters, const struct meter *meter, int64_t before_ms, int64_t now_ms)
+{
+    if (full_until(meter, now_ms) < before_ms)
+        meters->gains++;
+}
+
+void
+meters_give_back(struct meters *meters, uint32_t number, int64_t at_ms, int64_t now_ms)
+{
+    struct meter *meter = &meters_at(meters, number)->meter;
+    int64_t before_ms = full_until(meter, now_ms);
+
+    meter_give_back(meter, at_ms, now_ms);
+    note_gain(meters, meter, before_ms, now_ms);
+    meters_touch(meters, number);
+}
+
+void
+meters_answered(struct meters *meters, uint32_t number, const struct book_answer *answer,
+                int64_t now_ms)
+{
+    struct meter *meter = &meters_at(meters, number)->meter;
+    int64_t before_ms = full_until(meter, now_ms);
+
+    meter_answered(meter, answer, now_ms);
+    note_gain(meters, meter, before_ms, now_ms);
+    meters_touch(meters, number);
+}
+
+void
+meters_reset(struct meters *meters, uint32_t number)
+{
+    struct meter *meter = &meters_at(meters, number)->meter;
+
+    meter->again_ms = 0;
+    if (!meter->asked) {
+        meter->held = meter->next = 0;
+        meter->use_count = 0;
+    }
+    meters->gains++;
+    meters_want(meters, number);
+}
+
 void
 meters_move(struct meters *meters, size_t address, size_t from_provider, size_t to_provider,
             uint32_t count, int64_t now_ms)
@@ -407,9 +467,7 @@ meters_move(struct meters *meters, size_t address, size_t from_provider, size_t 
         meters_touch(meters, to);
     }
     for (uint32_t i = 0; i < count && from != METERS_NONE; i++)
-        meter_give_back(&meters_at(meters, from)->meter, now_ms, now_ms);
-    if (from != METERS_NONE)
-        meters_touch(meters, from);
+        meters_give_back(meters, from, now_ms, now_ms);
 }
 
 static int64_t
@@ -426,14 +484,17 @@ meters_next(struct meters *meters, int64_t now_ms, struct book_ask *ret_ask)
     while (meters->queue_count > 0) {
         uint32_t number = meters->queue[meters->queue_first];
         struct metered *metered = meters_at(meters, number);
+        int64_t before_ms = full_until(&metered->meter, now_ms);
 
         meters->queue_first = (meters->queue_first + 1) % meters->queue_room;
         meters->queue_count--;
         metered->queued = false;
         if (meter_ask(&metered->meter, metered->caps,
                       book_lease_size(metered->caps, meters->nodes), idle_ms(metered->caps), now_ms,
-                      ret_ask))
+                      ret_ask)) {
+            note_gain(meters, &metered->meter, before_ms, now_ms); /* a lease for later went back */
             return number;
+        }
     }
     return METERS_NONE;
 }
@@ -448,6 +509,7 @@ void
 meters_lapse(struct meters *meters, int64_t now_ms)
 {
     meters->alone = true;
+    meters->gains++;
     for (size_t i = 0; i < meters->count; i++) {
         struct metered *metered = meters_at(meters, (uint32_t)i);
 
@@ -462,6 +524,7 @@ meters_rejoin(struct meters *meters)
     if (!meters->alone)
         return;
     meters->alone = false;
+    meters->gains++;
     for (size_t i = 0; i < meters->count; i++) {
         struct meter *meter = &meters_at(meters, (uint32_t)i)->meter;
 

@@ -81,6 +81,13 @@ uint32_t meters_find(struct meters *meters, const char *key);
 void meters_set_nodes(struct meters *meters, unsigned nodes);
 unsigned meters_nodes(const struct meters *meters);
 
+/*
+ * Counts events by which an address, or an address at a provider, had room
+ * sooner than its meter had said: an answer of the store, a grant given back,
+ * a reset.  Grows from one configuration to the next, too.
+ */
+uint64_t meters_gains(const struct meters *meters);
+
 /* Somebody wanted a grant of it, or took one and few are left. */
 void meters_want(struct meters *meters, uint32_t number);
 
@@ -97,6 +104,16 @@ void meters_exceed(struct meters *meters, uint32_t number, int64_t now_ms);
  */
 void meters_move(struct meters *meters, size_t address, size_t from_provider, size_t to_provider,
                  uint32_t count, int64_t now_ms);
+
+/* A grant that was spent at at_ms never was used.  Do not call meter_give_back() for it. */
+void meters_give_back(struct meters *meters, uint32_t number, int64_t at_ms, int64_t now_ms);
+
+/* The store's answer to what meters_next() asked.  Likewise. */
+void meters_answered(struct meters *meters, uint32_t number, const struct book_answer *answer,
+                     int64_t now_ms);
+
+/* Every use is forgotten: what is held goes, and it is asked for anew. */
+void meters_reset(struct meters *meters, uint32_t number);
 
 /* Let meters_next() look at it when it has something to return or to report. */
 void meters_touch(struct meters *meters, uint32_t number);

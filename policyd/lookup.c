@@ -316,6 +316,7 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
         .stream = tagged_stream(view->conf, asked->sender, id),
         .meters = view->meters,
         .now_ms = view->store_ms,
+        .may_wait = view->may_wait,
     };
     struct grant_key key;
     struct decision decision;

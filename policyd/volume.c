@@ -75,12 +75,9 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
 
     volume->figures.answers++;
     if (number != METERS_NONE) {
-        struct metered *metered = meters_at(volume->meters, number);
-
-        if (!metered->meter.asked)
+        if (!meters_at(volume->meters, number)->meter.asked)
             log_debug("store: %s: an answer that nobody waits for", key);
-        meter_answered(&metered->meter, answer, volume_now_ms(volume));
-        meters_touch(volume->meters, number);
+        meters_answered(volume->meters, number, answer, volume_now_ms(volume));
     }
     if (volume->preparing > 0 && --volume->preparing == 0)
         tell_ready(volume);
@@ -382,9 +379,8 @@ volume_give_back(struct volume *volume, const char *message_id, const char *reci
 
         if (grant.meters[i] == GRANT_NO_METER)
             continue;
-        meter_give_back(&meters_at(volume->meters, grant.meters[i])->meter,
-                        store_ms - (now_ms - grant.at_ms), store_ms);
-        meters_touch(volume->meters, grant.meters[i]);
+        meters_give_back(volume->meters, grant.meters[i], store_ms - (now_ms - grant.at_ms),
+                         store_ms);
     }
     volume_flush(volume);
     volume->on_room(volume->arg);
@@ -404,18 +400,11 @@ bool
 volume_reset(struct volume *volume, const char *key)
 {
     uint32_t number = volume->meters != NULL ? meters_find(volume->meters, key) : METERS_NONE;
-    struct metered *metered;
 
     if (number == METERS_NONE || volume->store == NULL)
         return false;
-    metered = meters_at(volume->meters, number);
-    metered->meter.again_ms = 0;
-    if (!metered->meter.asked) {
-        metered->meter.held = metered->meter.next = 0;
-        metered->meter.use_count = 0;
-    }
     store_reset(volume->store, key);
-    meters_want(volume->meters, number);
+    meters_reset(volume->meters, number);
     volume_flush(volume);
     return true;
 }
