@@ -472,20 +472,22 @@ book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask,
     bool newcomer = row == NULL || row->life != ask->life;
     int r;
 
-    if (newcomer && ask->seq != 1)
+    if (newcomer && ask->seq != 1 && !ask->first)
         return -ESTALE;
+    if (!newcomer && ask->first && ask->seq > row->seq)
+        newcomer = true; /* what it held before is lost, as with a life */
     if (row == NULL)
         row = row_new(book, ask->node);
     if (row == NULL)
         return -ENOMEM;
     if (newcomer) {
         r = book_row_lapse(row, caps, now_ms);
-        if (r == 0 && ask->lost_share)
+        if (r == 0 && ask->lost_share && row->life != ask->life)
             r = use_share(row, caps, ask->nodes, now_ms);
         if (r < 0)
             return r;
         row->life = ask->life;
-        row->seq = 0;
+        row->seq = ask->seq - 1;
     }
     if (ask->seq == row->seq) {
         answer = (struct book_answer){.count = row->last_count,

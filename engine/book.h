@@ -84,7 +84,8 @@ struct book_report {
 struct book_ask {
     const char *node;
     uint64_t life;
-    uint64_t seq; /* one more than the last that was answered in this life; the first is 1 */
+    uint64_t seq; /* one more than the last that was answered in this life; the first is 1, or: */
+    bool first;   /* nothing is known of what was asked before in this life, save that seq is more */
     struct book_report reports[BOOK_REPORTS_MAX];
     size_t report_count;
     uint32_t unused; /* held, and not needed any more */

@@ -250,7 +250,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     int64_t since_ms = meter->held > 0 && meter->from_ms > meter->active_ms ? meter->from_ms
                                                                             : meter->active_ms;
     bool idle = now_ms - since_ms > idle_ms;
-    struct book_ask ask = {.seq = meter->seq + 1};
+    struct book_ask ask = {.seq = meter->seq + 1, .first = !meter->begun};
     int64_t age_ms = caps->items[0].window_ms / AGE_PART;
 
     if (meter->asked || meter->own)
@@ -283,6 +283,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     meter->returning = false;
     meter->lacking = 0;
     meter->asked = true;
+    meter->begun = true;
     meter->age_ms = age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX;
     meter->asked_low = (uint32_t)now_ms;
     meter->seq++;

@@ -117,10 +117,8 @@ carry_out(struct sqlite *sqlite, struct call *call, struct err *err)
         struct book_ask first = call->ask;
 
         book_clear(&book);
-        first.seq = 1;
+        first.first = true;
         r = book_ask(&book, &call->caps, &first, now_ms(&sqlite->store), &call->answer);
-        if (r == 0)
-            book_row_find(&book, sqlite->node)->seq = call->ask.seq;
     }
     if (r == 0)
         r = sqlite_file_save(sqlite->file, call->key, &book, err);
