@@ -74,7 +74,7 @@ site_start(struct site *site, size_t addresses)
     }
     conf_problems_clear(&problems);
     buf_clear(&text);
-    site->meters = meters_new(site->conf->snapshot, NULL);
+    site->meters = meters_new(site->conf->snapshot);
     site->roster = roster_new(site->conf->snapshot, present);
     free(present);
 }

@@ -32,6 +32,7 @@ enum {
 };
 
 #define GRANT_NO_METER UINT32_MAX /* a place in meters that charges nothing */
+#define GRANT_SAME SIZE_MAX       /* instead of a map: nothing changed */
 #define GRANT_GONE UINT32_MAX     /* in a map: the new configuration does not have it */
 
 struct grant {
@@ -117,7 +118,8 @@ size_t grants_expire(struct grants *grants, int64_t now_ms, size_t most);
  * The configuration changed, and with it the numbers of addresses and meters:
  * new = map[old].  GRANT_GONE, or an old number at or beyond the map's count:
  * it is no more.  A grant whose address is gone counts as spent; a meter that
- * is gone becomes GRANT_NO_METER.
+ * is gone becomes GRANT_NO_METER.  meter_count GRANT_SAME: meters have the
+ * numbers that they had.
  *
  * Holds at once.  The maps are copied, and grants are rewritten when they are
  * met or by grants_expire().  Only without memory for the copy, or when

@@ -142,6 +142,13 @@ struct snapshot {
 /* Takes NULL. */
 void snapshot_free(struct snapshot *snapshot);
 
+/*
+ * By an address's place in the snapshot before: the place of the address of
+ * that name now, or UINT32_MAX.  The caller frees the list; NULL only without
+ * memory.
+ */
+uint32_t *snapshot_moves(const struct snapshot *before, const struct snapshot *now);
+
 const struct address *snapshot_find_address(const struct snapshot *snapshot, const char *name);
 const struct pool *snapshot_find_pool(const struct snapshot *snapshot, const char *name);
 const struct provider *snapshot_find_provider(const struct snapshot *snapshot, const char *name);

@@ -13,6 +13,7 @@
 #include "policyd/lookup.h"
 #include "policyd/sqlite_file.h"
 #include "policyd/store.h"
+#include "policyd/transactions.h"
 #include "policyd/volume_inside.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ enum {
     SWEEP_PART = 10,     /* a sweep looks at that part of the meters, each second */
     SWEEP_GRANTS = 5000, /* steps of grants_expire() in a sweep */
     FLUSH_MAX = 5000,    /* asks in one go */
+    ACCOUNTS_TELL_MS = 10 * 60 * 1000,
 };
 
 static int64_t
@@ -77,7 +79,8 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
     if (number != METERS_NONE) {
         if (!meters_at(volume->meters, number)->meter.asked)
             log_debug("store: %s: an answer that nobody waits for", key);
-        meters_answered(volume->meters, number, answer, volume_now_ms(volume));
+        else
+            meters_answered(volume->meters, number, answer, volume_now_ms(volume));
     }
     if (volume->preparing > 0 && --volume->preparing == 0)
         tell_ready(volume);
@@ -148,24 +151,39 @@ volume_flush(struct volume *volume)
     }
 }
 
+/* Accounts that are not capped because there are too many: said once for a while. */
+static void
+tell_accounts(struct volume *volume, int64_t now_ms)
+{
+    uint64_t refused = 0;
+    size_t count = volume->meters != NULL ? meters_accounts(volume->meters, &refused) : 0;
+
+    if (refused == volume->accounts_refused ||
+        (volume->accounts_told_ms > 0 && now_ms - volume->accounts_told_ms < ACCOUNTS_TELL_MS))
+        return;
+    log_warn("caps: %zu accounts are in use, there can be no more -- %llu times mail of another one "
+             "was not counted for its account",
+             count, (unsigned long long)(refused - volume->accounts_refused));
+    volume->accounts_refused = refused;
+    volume->accounts_told_ms = now_ms;
+}
+
 /* What lies unused or unreported is looked at now and then; grants get old. */
 static void
 on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct volume *volume = arg;
     size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
+    int64_t now_ms = volume_now_ms(volume);
 
     (void)fd;
     (void)what;
     grants_expire(volume->grants, mono_ms(), SWEEP_GRANTS);
     for (size_t i = 0; i < count / SWEEP_PART + 1 && count > 0; i++) {
-        const struct meter *meter;
-
         volume->swept = (volume->swept + 1) % count;
-        meter = &meters_at(volume->meters, (uint32_t)volume->swept)->meter;
-        if (meter->held + meter->use_count + meter->excess > 0)
-            meters_touch(volume->meters, (uint32_t)volume->swept);
+        meters_tend(volume->meters, (uint32_t)volume->swept, now_ms);
     }
+    tell_accounts(volume, now_ms);
     volume_flush(volume);
 }
 
@@ -263,32 +281,37 @@ volume_free(struct volume *volume)
     free(volume);
 }
 
-/* Where each address of before is now. */
-static uint32_t *
-address_map(const struct snapshot *before, const struct snapshot *now)
+static void
+remap_grants(struct volume *volume, const struct snapshot *before)
 {
-    uint32_t *map = mem_array(before->address_count, sizeof(*map));
+    uint32_t *moves = mem_must(snapshot_moves(before, volume->conf->snapshot));
 
-    for (size_t i = 0; i < before->address_count; i++) {
-        const struct address *address = snapshot_find_address(now, before->addresses[i].name);
+    grants_remap(volume->grants, moves, before->address_count, NULL, GRANT_SAME);
+    free(moves);
+}
 
-        map[i] = address != NULL ? (uint32_t)address->index : GRANT_GONE;
-    }
-    return map;
+/* Nothing has caps any more: what grants charged is gone, they count as spent. */
+static void
+drop_meters(struct volume *volume)
+{
+    if (volume->meters == NULL)
+        return;
+    meters_free(volume->meters);
+    volume->meters = NULL;
+    grants_free(volume->grants);
+    volume->grants = mem_must(grants_new(VOLUME_GRANTS_MAX, volume->conf->grant_lifetime_ms));
 }
 
 static void
-remap_grants(struct volume *volume, const struct snapshot *before, struct meters *meters)
+set_meters(struct volume *volume, const struct snapshot *snapshot)
 {
-    uint32_t *addresses = address_map(before, volume->conf->snapshot);
-    uint32_t *numbers = NULL;
+    int64_t keep_ms = volume->conf->grant_lifetime_ms;
 
-    if (volume->meters != NULL && meters != NULL)
-        numbers = meters_map(volume->meters, meters);
-    grants_remap(volume->grants, addresses, before->address_count, numbers,
-                 numbers != NULL ? meters_count(volume->meters) : 0);
-    free(numbers);
-    free(addresses);
+    if (volume->meters == NULL)
+        volume->meters = mem_must(meters_new(snapshot));
+    else if (!meters_set_snapshot(volume->meters, snapshot, volume_now_ms(volume)))
+        mem_must(NULL);
+    meters_set_keep(volume->meters, keep_ms > TRANSACTION_LIFE_MS ? keep_ms : TRANSACTION_LIFE_MS);
 }
 
 int
@@ -296,22 +319,17 @@ volume_set_conf(struct volume *volume, struct conf *conf, struct err *err)
 {
     static const struct timeval soon = {10, 0};
     const struct conf *before = volume->conf;
-    struct meters *meters = NULL;
     int r = 0;
 
     volume->conf = conf;
     grants_set_lifetime(volume->grants, conf->grant_lifetime_ms);
-    if (conf->snapshot->has_caps) {
-        meters = meters_new(conf->snapshot, volume->meters);
-        if (meters == NULL)
-            return err_set(err, -ENOMEM, "no memory for the meters of the caps");
-    }
     if (before != NULL)
-        remap_grants(volume, before->snapshot, meters);
-    meters_free(volume->meters);
-    volume->meters = meters;
-    volume->swept = 0;
-    if (meters != NULL && volume->store == NULL) {
+        remap_grants(volume, before->snapshot);
+    if (conf->snapshot->has_caps)
+        set_meters(volume, conf->snapshot);
+    else
+        drop_meters(volume);
+    if (volume->meters != NULL && volume->store == NULL) {
         r = open_store(volume, err);
         if (r < 0)
             event_add(volume->retry, &soon);
@@ -338,7 +356,8 @@ volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg)
     size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
 
     for (size_t i = 0; i < count; i++)
-        meters_want(volume->meters, (uint32_t)i);
+        if (meters_is_used(volume->meters, (uint32_t)i))
+            meters_want(volume->meters, (uint32_t)i);
     while (volume->store != NULL && count > 0) {
         uint64_t asks = volume->figures.asks;
 
@@ -444,6 +463,8 @@ volume_release(struct volume *volume, const char *key)
         struct meter *meter = &meters_at(volume->meters, (uint32_t)i)->meter;
         char name[METERS_KEY_SIZE];
 
+        if (!meters_is_used(volume->meters, (uint32_t)i))
+            continue;
         if (key != NULL)
             meters_key(volume->meters, (uint32_t)i, name);
         if (key != NULL && strcmp(key, name) != 0)

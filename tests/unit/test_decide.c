@@ -95,7 +95,7 @@ world_start(struct world *w)
     for (size_t i = 0; i < w->conf->snapshot->address_count; i++)
         present[i] = any(20) > 0;
     w->roster = roster_new(w->conf->snapshot, present);
-    w->meters = meters_new(w->conf->snapshot, NULL);
+    w->meters = meters_new(w->conf->snapshot);
     free(present);
     free(text);
 }

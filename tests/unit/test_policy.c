@@ -61,7 +61,7 @@ world_start(struct world *w, const char *over_quota)
     char *text = mem_printf(site, over_quota);
 
     *w = (struct world){.conf = unit_conf(text)};
-    w->meters = meters_new(w->conf->snapshot, NULL);
+    w->meters = meters_new(w->conf->snapshot);
     w->view = (struct policy_view){
         .conf = w->conf,
         .meters = w->meters,
