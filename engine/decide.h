@@ -39,6 +39,7 @@ struct candidate {
 enum {
     DECISION_CANDIDATES_MAX = 64,
     DECISION_METERS = 4,
+    DECISION_PROVIDER = 1, /* place of the provider's among them */
     DECISION_COLD_MS = 5, /* an ask that is older is not worth waiting for */
 };
 

@@ -388,6 +388,19 @@ grants_reserve(struct grants *grants, const struct grant_key *key, const struct 
     return &slot->grant;
 }
 
+void
+grants_of_domain(struct grants *grants, uint32_t domain, size_t most,
+                 bool (*each)(void *arg, struct grant *grant), void *arg)
+{
+    for (uint32_t number = grants->newest; number != 0 && most > 0; most--) {
+        struct slot *slot = slot_at(grants, number);
+
+        if (slot->grant.domain == domain && rewrite(grants, slot) && !each(arg, &slot->grant))
+            return;
+        number = slot->older;
+    }
+}
+
 bool
 grants_spend(struct grants *grants, const struct grant_key *key, int64_t now_ms)
 {

@@ -38,6 +38,7 @@ enum {
 struct grant {
     uint32_t address;              /* by address.index */
     uint32_t meters[GRANT_METERS]; /* the counters that were charged, or GRANT_NO_METER */
+    uint32_t domain;               /* hash of the recipient's domain whose provider is not known; else 0 */
     int64_t at_ms;                 /* when it was reserved */
 };
 
@@ -97,6 +98,13 @@ const struct grant *grants_find(struct grants *grants, const struct grant_key *k
  */
 const struct grant *grants_reserve(struct grants *grants, const struct grant_key *key,
                                    const struct grant *grant, bool *ret_is_new);
+
+/*
+ * Look at the newest grants, at most most of them, and call each for those with
+ * that domain until it returns false.  It may change meters and domain.
+ */
+void grants_of_domain(struct grants *grants, uint32_t domain, size_t most,
+                      bool (*each)(void *arg, struct grant *grant), void *arg);
 
 /*
  * The result is here.  True when key had an open grant, which is gone then:

@@ -132,12 +132,8 @@ void meters_want_many(struct meters *meters, uint32_t number, uint32_t count);
 void meters_take(struct meters *meters, uint32_t number, int64_t now_ms);
 void meters_exceed(struct meters *meters, uint32_t number, int64_t now_ms);
 
-/*
- * Recipients that were counted for the address at one provider turn out to be
- * at another: count them there, and give them back here.
- */
-void meters_move(struct meters *meters, size_t address, size_t from_provider, size_t to_provider,
-                 uint32_t count, int64_t now_ms);
+/* Count recipients that left already, whether there is room or not. */
+void meters_count_late(struct meters *meters, uint32_t number, uint32_t count, int64_t now_ms);
 
 /* A grant that was spent at at_ms never was used.  Do not call meter_give_back() for it. */
 void meters_give_back(struct meters *meters, uint32_t number, int64_t at_ms, int64_t now_ms);

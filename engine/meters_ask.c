@@ -146,18 +146,15 @@ meters_reset(struct meters *meters, uint32_t number)
 }
 
 void
-meters_move(struct meters *meters, size_t address, size_t from_provider, size_t to_provider,
-            uint32_t count, int64_t now_ms)
+meters_count_late(struct meters *meters, uint32_t number, uint32_t count, int64_t now_ms)
 {
-    uint32_t from = meters_provider(meters, address, from_provider);
-    uint32_t to = meters_provider(meters, address, to_provider);
+    struct meter *meter = &meters_at(meters, number)->meter;
 
-    if (to != METERS_NONE) {
-        meter_count(&meters_at(meters, to)->meter, count, now_ms);
-        meters_touch(meters, to);
-    }
-    for (uint32_t i = 0; i < count && from != METERS_NONE; i++)
-        meters_give_back(meters, from, now_ms, now_ms);
+    for (; count > 0 && meter_state(meter, now_ms) == METER_FREE; count--)
+        meters_take(meters, number, now_ms);
+    if (count > 0)
+        meter_count(meter, count, now_ms);
+    meters_touch(meters, number);
 }
 
 static int64_t

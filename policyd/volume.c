@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/lookup.h"
+#include "policyd/mx.h"
 #include "policyd/sqlite_file.h"
 #include "policyd/store.h"
 #include "policyd/transactions.h"
@@ -27,6 +28,7 @@ enum {
     SWEEP_PART = 10,     /* a sweep looks at that part of the meters, each second */
     SWEEP_GRANTS = 5000, /* steps of grants_expire() in a sweep */
     FLUSH_MAX = 5000,    /* asks in one go */
+    MOVE_GRANTS = 20000, /* that are looked at for one domain: not for long */
     ACCOUNTS_TELL_MS = 10 * 60 * 1000,
 };
 
@@ -406,13 +408,72 @@ volume_give_back(struct volume *volume, const char *message_id, const char *reci
     return true;
 }
 
-void
-volume_move(struct volume *volume, size_t address, size_t provider, uint32_t count)
+/* Recipients on their way from "other" to a provider. */
+struct move {
+    struct volume *volume;
+    size_t provider;
+    struct mx_note *notes; /* what is left to be moved */
+    size_t count;
+};
+
+static void
+count_at(const struct move *move, size_t address, uint32_t count, int64_t store_ms)
 {
+    struct meters *meters = move->volume->meters;
+    uint32_t number = meters_provider(meters, address, move->provider);
+
+    if (number != METERS_NONE && count > 0)
+        meters_count_late(meters, number, count, store_ms);
+}
+
+/* False: all are moved. */
+static bool
+take_off(struct move *move, size_t address)
+{
+    bool left = false;
+
+    for (size_t i = 0; i < move->count; i++) {
+        struct mx_note *note = &move->notes[i];
+
+        if (note->address == address && note->count > 0)
+            note->count--;
+        left |= note->count > 0;
+    }
+    return left;
+}
+
+static bool
+move_grant(void *arg, struct grant *grant)
+{
+    struct move *move = arg;
+    struct meters *meters = move->volume->meters;
+    uint32_t from = meters_provider(meters, grant->address, PROVIDER_OTHER);
+    int64_t store_ms = volume_now_ms(move->volume);
+
+    grant->domain = 0;
+    if (from != METERS_NONE && grant->meters[DECISION_PROVIDER] == from)
+        meters_give_back(meters, from, store_ms - (mono_ms() - grant->at_ms), store_ms);
+    grant->meters[DECISION_PROVIDER] = meters_provider(meters, grant->address, move->provider);
+    count_at(move, grant->address, 1, store_ms);
+    return take_off(move, grant->address);
+}
+
+void
+volume_move(struct volume *volume, const char *domain, size_t provider,
+            const struct mx_note *notes, size_t count)
+{
+    struct move move = {volume, provider, NULL, count};
+
     if (volume->meters == NULL)
         return;
-    meters_move(volume->meters, address, PROVIDER_OTHER, provider, count, volume_now_ms(volume));
+    move.notes = mem_array(count, sizeof(*notes));
+    memcpy(move.notes, notes, count * sizeof(*notes));
+    grants_of_domain(volume->grants, lookup_domain(domain), MOVE_GRANTS, move_grant, &move);
+    for (size_t i = 0; i < count; i++)
+        count_at(&move, notes[i].address, move.notes[i].count, volume_now_ms(volume));
+    free(move.notes);
     volume_flush(volume);
+    volume->on_room(volume->arg);
 }
 
 bool

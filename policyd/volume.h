@@ -19,6 +19,7 @@ struct event_base;
 struct json;
 struct lookup_view;
 struct meters;
+struct mx_note;
 struct volume;
 
 enum {
@@ -75,8 +76,14 @@ bool volume_is_up(const struct volume *volume);
 bool volume_spend(struct volume *volume, const char *message_id, const char *recipient);
 bool volume_give_back(struct volume *volume, const char *message_id, const char *recipient);
 
-/* Recipients that address sent to as "other" are at provider (places). */
-void volume_move(struct volume *volume, size_t address, size_t provider, uint32_t count);
+/*
+ * Recipients in domain that were counted as "other" are at provider (a place).
+ * Those whose grants are open are given back at "other", and settled at the
+ * provider from now on.  Those whose result came before the answer of the DNS
+ * count at both; so do they that are not among the newest 20,000 grants.
+ */
+void volume_move(struct volume *volume, const char *domain, size_t provider,
+                 const struct mx_note *notes, size_t count);
 
 /* Forget every use under key ("address/a1").  False: no such key has caps. */
 bool volume_reset(struct volume *volume, const char *key);

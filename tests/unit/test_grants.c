@@ -66,7 +66,7 @@ crowded_key(uint32_t i)
 static struct grant
 grant_of(uint32_t i, int64_t at_ms)
 {
-    return (struct grant){i, {i + 1, GRANT_NO_METER, i + 2, i + 3}, at_ms};
+    return (struct grant){i, {i + 1, GRANT_NO_METER, i + 2, i + 3}, 0, at_ms};
 }
 
 static void
@@ -382,11 +382,11 @@ test_remap(void **state)
     static const struct {
         struct grant before, after;
     } cases[] = {
-        {{0, {0, 1, 2, 3}, 1}, {2, {7, 6, GRANT_NO_METER, 5}, 1}},
-        {{1, {0, 1, 2, 3}, 2}, {GRANT_GONE, {0}, 0}},
-        {{2, {GRANT_NO_METER, 3, 4, 1000}, 3},
-         {0, {GRANT_NO_METER, 5, GRANT_NO_METER, GRANT_NO_METER}, 3}},
-        {{3, {0, 0, 0, 0}, 4}, {GRANT_GONE, {0}, 0}},
+        {{0, {0, 1, 2, 3}, 0, 1}, {2, {7, 6, GRANT_NO_METER, 5}, 0, 1}},
+        {{1, {0, 1, 2, 3}, 0, 2}, {GRANT_GONE, {0}, 0, 0}},
+        {{2, {GRANT_NO_METER, 3, 4, 1000}, 0, 3},
+         {0, {GRANT_NO_METER, 5, GRANT_NO_METER, GRANT_NO_METER}, 0, 3}},
+        {{3, {0, 0, 0, 0}, 0, 4}, {GRANT_GONE, {0}, 0, 0}},
     };
     struct grants *grants = grants_new(10, LIFETIME);
     struct grant after;
@@ -410,7 +410,7 @@ test_remap(void **state)
     /* One that was reserved in between has missed nothing, others both. */
     reserve(grants, 1, 5);
     grants_remap(grants, back, COUNT(back), NULL, 0);
-    after = (struct grant){0, {GRANT_NO_METER, GRANT_NO_METER, GRANT_NO_METER, GRANT_NO_METER}, 1};
+    after = (struct grant){0, {GRANT_NO_METER, GRANT_NO_METER, GRANT_NO_METER, GRANT_NO_METER}, 0, 1};
     expect_same(find(grants, 0, 5), &after);
     after.address = 1;
     after.at_ms = 5;
@@ -439,7 +439,7 @@ test_many_remaps(void **state)
         grants = grants_new(GRANTS, LIFETIME);
         for (uint32_t i = 0; i < GRANTS; i++) {
             struct grant_key key = spread_key(i);
-            struct grant grant = {i % ADDRESSES, {i % ADDRESSES, 0, 0, 0}, 0};
+            struct grant grant = {i % ADDRESSES, {i % ADDRESSES, 0, 0, 0}, 0, 0};
             bool is_new;
 
             grants_reserve(grants, &key, &grant, &is_new);
@@ -538,7 +538,7 @@ check_step(struct grants *grants, struct model *model, struct grant_key (*key_at
     struct grant_key key = key_at(number);
     size_t at = model_find(model, number);
     const struct grant *found = grants_find(grants, &key, now_ms);
-    struct grant grant = {chance(seed, 20), {chance(seed, 20), chance(seed, 20)}, now_ms};
+    struct grant grant = {chance(seed, 20), {chance(seed, 20), chance(seed, 20)}, 0, now_ms};
     bool is_open = at < model->count, is_new;
 
     if (is_open)
