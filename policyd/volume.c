@@ -27,7 +27,7 @@
 enum {
     SWEEP_PART = 10,     /* a sweep looks at that part of the meters, each second */
     SWEEP_GRANTS = 5000, /* steps of grants_expire() in a sweep */
-    FLUSH_MAX = 5000,    /* asks in one go */
+    FLUSH_MAX = 500,     /* asks in one go: each takes a microsecond or two */
     MOVE_GRANTS = 20000, /* that are looked at for one domain: not for long */
     ACCOUNTS_TELL_MS = 10 * 60 * 1000,
 };

