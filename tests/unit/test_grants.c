@@ -695,6 +695,59 @@ test_a_million(void **state)
     grants_free(grants);
 }
 
+struct met {
+    uint32_t addresses[8];
+    size_t count, most;
+};
+
+static bool
+on_met(void *arg, struct grant *grant)
+{
+    struct met *met = arg;
+
+    met->addresses[met->count++] = grant->address;
+    grant->domain = 0;
+    grant->meters[1] = 99;
+    return met->count < met->most;
+}
+
+/* Those of one domain, the newest first, as long as they are open, under their numbers of now. */
+static void
+test_of_domain(void **state)
+{
+    struct grants *grants = grants_new(100, LIFETIME);
+    uint32_t map[] = {GRANT_GONE, 11, 12, 13, 14, 15, 16, 17};
+    struct met met = {.most = 2};
+    struct grant_key key;
+    struct grant grant;
+    char message[8];
+    bool is_new;
+
+    (void)state;
+    for (uint32_t i = 0; i < 8; i++) {
+        snprintf(message, sizeof(message), "m%u", i);
+        grant_key(secret, message, "a@b", &key);
+        grant = (struct grant){i, {i, i, i, i}, i % 2 == 0 ? 7 : 8, i};
+        grants_reserve(grants, &key, &grant, &is_new);
+    }
+    grant_key(secret, "m4", "a@b", &key);
+    assert_true(grants_spend(grants, &key, 8));
+    grants_remap(grants, map, COUNT(map), NULL, GRANT_SAME);
+    grants_of_domain(grants, 7, 1, on_met, &met); /* the newest is of another one */
+    assert_int_equal(met.count, 0);
+    grants_of_domain(grants, 7, 100, on_met, &met);
+    assert_int_equal(met.count, 2);
+    assert_int_equal(met.addresses[0], 16);
+    assert_int_equal(met.addresses[1], 12);
+    grants_of_domain(grants, 7, 100, on_met, &met); /* the last one's address is gone */
+    assert_int_equal(met.count, 2);
+    grant_key(secret, "m6", "a@b", &key);
+    assert_true(grants_give_back(grants, &key, 8, &grant));
+    assert_int_equal(grant.meters[0], 6);
+    assert_int_equal(grant.meters[1], 99);
+    grants_free(grants);
+}
+
 int
 main(void)
 {
@@ -708,6 +761,7 @@ main(void)
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_collisions),
+        cmocka_unit_test(test_of_domain),
         cmocka_unit_test(test_remap),
         cmocka_unit_test(test_many_remaps),
         cmocka_unit_test(test_history),
