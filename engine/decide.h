@@ -40,7 +40,7 @@ enum {
     DECISION_CANDIDATES_MAX = 64,
     DECISION_METERS = 4,
     DECISION_PROVIDER = 1, /* place of the provider's among them */
-    DECISION_COLD_MS = 5, /* an ask that is older is not worth waiting for */
+    DECISION_COLD_MS = 5,  /* an ask that is older is not worth waiting for */
 };
 
 /* What is to be decided. */
@@ -62,9 +62,10 @@ struct decision {
     const struct address *address; /* NULL: none was left, the mail is deferred */
     bool exceeds;                  /* address has no room: the pool's rule is "exceed" */
     bool full;                     /* address is NULL for want of room under caps */
-    bool cold;            /* one that may have room is passed over: it is being asked about */
-    int64_t room_ms;      /* full: not before that will there be room, as far as is known */
-    uint32_t refused_by;  /* full: number of the meter that will have room then; METERS_NONE: not known */
+    bool cold;       /* one that may have room is passed over: it is being asked about */
+    int64_t room_ms; /* full: not before that will there be room, as far as is known */
+    uint32_t
+        refused_by; /* full: number of the meter that will have room then; METERS_NONE: not known */
     uint32_t meters[DECISION_METERS]; /* of what address needs a grant; METERS_NONE: unused */
     size_t candidate_count;           /* filled only by decide_explained() */
     size_t omitted;                   /* candidates beyond DECISION_CANDIDATES_MAX */

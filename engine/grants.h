@@ -38,8 +38,8 @@ enum {
 struct grant {
     uint32_t address;              /* by address.index */
     uint32_t meters[GRANT_METERS]; /* the counters that were charged, or GRANT_NO_METER */
-    uint32_t domain;               /* hash of the recipient's domain whose provider is not known; else 0 */
-    int64_t at_ms;                 /* when it was reserved */
+    uint32_t domain; /* hash of the recipient's domain whose provider is not known; else 0 */
+    int64_t at_ms;   /* when it was reserved */
 };
 
 /* One recipient of one message, in 128 bits: by chance no two are the same. */

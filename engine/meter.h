@@ -39,9 +39,9 @@ struct meter {
     uint32_t asked_low;    /* when it was made, in ms: the lower 32 bits */
     uint32_t counted[CAP_WINDOWS_MAX]; /* by all nodes, under each cap, as the store said */
     uint32_t counted_s;                /* when it said so, in s */
-    uint8_t window; /* place of the cap that room is waited for under */
+    uint8_t window;                    /* place of the cap that room is waited for under */
     uint8_t use_count;
-    uint8_t lacking; /* grants that somebody needs at once and that are not held; at most 255 */
+    uint8_t lacking;    /* grants that somebody needs at once and that are not held; at most 255 */
     bool asked : 1;     /* an ask is under way */
     bool wanted : 1;    /* there was no grant for somebody */
     bool returned : 1;  /* something was given back that the store has yet to hear of */

@@ -80,8 +80,7 @@ snapshot_moves(const struct snapshot *before, const struct snapshot *now)
 
     while (moves != NULL && i < before->address_count) {
         const struct address *then = before->addresses_by_name[i];
-        const struct address *address =
-            j < now->address_count ? now->addresses_by_name[j] : NULL;
+        const struct address *address = j < now->address_count ? now->addresses_by_name[j] : NULL;
         int order = address != NULL ? strcmp(then->name, address->name) : -1;
 
         if (order <= 0) {

@@ -30,8 +30,8 @@ struct address {
     size_t index; /* place in snapshot.addresses */
     struct ip ip;
     char *helo;
-    char *node;    /* the node that it is pinned to; NULL: any that has it */
-    bool elsewhere; /* pinned to another node than this one */
+    char *node;            /* the node that it is pinned to; NULL: any that has it */
+    bool elsewhere;        /* pinned to another node than this one */
     int maxproc;           /* most smtp(8) processes at a time */
     uint64_t seed;         /* hash of the name */
     const struct pool *of; /* a pool that has it, whose knobs it takes; NULL: none */

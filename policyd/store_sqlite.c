@@ -13,6 +13,7 @@
  */
 #include "policyd/store.h"
 
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/json.h"
@@ -39,14 +40,14 @@ struct call {
     struct caps caps;
     struct book_ask ask;
     struct book_answer answer;
-    bool reset; /* no ask: forget the key */
+    bool reset;   /* no ask: forget the key */
     bool damaged; /* its entry cannot be read: it waits for a reset */
 };
 
 STAILQ_HEAD(call_list, call);
 
 struct sqlite {
-    struct store store; /* first, so that one is the other */
+    struct store store;      /* first, so that one is the other */
     struct event_base *base; /* not ours */
     struct event *finished;
     int ends[2]; /* a pipe: a byte in it says that answers are there */
@@ -55,7 +56,7 @@ struct sqlite {
     char node[BOOK_NODE_MAX + 1];
     int64_t offset_ms; /* store clock - boot clock; constant in a life */
     time_t started;
-    bool up;           /* as the loop knows it */
+    bool up; /* as the loop knows it */
 
     pthread_t thread;
     pthread_mutex_t lock;
@@ -72,18 +73,9 @@ struct sqlite {
 };
 
 static int64_t
-boot_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t
 now_ms(const struct store *store)
 {
-    return ((const struct sqlite *)store)->offset_ms + boot_ms();
+    return ((const struct sqlite *)store)->offset_ms + clock_ms(CLOCK_BOOTTIME);
 }
 
 static void
@@ -167,8 +159,8 @@ carry_out_all(struct sqlite *sqlite, struct call_list *calls, struct err *err)
     int r = sqlite_file_begin(sqlite->file, err);
 
     STAILQ_FOREACH(call, calls, next)
-        if (r == 0)
-            r = carry_out(sqlite, call, err);
+    if (r == 0)
+        r = carry_out(sqlite, call, err);
     if (r == 0)
         r = sqlite_file_commit(sqlite->file, now_ms(&sqlite->store), err);
     if (r < 0)
@@ -427,7 +419,7 @@ open_store(struct event_base *base, const struct conf *conf, const struct store_
     if (r == 0)
         r = sqlite_file_open(sqlite->path, &sqlite->file, err);
     if (r == 0)
-        r = sqlite_file_clock(sqlite->file, boot_ms(), &sqlite->offset_ms, err);
+        r = sqlite_file_clock(sqlite->file, clock_ms(CLOCK_BOOTTIME), &sqlite->offset_ms, err);
     if (r == 0)
         r = start(sqlite, err);
     if (r < 0) {

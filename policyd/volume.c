@@ -6,6 +6,7 @@
 #include "engine/decide.h"
 #include "engine/grants.h"
 #include "engine/snapshot.h"
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -22,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum {
     SWEEP_PART = 10,     /* a sweep looks at that part of the meters, each second */
@@ -32,19 +32,10 @@ enum {
     ACCOUNTS_TELL_MS = 10 * 60 * 1000,
 };
 
-static int64_t
-mono_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int64_t
 volume_now_ms(const struct volume *volume)
 {
-    return volume->store != NULL ? store_now_ms(volume->store) : mono_ms();
+    return volume->store != NULL ? store_now_ms(volume->store) : clock_ms(CLOCK_MONOTONIC_COARSE);
 }
 
 bool
@@ -163,9 +154,10 @@ tell_accounts(struct volume *volume, int64_t now_ms)
     if (refused == volume->accounts_refused ||
         (volume->accounts_told_ms > 0 && now_ms - volume->accounts_told_ms < ACCOUNTS_TELL_MS))
         return;
-    log_warn("caps: %zu accounts are in use, there can be no more -- %llu times mail of another one "
-             "was not counted for its account",
-             count, (unsigned long long)(refused - volume->accounts_refused));
+    log_warn(
+        "caps: %zu accounts are in use, there can be no more -- %llu times mail of another one "
+        "was not counted for its account",
+        count, (unsigned long long)(refused - volume->accounts_refused));
     volume->accounts_refused = refused;
     volume->accounts_told_ms = now_ms;
 }
@@ -180,7 +172,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    grants_expire(volume->grants, mono_ms(), SWEEP_GRANTS);
+    grants_expire(volume->grants, clock_ms(CLOCK_MONOTONIC_COARSE), SWEEP_GRANTS);
     for (size_t i = 0; i < count / SWEEP_PART + 1 && count > 0; i++) {
         volume->swept = (volume->swept + 1) % count;
         meters_tend(volume->meters, (uint32_t)volume->swept, now_ms);
@@ -382,13 +374,13 @@ volume_spend(struct volume *volume, const char *message_id, const char *recipien
     struct grant_key key;
 
     grant_key(volume->grant_secret, message_id, recipient, &key);
-    return grants_spend(volume->grants, &key, mono_ms());
+    return grants_spend(volume->grants, &key, clock_ms(CLOCK_MONOTONIC_COARSE));
 }
 
 bool
 volume_give_back(struct volume *volume, const char *message_id, const char *recipient)
 {
-    int64_t now_ms = mono_ms();
+    int64_t now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     struct grant_key key;
     struct grant grant;
 
@@ -452,15 +444,16 @@ move_grant(void *arg, struct grant *grant)
 
     grant->domain = 0;
     if (from != METERS_NONE && grant->meters[DECISION_PROVIDER] == from)
-        meters_give_back(meters, from, store_ms - (mono_ms() - grant->at_ms), store_ms);
+        meters_give_back(meters, from, store_ms - (clock_ms(CLOCK_MONOTONIC_COARSE) - grant->at_ms),
+                         store_ms);
     grant->meters[DECISION_PROVIDER] = meters_provider(meters, grant->address, move->provider);
     count_at(move, grant->address, 1, store_ms);
     return take_off(move, grant->address);
 }
 
 void
-volume_move(struct volume *volume, const char *domain, size_t provider,
-            const struct mx_note *notes, size_t count)
+volume_move(struct volume *volume, const char *domain, size_t provider, const struct mx_note *notes,
+            size_t count)
 {
     struct move move = {volume, provider, NULL, count};
 

@@ -28,9 +28,9 @@ enum {
 };
 
 struct volume_figures {
-    uint64_t asks;         /* of the store */
+    uint64_t asks; /* of the store */
     uint64_t answers;
-    uint64_t lapses;       /* times that everything held was lost */
+    uint64_t lapses; /* times that everything held was lost */
 };
 
 /*
@@ -62,7 +62,8 @@ void volume_view(struct volume *volume, struct lookup_view *view);
 /* Hand to the store what meters want by now; after each batch of decisions. */
 void volume_flush(struct volume *volume);
 
-/* Ask for leases of everything that the configuration names; ready is called when they are there. */
+/* Ask for leases of everything that the configuration names; ready is called when they are there.
+ */
 void volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg);
 
 struct meters *volume_meters(struct volume *volume);
@@ -97,7 +98,8 @@ uint64_t volume_release(struct volume *volume, const char *key);
 /* The nodes that share the caps, see store_nodes().  False: there is no store. */
 bool volume_nodes(struct volume *volume, struct buf *text, struct json *json);
 
-/* A node is gone for good, see store_forget().  False: there is no store, and done is not called. */
+/* A node is gone for good, see store_forget().  False: there is no store, and done is not called.
+ */
 bool volume_forget(struct volume *volume, const char *node,
                    void (*done)(void *arg, int r, const char *why), void *arg);
 

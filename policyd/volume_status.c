@@ -5,16 +5,16 @@
  */
 #include "engine/grants.h"
 #include "engine/meters.h"
-#include "lib/explained.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/units.h"
 #include "policyd/store.h"
 #include "policyd/volume_inside.h"
 
 #include <string.h>
 
 enum {
-    LINES_MAX = 2000, /* of a text */
+    LINES_MAX = 2000,  /* of a text */
     ITEMS_MAX = 20000, /* of JSON: no lookup waits for longer than those take */
 };
 
@@ -28,8 +28,8 @@ counted(const struct metered *metered, size_t i, int64_t now_ms)
 
     for (size_t j = 0; j < meter->use_count; j++)
         here += meter->uses[j].count > 0 ? (uint64_t)meter->uses[j].count : 0;
-    if (meter->counted[i] > here &&
-        now_ms - (int64_t)meter->counted_s * 1000 < cap->window_ms + 3 * cap->window_ms / BOOK_BUCKETS)
+    if (meter->counted[i] > here && now_ms - (int64_t)meter->counted_s * 1000 <
+                                        cap->window_ms + 3 * cap->window_ms / BOOK_BUCKETS)
         return meter->counted[i];
     return here;
 }
@@ -53,6 +53,7 @@ text_meter(const struct volume *volume, const struct metered *metered, const cha
            int64_t now_ms, struct buf *text)
 {
     const struct meter *meter = &metered->meter;
+    char span[UNITS_SPAN_SIZE];
 
     for (size_t i = 0; i < metered->caps->count; i++) {
         const struct cap *cap = &metered->caps->items[i];
@@ -60,11 +61,11 @@ text_meter(const struct volume *volume, const struct metered *metered, const cha
 
         buf_printf(text, "%-32s  %-8s  %10llu of %-10u  %10u  %s", i == 0 ? key : "", cap->name,
                    (unsigned long long)counted(metered, i, now_ms), cap->limit,
-                   i == 0 ? meter->held + meter->next : 0, i == 0 ? state_name(volume, meter, now_ms) : "");
-        if (i == 0 && state == METER_FULL) {
-            buf_puts(text, ", room in ");
-            explained_wait(meter_room_ms(meter, now_ms) - now_ms, text);
-        }
+                   i == 0 ? meter->held + meter->next : 0,
+                   i == 0 ? state_name(volume, meter, now_ms) : "");
+        if (i == 0 && state == METER_FULL)
+            buf_printf(text, ", room in %s",
+                       units_print_span(meter_room_ms(meter, now_ms) - now_ms, span));
         if (i == 0 && meter->excess_total > 0)
             buf_printf(text, ", %u sent over it", meter->excess_total);
         buf_puts(text, "\n");
@@ -111,7 +112,8 @@ status_text(struct volume *volume, struct buf *text)
     if (volume->store != NULL)
         store_status(volume->store, text, NULL);
     else
-        buf_puts(text, "the store CANNOT BE OPENED, nothing is given out under caps; see the log\n");
+        buf_puts(text,
+                 "the store CANNOT BE OPENED, nothing is given out under caps; see the log\n");
     buf_printf(text, "\n%-32s  %-8s  %24s  %10s  %s\n", "cap", "window", "used or leased, of all",
                "held here", "state");
     for (size_t i = 0; i < count; i++) {
@@ -127,10 +129,11 @@ status_text(struct volume *volume, struct buf *text)
         buf_printf(text, "and %zu more; --json has up to %d\n", lines - LINES_MAX, ITEMS_MAX);
     accounts = meters_accounts(volume->meters, &refused);
     if (refused > 0)
-        buf_printf(text,
-                   "\n%zu accounts are known of at most %d; %llu times one was NOT COUNTED for there "
-                   "being too many\n",
-                   accounts, METERS_ACCOUNTS_MAX, (unsigned long long)refused);
+        buf_printf(
+            text,
+            "\n%zu accounts are known of at most %d; %llu times one was NOT COUNTED for there "
+            "being too many\n",
+            accounts, METERS_ACCOUNTS_MAX, (unsigned long long)refused);
 }
 
 static void
