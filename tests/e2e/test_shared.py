@@ -2,7 +2,6 @@
 """Several hosts on one Redis: no cap is passed by them together, whatever is killed."""
 
 import json
-import os
 import random
 import signal
 import time
@@ -13,10 +12,11 @@ import pytest
 from conftest import need_world
 from harness.grants import Load, most_in_window
 from harness.programs import postpool
-from harness.shared import Node, Redis
-from harness.wait import wait_for
+from harness.node import Node
+from harness.redis import DURABLE, Redis
+from harness.wait import LONG, wait_for
 
-CHAOS_S = 120 if os.environ.get("POSTPOOL_LONG") else 20
+CHAOS_S = 120 if LONG else 20
 
 
 def cap_of(length, recipients, smooth=False):
@@ -34,8 +34,8 @@ def cluster(directory_of):
 
     def make(count, change, **kwargs):
         root = directory_of("shared")
-        redis = Redis(directory_of("redis"))
-        nodes = [Node(root, f"mta{n}", f"unix:{redis.socket}", change, **kwargs)
+        redis = Redis(directory_of("redis"), *DURABLE).start()
+        nodes = [Node(root, f"mta{n}", redis.url, change, **kwargs)
                  for n in range(count)]
         made.append((redis, nodes))
         for node in nodes:
