@@ -26,6 +26,7 @@ enum {
     SWEEP_PART = 10,     /* a sweep looks at that part of the meters, each second */
     SWEEP_GRANTS = 5000, /* steps of grants_expire() in a sweep */
     FLUSH_MAX = 5000,    /* asks in one go */
+    SILENT_MS = 20,      /* a store that owes answers and gives none is not waited for */
 };
 
 static int64_t
@@ -47,6 +48,16 @@ bool
 volume_is_up(const struct volume *volume)
 {
     return volume->store != NULL && store_is_up(volume->store);
+}
+
+/*
+ * Is an answer of the store worth waiting for?  A Redis that hangs is noticed
+ * late; until then a few lookups wait in vain, not each one.
+ */
+static bool
+may_wait(const struct volume *volume)
+{
+    return volume_is_up(volume) && (volume->owed == 0 || mono_ms() - volume->owed_ms < SILENT_MS);
 }
 
 struct meters *
@@ -74,6 +85,8 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
     uint32_t number = volume->meters != NULL ? meters_find(volume->meters, key) : METERS_NONE;
 
     volume->figures.answers++;
+    volume->owed -= volume->owed > 0;
+    volume->owed_ms = mono_ms();
     if (number != METERS_NONE) {
         struct metered *metered = meters_at(volume->meters, number);
 
@@ -94,6 +107,7 @@ on_lapse(void *arg)
     struct volume *volume = arg;
 
     volume->figures.lapses++;
+    volume->owed = 0;
     if (volume->meters == NULL)
         return;
     meters_lapse(volume->meters, volume_now_ms(volume));
@@ -146,6 +160,8 @@ volume_flush(struct volume *volume)
         if (number == METERS_NONE)
             break;
         volume->figures.asks++;
+        if (volume->owed++ == 0)
+            volume->owed_ms = mono_ms();
         meters_key(volume->meters, number, key);
         store_ask(volume->store, key, meters_at(volume->meters, number)->caps, &ask);
     }
@@ -330,7 +346,7 @@ volume_view(struct volume *volume, struct lookup_view *view)
     view->grants = volume->meters != NULL ? volume->grants : NULL;
     view->grant_secret = volume->grant_secret;
     view->store_ms = volume->meters != NULL ? volume_now_ms(volume) : 0;
-    view->may_wait = volume_is_up(volume);
+    view->may_wait = may_wait(volume);
 }
 
 void
