@@ -2,7 +2,10 @@
  * Asks a running postpool-policyd for grants, as Postfix does: pairs of sender
  * and rcpt, each message a new one, over some connections at a time.
  *
- *   bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS
+ *   bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS [NEW]
+ *
+ * Every NEW-th message is of a sender domain that was never seen before; the
+ * others are of one and the same.
  *
  * Prints one line: pairs a second, how many got an address, the median and the
  * 99th percentile of a pair's microseconds.
@@ -60,11 +63,12 @@ connect_to(const char *path)
 }
 
 static void
-send_pair(struct connection *connection, long number, long providers)
+send_pair(struct connection *connection, long number, long providers, long new_each)
 {
     char sender[100], recipient[100], out[300];
     size_t length;
-    int n = snprintf(sender, sizeof(sender), "sender m%ld@bulk.test", number);
+    long domain = new_each > 0 && number % new_each == 0 ? number : 0;
+    int n = snprintf(sender, sizeof(sender), "sender m%ld@bulk%ld.test", number, domain);
 
     length = netstring_print(sender, (size_t)n, out);
     n = snprintf(recipient, sizeof(recipient), "rcpt r%ld@p%ld.test", number, number % providers);
@@ -113,23 +117,24 @@ main(int argc, char **argv)
 {
     struct connection connections[CONNECTIONS_MAX] = {0};
     struct pollfd polls[CONNECTIONS_MAX];
-    long count, pairs, providers, sent = 0, done = 0, granted = 0, base;
+    long count, pairs, providers, new_each, sent = 0, done = 0, granted = 0, base;
     double *took, begin;
 
-    if (argc != 5) {
-        fprintf(stderr, "usage: bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS\n");
+    if (argc < 5 || argc > 6) {
+        fprintf(stderr, "usage: bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS [NEW]\n");
         return 2;
     }
     count = atol(argv[2]) < CONNECTIONS_MAX ? atol(argv[2]) : CONNECTIONS_MAX;
     pairs = atol(argv[3]);
     providers = atol(argv[4]);
+    new_each = argc > 5 ? atol(argv[5]) : 0;
     took = mem_array((size_t)pairs, sizeof(*took));
     base = (long)getpid() * 100000000L; /* no message comes twice */
     begin = now_us();
     for (long i = 0; i < count; i++) {
         connections[i].fd = connect_to(argv[1]);
         polls[i] = (struct pollfd){connections[i].fd, POLLIN, 0};
-        send_pair(&connections[i], base + sent++, providers);
+        send_pair(&connections[i], base + sent++, providers, new_each);
     }
     while (done < pairs) {
         if (poll(polls, (nfds_t)count, 60000) <= 0)
@@ -144,7 +149,7 @@ main(int argc, char **argv)
             done++;
             granted += got;
             if (sent < pairs)
-                send_pair(&connections[i], base + sent++, providers);
+                send_pair(&connections[i], base + sent++, providers, new_each);
             else
                 polls[i].fd = -1;
         }
