@@ -30,7 +30,7 @@ enum {
     FLUSH_MAX = 500,     /* asks in one go: each takes a microsecond or two */
     MOVE_GRANTS = 20000, /* that are looked at for one domain: not for long */
     ACCOUNTS_TELL_MS = 10 * 60 * 1000,
-    SILENT_MS = 20,      /* a store that owes answers and gives none is not waited for */
+    SILENT_MS = 20, /* a store that owes answers and gives none is not waited for */
 };
 
 int64_t
