@@ -30,6 +30,7 @@ enum {
     FLUSH_MAX = 500,     /* asks in one go: each takes a microsecond or two */
     MOVE_GRANTS = 20000, /* that are looked at for one domain: not for long */
     ACCOUNTS_TELL_MS = 10 * 60 * 1000,
+    SILENT_MS = 20, /* a store that owes answers and gives none is not waited for */
 };
 
 int64_t
@@ -42,6 +43,17 @@ bool
 volume_is_up(const struct volume *volume)
 {
     return volume->store != NULL && store_is_up(volume->store);
+}
+
+/*
+ * Is an answer of the store worth waiting for?  A Redis that hangs is noticed
+ * late; until then a few lookups wait in vain, not each one.
+ */
+static bool
+may_wait(const struct volume *volume)
+{
+    return volume_is_up(volume) &&
+           (volume->owed == 0 || clock_ms(CLOCK_MONOTONIC_COARSE) - volume->owed_ms < SILENT_MS);
 }
 
 struct meters *
@@ -69,6 +81,8 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
     uint32_t number = volume->meters != NULL ? meters_find(volume->meters, key) : METERS_NONE;
 
     volume->figures.answers++;
+    volume->owed -= volume->owed > 0;
+    volume->owed_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     if (number != METERS_NONE) {
         if (!meters_at(volume->meters, number)->meter.asked)
             log_debug("store: %s: an answer that nobody waits for", key);
@@ -87,6 +101,7 @@ on_lapse(void *arg)
     struct volume *volume = arg;
 
     volume->figures.lapses++;
+    volume->owed = 0;
     if (volume->meters == NULL)
         return;
     meters_lapse(volume->meters, volume_now_ms(volume));
@@ -139,6 +154,8 @@ volume_flush(struct volume *volume)
         if (number == METERS_NONE)
             break;
         volume->figures.asks++;
+        if (volume->owed++ == 0)
+            volume->owed_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
         meters_key(volume->meters, number, key);
         store_ask(volume->store, key, meters_at(volume->meters, number)->caps, &ask);
     }
@@ -339,7 +356,7 @@ volume_view(struct volume *volume, struct lookup_view *view)
     view->grants = volume->meters != NULL ? volume->grants : NULL;
     view->grant_secret = volume->grant_secret;
     view->store_ms = volume->meters != NULL ? volume_now_ms(volume) : 0;
-    view->may_wait = volume_is_up(volume);
+    view->may_wait = may_wait(volume);
 }
 
 void

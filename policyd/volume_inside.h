@@ -29,6 +29,8 @@ struct volume {
     size_t preparing;    /* first answers that are waited for */
     void (*ready)(void *arg);
     void *ready_arg;
+    uint64_t owed;   /* answers that the store owes */
+    int64_t owed_ms; /* since when it gave none of them; owed > 0 */
     void (*on_room)(void *arg);
     void *arg; /* not ours */
     struct volume_figures figures;
