@@ -393,19 +393,42 @@ give(struct book *book, const struct caps *caps, struct book_row *row, uint32_t 
     answer->from_ms = from_ms;
 }
 
+/* Where the latest ticket begins that somebody holds; now_ms: there is none. */
+static int64_t
+tickets_end(const struct book *book, int64_t now_ms)
+{
+    int64_t end = now_ms;
+
+    for (size_t i = 0; i < book->row_count; i++)
+        if (book->rows[i].held > 0 && book->rows[i].from_ms > end)
+            end = book->rows[i].from_ms;
+    return end;
+}
+
+/* Nobody will ask before again_ms, and who does then gets no grant that begins before this. */
+static int64_t
+room_at(struct book *book, const struct caps *caps, const struct book_ask *ask, int64_t now_ms,
+        int64_t again_ms)
+{
+    int64_t at = tickets_end(book, again_ms);
+
+    for (size_t i = 0; i < caps->count; i++) {
+        int64_t fits = fits_at(book, caps, i, ask, 1, now_ms);
+
+        at = fits > at ? fits : at;
+    }
+    return at < INT64_MAX ? at : again_ms;
+}
+
 static void
 lease(struct book *book, const struct caps *caps, struct book_row *row, const struct book_ask *ask,
       int64_t now_ms, struct book_answer *answer)
 {
-    int64_t at = now_ms, tickets = now_ms;
+    int64_t at = now_ms, tickets = tickets_end(book, now_ms);
     int64_t window_ms = caps->items[0].window_ms;
     uint32_t now;
 
     answer->window = 0;
-
-    for (size_t i = 0; i < book->row_count; i++)
-        if (book->rows[i].held > 0 && book->rows[i].from_ms > tickets)
-            tickets = book->rows[i].from_ms;
     for (size_t i = 0; i < caps->count; i++) {
         int64_t fits = fits_at(book, caps, i, ask, ask->want, now_ms);
 
@@ -507,6 +530,8 @@ book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask,
     row->last_again_ms = answer.again_ms;
     row->last_window = answer.window;
 out:
+    if (answer.again_ms != 0)
+        answer.room_ms = room_at(book, caps, ask, now_ms, answer.again_ms);
     for (size_t i = 0; i < caps->count; i++)
         answer.counted[i] = (uint32_t)book_counted(book, &caps->items[i], now_ms);
     *ret_answer = answer;

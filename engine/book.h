@@ -99,6 +99,8 @@ struct book_answer {
     uint32_t count;   /* grants; 0: none for now */
     int64_t from_ms;  /* when they may be used from */
     int64_t again_ms; /* count is 0: not before this will an ask have more; 0: when it is wanted */
+    int64_t room_ms;  /* again_ms is not 0: when one grant can be used at the earliest, if nothing
+                         is given back; the same where others hold all, and nobody knows */
     uint8_t window;   /* place of the cap that made it later than now */
     uint32_t counted[CAP_WINDOWS_MAX]; /* used and held by all under each cap, with this */
 };

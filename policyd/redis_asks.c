@@ -220,13 +220,16 @@ on_ack(void *arg, const redisReply *reply)
         log_info("store: a replica is there again");
     s->asks.unacked_said = !s->asks.acked;
     for (ask = TAILQ_FIRST(&s->asks.busy); ask != NULL; ask = after) {
+        int64_t again_ms;
+
         after = TAILQ_NEXT(ask, next);
         if (ask->state != ASK_UNACKED)
             continue;
         if (!s->asks.acked && ask->answer.count > 0) {
             keep_unused(s, ask);
-            ask->answer = (struct book_answer){.again_ms = redis_clock_now_ms(&s->clock) + AGAIN_MS,
-                                               .window = ask->answer.window};
+            again_ms = redis_clock_now_ms(&s->clock) + AGAIN_MS;
+            ask->answer = (struct book_answer){
+                .again_ms = again_ms, .room_ms = again_ms, .window = ask->answer.window};
         }
         ask_write(ask, ask->row, ask->row_length);
     }

@@ -185,15 +185,16 @@ read_counted(const redisReply *reply, size_t i, struct book_answer *answer)
 static void
 read_special(const redisReply *reply, struct redis_answer *answer)
 {
-    if (reply->elements == 11 && is_integer(reply, 5) && is_integer(reply, 6) &&
-        is_integer(reply, 7) && is_integer(reply, 8) && is_string(reply, 9) &&
-        read_counted(reply, 10, &answer->book)) {
+    if (reply->elements == 12 && is_integer(reply, 5) && is_integer(reply, 6) &&
+        is_integer(reply, 7) && is_integer(reply, 8) && is_integer(reply, 9) &&
+        is_string(reply, 10) && read_counted(reply, 11, &answer->book)) {
         answer->book.count = (uint32_t)reply->element[5]->integer;
         answer->book.from_ms = reply->element[6]->integer;
         answer->book.again_ms = reply->element[7]->integer;
-        answer->book.window = (uint8_t)reply->element[8]->integer;
-        answer->row = reply->element[9]->str;
-        answer->row_length = (size_t)reply->element[9]->len;
+        answer->book.room_ms = reply->element[8]->integer;
+        answer->book.window = (uint8_t)reply->element[9]->integer;
+        answer->row = reply->element[10]->str;
+        answer->row_length = (size_t)reply->element[10]->len;
     } else if (reply->elements == 7 && is_integer(reply, 5) && is_node_list(reply, 6)) {
         answer->confirmed = reply->element[5]->integer == 1;
         answer->nodes = reply->element[6];

@@ -674,6 +674,23 @@ local function lease(row, want, longest)
   return c, f, a, which
 end
 
+-- Nobody will ask before again, and who does then gets no grant that begins before this.
+local function room_at(again, longest)
+  local held, at = 0, max(again, blocked_until(longest))
+  for _, other in pairs(rows) do
+    held = held + other[HELD]
+    if other[HELD] > 0 then
+      at = max(at, other[FROM])
+    end
+  end
+  for i, cap in ipairs(caps) do
+    look_at(cap)
+    cap.kept = kept_back(cap, longest)
+    at = max(at, fits_at(i, held, 1))
+  end
+  return at < huge and at or again
+end
+
 -- Grants that were not used: smooth caps go on as if they had not been given.
 local function unpace(count)
   for i, cap in ipairs(caps) do
@@ -720,9 +737,12 @@ local function read_ask()
 end
 
 local function answer_ask(ask, row)
-  local held, counted = 0, {}
+  local held, counted, again, room = 0, {}, row[LAST_AGAIN], 0
   for _, other in pairs(rows) do
     held = held + other[HELD]
+  end
+  if again > 0 then
+    room = room_at(again, ask.longest)
   end
   for i, cap in ipairs(caps) do
     if not cap.fronts then
@@ -732,7 +752,7 @@ local function answer_ask(ask, row)
   end
   dirty[me] = true
   save_book(ask.longest)
-  return answer('ok', row[LAST_COUNT], ask.from, row[LAST_AGAIN], row[LAST_WINDOW],
+  return answer('ok', row[LAST_COUNT], ask.from, again, room, row[LAST_WINDOW],
                 cmsgpack.pack(row), counted)
 end
 

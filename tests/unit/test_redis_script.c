@@ -24,7 +24,7 @@ static redisContext *redis;
 static pid_t server;
 static char folder[] = "/tmp/postpool-test-XXXXXX";
 static char sha[REDIS_SHA_SIZE];
-static size_t asks, leases, tickets, stale, lapses, shares;
+static size_t asks, leases, tickets, rooms, stale, lapses, shares;
 
 static uint64_t
 any(uint64_t below)
@@ -265,16 +265,19 @@ compare(struct world *w, const struct node *node, const struct book_ask *ask)
     asks++;
     assert_int_equal(answer.status, r == -ESTALE ? REDIS_STALE : REDIS_OK_THERE);
     if (r == 0 && (wanted.count != answer.book.count || wanted.from_ms != answer.book.from_ms ||
-                   wanted.again_ms != answer.book.again_ms || wanted.window != answer.book.window ||
+                   wanted.again_ms != answer.book.again_ms ||
+                   wanted.room_ms != answer.book.room_ms || wanted.window != answer.book.window ||
                    memcmp(wanted.counted, answer.book.counted, sizeof(wanted.counted)) != 0))
-        fail_msg("%s, %s: %u from %lld again %lld window %u counted %u in C, "
-                 "%u from %lld again %lld window %u counted %u in Lua",
+        fail_msg("%s, %s: %u from %lld again %lld room %lld window %u counted %u in C, "
+                 "%u from %lld again %lld room %lld window %u counted %u in Lua",
                  w->prefix, node->name, wanted.count, (long long)wanted.from_ms,
-                 (long long)wanted.again_ms, wanted.window, wanted.counted[0], answer.book.count,
+                 (long long)wanted.again_ms, (long long)wanted.room_ms, wanted.window, wanted.counted[0], answer.book.count,
                  (long long)answer.book.from_ms, (long long)answer.book.again_ms,
+                 (long long)answer.book.room_ms,
                  answer.book.window, answer.book.counted[0]);
     stale += r == -ESTALE;
     leases += wanted.count > 0;
+    rooms += wanted.room_ms > wanted.again_ms;
     tickets += wanted.count > 0 && wanted.from_ms > w->now_ms;
     freeReplyObject(reply);
 }
@@ -314,9 +317,9 @@ test_same_answers(void **state)
         book_clear(&w.book);
     }
     print_message(
-        "  %zu asks: %zu leases, %zu of them tickets; %zu stale; %zu lapses; %zu shares\n", asks,
-        leases, tickets, stale, lapses, shares);
-    assert_true(asks >= 20000 && leases > asks / 10 && tickets > 500 && stale > 100 &&
+        "  %zu asks: %zu leases, %zu of them tickets; %zu times room told; %zu stale; %zu lapses; %zu shares\n", asks,
+        leases, tickets, rooms, stale, lapses, shares);
+    assert_true(asks >= 20000 && leases > asks / 10 && tickets > 500 && rooms > 500 && stale > 100 &&
                 lapses > 500 && shares > 100);
 }
 
