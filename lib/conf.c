@@ -46,26 +46,6 @@ static const struct conf_key listen_keys[] = {
     CONF_KEY_END,
 };
 
-static const struct conf_key store_keys[] = {
-    {"type", KEY_STORE, AT(store_type), "sqlite", 0, 0,
-     "\"sqlite\": this host alone; \"redis\": shared by all hosts.", NULL, NULL},
-    {"path", KEY_PATH, AT(store_path), "/var/lib/postpool/state.db", 0, 0, "SQLite: the file.",
-     NULL, NULL},
-    {"url", KEY_TEXT, AT(store_url), "", 0, 0,
-     "Redis: \"redis://host:port/database\", \"rediss://...\" or \"unix:/path\".", NULL, NULL},
-    {"prefix", KEY_TEXT, AT(store_prefix), "postpool", 0, 0,
-     "Redis: what every key begins with.", NULL, NULL},
-    {"sentinels", KEY_LIST, AT(store_sentinels), "", 0, 0,
-     "Redis: Sentinels that know the master, \"host:port\".", NULL, NULL},
-    {"master", KEY_TEXT, AT(store_master), "mymaster", 0, 0,
-     "Redis: the name that the Sentinels know it by.", NULL, NULL},
-    {"durable", KEY_BOOL, AT(store_durable), "false", 0, 0,
-     "Redis: a lease counts only when a replica has it, too.", NULL, NULL},
-    {"node_timeout", KEY_DURATION, AT(store_node_timeout_ms), "30s", 2000, 3600 * 1000,
-     "Redis: a node that is not heard of for so long is away.", NULL, NULL},
-    CONF_KEY_END,
-};
-
 static const struct conf_key milter_keys[] = {
     {"socket", KEY_ENDPOINT, AT(milter_socket), "unix:/var/spool/postfix/postpool/milter", 0, 0,
      "Where Postfix reaches the milter.", NULL, NULL},
@@ -108,7 +88,7 @@ static const struct conf_key keys[] = {
      "What the policy service says to a client over its quota.", NULL, NULL},
     {"grant_lifetime", KEY_DURATION, AT(grant_lifetime_ms), "4m", 1000, 24 * 3600 * 1000,
      "A message and recipient that is asked for again within it counts once.", NULL, NULL},
-    {"store", KEY_GROUP, 0, NULL, 0, 0, "Where caps are counted.", store_keys, NULL},
+    {"store", KEY_GROUP, 0, NULL, 0, 0, "Where caps are counted.", conf_store_keys, NULL},
     {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
     {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
     {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", conf_dns_keys, NULL},
@@ -295,6 +275,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     set_node(reader->conf);
     read_internal(reader, member_of(member_of(root, "milter"), "internal"));
     conf_read_dns(reader, member_of(member_of(root, "dns"), "servers"));
+    conf_check_store(reader, config_setting_get_member(root, "store"));
     check_headers(reader, member_of(root, "milter"));
     check_sockets(reader, root);
     conf_read_providers(reader, config_setting_get_member(root, "providers"));

@@ -3,8 +3,8 @@
  */
 #include "policyd/redis_greet.h"
 
+#include "lib/redis_url.h"
 #include "policyd/redis_sent.h"
-#include "policyd/redis_url.h"
 
 #include <hiredis/hiredis.h>
 #include <stdio.h>

@@ -7,7 +7,6 @@
  */
 #include "policyd/redis_link.h"
 
-#include "lib/err.h"
 #include "lib/mem.h"
 #include "policyd/redis_greet.h"
 #include "policyd/redis_sent.h"
@@ -450,14 +449,12 @@ on_look(evutil_socket_t fd, short what, void *arg)
         (link->connected ? fail : fail_to_connect)(link, "no connection in time");
 }
 
-int
+struct redis_link *
 redis_link_new(struct event_base *base, const struct conf *conf,
-               const struct redis_link_events *events, struct redis_link **ret_link,
-               struct err *err)
+               const struct redis_link_events *events)
 {
     static const struct timeval look = {0, LOOK_MS * 1000};
     struct redis_link *link = mem_new(sizeof(*link));
-    int r;
 
     link->base = base;
     link->events = *events;
@@ -466,16 +463,11 @@ redis_link_new(struct event_base *base, const struct conf *conf,
     link->greet = (struct redis_greet){on_ready, on_master, on_fail, link, ""};
     link->again = evtimer_new(base, on_again, link);
     link->look = event_new(base, -1, EV_PERSIST, on_look, link);
-    r = redis_way_read(&link->way, conf, err);
-    if (r < 0) {
-        redis_link_free(link);
-        return r;
-    }
+    redis_way_read(&link->way, conf);
     set_where(link);
     event_add(link->look, &look);
     start_timer(link->again, 0);
-    *ret_link = link;
-    return 0;
+    return link;
 }
 
 void

@@ -4,10 +4,8 @@
 #include "policyd/redis_way.h"
 
 #include "lib/conf.h"
-#include "lib/err.h"
 #include "lib/mem.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,43 +14,14 @@ enum {
     SENTINEL_PORT = 26379,
 };
 
-static int
-read_sentinels(struct redis_way *way, const struct conf *conf, struct err *err)
+void
+redis_way_read(struct redis_way *way, const struct conf *conf)
 {
+    redis_url_parse(conf->store_url, &way->url, NULL); /* the configuration was checked */
     way->sentinels = mem_array(conf->store_sentinels.count, sizeof(char *));
-    for (size_t i = 0; i < conf->store_sentinels.count; i++) {
-        char *host;
-        uint16_t port;
-        int r = redis_url_host(conf->store_sentinels.items[i], &host, &port, err);
-
-        if (r < 0)
-            return err_add(err, r, "store.sentinels: \"%s\"", conf->store_sentinels.items[i]);
-        free(host);
+    for (size_t i = 0; i < conf->store_sentinels.count; i++)
         way->sentinels[way->sentinel_count++] = mem_strdup(conf->store_sentinels.items[i]);
-    }
-    return 0;
-}
-
-int
-redis_way_read(struct redis_way *way, const struct conf *conf, struct err *err)
-{
-    int r = redis_url_parse(conf->store_url, &way->url, err);
-
-    if (r < 0)
-        return err_add(err, r, "store.url");
-#ifndef HAVE_HIREDIS_SSL
-    if (way->url.tls)
-        return err_set(err, -ENOTSUP,
-                       "store.url: rediss:// needs hiredis with TLS, and this "
-                       "postpool was built with one that has none");
-#endif
-    r = read_sentinels(way, conf, err);
-    if (r < 0)
-        return r;
-    if (way->sentinel_count == 0 && way->url.path == NULL && way->url.host == NULL)
-        return err_set(err, -EINVAL, "store.url: it names no host, and there are no sentinels");
     way->master = mem_strdup(conf->store_master);
-    return 0;
 }
 
 void
@@ -96,7 +65,7 @@ redis_way_next(struct redis_way *way, const char *here, struct redis_step *ret_s
     } else if (way->sentinel_count > 0) {
         step.sentinel = true;
         redis_url_host(way->sentinels[way->sentinel], &step.host, &step.port,
-                       NULL); /* was read before */
+                       NULL); /* was checked, too */
         if (step.port == 0)
             step.port = SENTINEL_PORT;
     } else if (way->url.path != NULL) {

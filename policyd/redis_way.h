@@ -8,14 +8,13 @@
 #ifndef POLICYD_REDIS_WAY_H
 #define POLICYD_REDIS_WAY_H
 
-#include "policyd/redis_url.h"
+#include "lib/redis_url.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct conf;
-struct err;
 
 /* An all-zero struct is an empty one. */
 struct redis_way {
@@ -39,8 +38,7 @@ struct redis_step {
     bool asking;   /* each command there is to be announced, because its keys are on their way */
 };
 
-/* 0, or -EINVAL or -ENOTSUP for what conf says. */
-int redis_way_read(struct redis_way *way, const struct conf *conf, struct err *err);
+void redis_way_read(struct redis_way *way, const struct conf *conf);
 void redis_way_clear(struct redis_way *way);
 
 /*

@@ -172,12 +172,11 @@ redis_open(struct event_base *base, const struct conf *conf, const struct store_
         r = err_set(err, -EINVAL, "node: longer than %d characters", BOOK_NODE_MAX);
     else
         r = journal_open(base, conf->store_path, &s->journal, err);
-    if (r == 0)
-        r = redis_link_new(base, conf, &link_events, &s->link, err);
     if (r < 0) {
         redis_close(&s->store);
         return r;
     }
+    s->link = redis_link_new(base, conf, &link_events);
     s->life = journal_life(s->journal);
     redis_nodes_load(&s->nodes, s->journal);
     event_add(s->tick, &tick);
