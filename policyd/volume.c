@@ -63,8 +63,44 @@ tell_ready(struct volume *volume)
     volume->preparing = 0;
     volume->ready = NULL;
     event_del(volume->late);
+    event_del(volume->again);
     if (ready != NULL)
         ready(volume->ready_arg);
+}
+
+/* One of the first leases: is it there, or not to be had in time?  Else ask for it again. */
+static void
+note_prepared(struct volume *volume, const struct book_answer *answer)
+{
+    int64_t pause_ms = answer->again_ms - volume_now_ms(volume);
+    struct timeval pause = {0, 1000};
+
+    if (answer->count > 0 || answer->again_ms > volume->ready_ms) {
+        if (--volume->preparing == 0)
+            tell_ready(volume);
+        return;
+    }
+    if (event_pending(volume->again, EV_TIMEOUT, NULL))
+        return;
+    if (pause_ms > 0) {
+        pause.tv_sec = pause_ms / 1000;
+        pause.tv_usec = pause_ms % 1000 * 1000;
+    }
+    event_add(volume->again, &pause);
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+    struct volume *volume = arg;
+    int64_t now_ms = volume_now_ms(volume);
+
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < volume->prepared; i++)
+        if (meter_state(&meters_at(volume->meters, (uint32_t)i)->meter, now_ms) == METER_COLD)
+            meters_want(volume->meters, (uint32_t)i);
+    volume_flush(volume);
 }
 
 static void
@@ -82,8 +118,8 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
         meter_answered(&metered->meter, answer, volume_now_ms(volume));
         meters_touch(volume->meters, number);
     }
-    if (volume->preparing > 0 && --volume->preparing == 0)
-        tell_ready(volume);
+    if (volume->preparing > 0 && number < volume->prepared)
+        note_prepared(volume, answer);
     volume->on_room(volume->arg);
     volume_flush(volume);
 }
@@ -233,6 +269,7 @@ volume_new(struct event_base *base, struct conf *conf, void (*on_room)(void *arg
     volume->sweep = event_new(base, -1, EV_PERSIST, on_sweep, volume);
     volume->retry = evtimer_new(base, on_retry, volume);
     volume->late = evtimer_new(base, on_late, volume);
+    volume->again = evtimer_new(base, on_again, volume);
     event_add(volume->sweep, &second);
     if (volume->grants == NULL)
         r = err_set(err, -ENOMEM, "no memory");
@@ -263,6 +300,7 @@ volume_free(struct volume *volume)
     event_free(volume->sweep);
     event_free(volume->retry);
     event_free(volume->late);
+    event_free(volume->again);
     free(volume);
 }
 
@@ -314,6 +352,7 @@ volume_set_conf(struct volume *volume, struct conf *conf, struct err *err)
     meters_free(volume->meters);
     volume->meters = meters;
     volume->swept = 0;
+    volume->prepared = 0; /* the numbers are others now; what is waited for is late */
     if (meters != NULL && volume->store == NULL) {
         r = open_store(volume, err);
         if (r < 0)
@@ -351,7 +390,9 @@ volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg)
     }
     volume->ready = ready;
     volume->ready_arg = arg;
+    volume->prepared = count;
     volume->preparing = (size_t)(volume->figures.asks - before);
+    volume->ready_ms = volume_now_ms(volume) + VOLUME_READY_MS;
     if (volume->preparing == 0)
         tell_ready(volume);
     else

@@ -26,7 +26,10 @@ struct volume {
     struct event *retry; /* a store that could not be opened at a reload */
     size_t swept;        /* where the next sweep begins */
     struct event *late;  /* the first leases did not come in time */
-    size_t preparing;    /* first answers that are waited for */
+    struct event *again; /* some of them are worth asking for again */
+    size_t prepared;     /* meters that are to have a lease first: all below that number */
+    size_t preparing;    /* those of them that are waited for */
+    int64_t ready_ms;    /* no longer than that, in the store's time */
     void (*ready)(void *arg);
     void *ready_arg;
     void (*on_room)(void *arg);

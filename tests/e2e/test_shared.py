@@ -81,6 +81,15 @@ def test_a_cap_is_shared(cluster):
     assert {load.answers["d1"] > 0 for load in made} == {True}
 
 
+def test_ready_means_leases(cluster):
+    """A Redis that is new gives none for a while; the daemon is not ready before it does."""
+    _, nodes = cluster(1, cap_of("10m", 400))
+    made = loads(nodes)
+    wait_for(lambda: sum(made[0].answers.values()) >= 5, what="answers")
+    finish(made)
+    assert set(made[0].answers) == {"d1"}
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_saturated(cluster, count):
     _, nodes = cluster(count, cap_of("10s", 400))
