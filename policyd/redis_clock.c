@@ -62,3 +62,11 @@ redis_clock_earliest_ms(const struct redis_clock *clock)
 {
     return clock->measured_ms != 0 ? redis_clock_now_ms(clock) - clock->rtt_ms - 3 : 0;
 }
+
+int64_t
+redis_clock_latest_ms(const struct redis_clock *clock)
+{
+    int64_t since_ms = redis_clock_boot_ms() - clock->measured_ms;
+
+    return clock->measured_ms != 0 ? redis_clock_now_ms(clock) + since_ms / DRIFT : 0;
+}

@@ -28,8 +28,11 @@ void redis_clock_init(struct redis_clock *clock);
 /* A call that was sent at sent_ms (boot clock) and is answered now found there_ms there. */
 void redis_clock_note(struct redis_clock *clock, int64_t there_ms, int64_t sent_ms);
 
-/* The time there: at the latest, and at the earliest, where that is known, else 0. */
+/* The time there, as far as is known, and never behind it. */
 int64_t redis_clock_now_ms(const struct redis_clock *clock);
+
+/* Between these it is now, unless a clock was stepped; 0, both: it was not told yet. */
 int64_t redis_clock_earliest_ms(const struct redis_clock *clock);
+int64_t redis_clock_latest_ms(const struct redis_clock *clock);
 
 #endif

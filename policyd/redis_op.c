@@ -3,6 +3,7 @@
  */
 #include "policyd/redis_op.h"
 
+#include "lib/log.h"
 #include "policyd/redis_asks.h"
 #include "policyd/redis_life.h"
 #include "policyd/store_redis_inside.h"
@@ -11,7 +12,10 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 
-enum { PAUSE_MS = 100 }; /* after TRYAGAIN */
+enum {
+    PAUSE_MS = 100,     /* after TRYAGAIN */
+    SAY_STEP_MS = 1000, /* less may be a network that is slow once */
+};
 
 bool
 redis_op_is_ready(const struct redis_store *s)
@@ -30,7 +34,8 @@ caller(const struct redis_store *s)
         .life = s->life,
         .node_timeout_ms = s->node_timeout_ms,
         .nodes = s->count,
-        .estimate_ms = redis_clock_earliest_ms(&s->clock),
+        .earliest_ms = redis_clock_earliest_ms(&s->clock),
+        .latest_ms = redis_clock_latest_ms(&s->clock),
     };
 }
 
@@ -155,5 +160,9 @@ redis_op_read(struct redis_store *s, const redisReply *reply, int64_t sent_ms,
         return false;
     }
     redis_clock_note(&s->clock, ret_answer->now_ms, sent_ms);
+    if (ret_answer->stepped_ms >= SAY_STEP_MS)
+        log_warn("store: the clock of %s went %lld ms further than this host's: it was put forward, "
+                 "or stood still -- its windows are that much longer once; let its clock be slewed",
+                 redis_link_where(s->link), (long long)ret_answer->stepped_ms);
     return true;
 }

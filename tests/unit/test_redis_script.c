@@ -323,6 +323,67 @@ test_same_answers(void **state)
                 lapses > 500 && shares > 100);
 }
 
+/* An ask of one node at that time of the server, which the node takes to be latest_ms at most. */
+static struct redis_answer
+ask_at(struct world *w, uint64_t seq, int64_t clock_ms, int64_t latest_ms)
+{
+    struct book_ask ask = {.node = w->nodes[0].name, .life = w->nodes[0].life, .seq = seq,
+                           .want = 60};
+    struct redis_args args = {0};
+    struct redis_caller who = caller(w, &w->nodes[0]);
+    struct redis_answer answer;
+    redisReply *reply;
+
+    who.clock_ms = clock_ms;
+    who.latest_ms = latest_ms;
+    redis_script_ask(&args, &who, "address/a1", &w->caps, &ask);
+    reply = run(&args);
+    redis_script_answer(reply, &answer);
+    answer.row = NULL;
+    freeReplyObject(reply);
+    return answer;
+}
+
+/* The server's clock is put forward: the window is not over by that. */
+static void
+test_clock_put_forward(void **state)
+{
+    struct world w = {.node_count = 1, .now_ms = 1700000000000, .prefix = "clock"};
+    struct redis_answer answer;
+    int64_t now_ms, step_ms = 59900;
+
+    (void)state;
+    w.caps = (struct caps){{{60000, 60, false, "minute"}}, 1};
+    strcpy(w.nodes[0].name, "mta1");
+    node_beat(&w, &w.nodes[0], true);
+    w.now_ms += 2000; /* it learns until then */
+    now_ms = w.now_ms;
+    answer = ask_at(&w, 1, now_ms, now_ms);
+    assert_int_equal(answer.book.count, 60);
+    assert_int_equal(answer.stepped_ms, 0);
+    answer = ask_at(&w, 2, now_ms + 1000 + step_ms, now_ms + 1000);
+    assert_int_equal(answer.status, REDIS_OK_THERE);
+    assert_int_equal(answer.book.count, 0);
+    assert_int_equal(answer.now_ms, now_ms + 1000);
+    assert_int_equal(answer.stepped_ms, step_ms);
+    answer = ask_at(&w, 3, now_ms + 2000 + step_ms, now_ms + 2000); /* and stays put right */
+    assert_int_equal(answer.now_ms, now_ms + 2000);
+    assert_int_equal(answer.stepped_ms, 0);
+    answer = ask_at(&w, 4, now_ms + 2300 + step_ms, now_ms + 2100); /* a call that took long */
+    assert_int_equal(answer.now_ms, now_ms + 2300);
+    answer = ask_at(&w, 5, now_ms + 2400 + step_ms, now_ms - 3600000); /* a node that stood still */
+    assert_int_equal(answer.now_ms, now_ms + 2300);                    /* costs no more than this */
+    answer = ask_at(&w, 6, now_ms + 2500, now_ms + 2500); /* put back: time goes on where it was */
+    assert_int_equal(answer.now_ms, now_ms + 2300);
+    answer = ask_at(&w, 7, now_ms + 2600, now_ms + 2600);
+    assert_int_equal(answer.now_ms, now_ms + 2400);
+    assert_int_equal(answer.book.count, 0);
+    answer = ask_at(&w, 8, now_ms + 3602600, now_ms + 2600); /* books may have expired by that */
+    assert_int_equal(answer.status, REDIS_RESTATE);
+    assert_int_equal(answer.now_ms, now_ms + 2600);
+    assert_true(answer.learning);
+}
+
 /* What stands in Redis goes away by itself. */
 static void
 test_every_key_expires(void **state)
@@ -403,6 +464,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_clock_put_forward),
         cmocka_unit_test(test_every_key_expires),
     };
 

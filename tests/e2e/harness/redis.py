@@ -13,19 +13,33 @@ from .programs import BUILD, SANITIZER, environment
 from .wait import wait_for
 
 DRIVER = BUILD / "tests/store/driver"
+STEPPED = BUILD / "tests/store/stepped.so"
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 
 class Redis:
     """A server on 127.0.0.1:port, its data in folder."""
 
-    def __init__(self, folder, port, *options, sentinel=False):
+    def __init__(self, folder, port, *options, sentinel=False, stepped=False):
         self.folder = Path(folder) / str(port)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = port
         self.options = [str(option) for option in options]
         self.sentinel = sentinel
+        self.clock = self.folder / "clock" if stepped else None
         self.process = None
+
+    def step(self, seconds):
+        """Its clock is so much ahead from now on."""
+        made = self.clock.with_suffix(".new")
+        made.write_text(f"{seconds}\n")
+        made.rename(self.clock)
+
+    def environment(self):
+        if not self.clock:
+            return None
+        self.step(0)
+        return {**os.environ, "LD_PRELOAD": str(STEPPED), "STEPPED_CLOCK": str(self.clock)}
 
     def start(self, *options):
         log = open(self.folder / "log", "ab")
@@ -35,7 +49,8 @@ class Redis:
             command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
                        "--dir", str(self.folder), "--save", "", "--repl-diskless-sync-delay", "0",
                        *self.options, *options]
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder,
+                                        env=self.environment())
         wait_for(lambda: "PONG" in self.cli("PING"), 20, "Redis answers")
         return self
 
