@@ -270,6 +270,53 @@ book_trim(struct book *book, int64_t now_ms)
             uses_trim(&book->rows[i].uses[j], now_ms);
 }
 
+/* Of the windows that the row or the book knows; 0: none. */
+static int64_t
+longest_window(const struct book *book, const struct book_row *row)
+{
+    int64_t longest = 0;
+
+    for (size_t i = 0; i < CAP_WINDOWS_MAX; i++) {
+        if (row->uses[i].window_ms > longest)
+            longest = row->uses[i].window_ms;
+        if (book->paced_window_ms[i] > longest)
+            longest = book->paced_window_ms[i];
+    }
+    return longest;
+}
+
+static bool
+row_is_over(const struct book *book, const struct book_row *row, uint64_t life, int64_t since_ms,
+            int64_t now_ms)
+{
+    int64_t longest = longest_window(book, row);
+
+    if (row->held > 0 &&
+        (row->life == life || longest == 0 ||
+         bucket_end(longest, since_ms / bucket_ms(longest)) > now_ms))
+        return false;
+    for (size_t i = 0; i < CAP_WINDOWS_MAX; i++) {
+        const struct book_uses *uses = &row->uses[i];
+
+        if (uses->count > 0 &&
+            bucket_end(uses->window_ms, uses->items[uses->count - 1].bucket) > now_ms)
+            return false;
+    }
+    return true;
+}
+
+bool
+book_is_over(const struct book *book, uint64_t life, int64_t since_ms, int64_t now_ms)
+{
+    for (size_t i = 0; i < CAP_WINDOWS_MAX; i++)
+        if (book->paced_us[i] / 1000 + book->paced_window_ms[i] >= now_ms)
+            return false;
+    for (size_t i = 0; i < book->row_count; i++)
+        if (!row_is_over(book, &book->rows[i], life, since_ms, now_ms))
+            return false;
+    return true;
+}
+
 /*
  * When at least too_many uses that count at now_ms will count no more;
  * INT64_MAX: there are not so many.  Rows are few, so the oldest bucket of all

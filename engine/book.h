@@ -132,6 +132,13 @@ struct book_row *book_row_find(struct book *book, const char *node);
 /* The most that is counted in a window of that cap now: used and held. */
 uint64_t book_counted(const struct book *book, const struct cap *cap, int64_t now_ms);
 
+/*
+ * Is the book as good as an empty one at now_ms, for every cap that it was
+ * kept for?  life: of the process that can still ask; what rows of other lives
+ * hold was used by since_ms, when that one began, or never.
+ */
+bool book_is_over(const struct book *book, uint64_t life, int64_t since_ms, int64_t now_ms);
+
 /* Take out what no window counts any more. */
 void book_trim(struct book *book, int64_t now_ms);
 

@@ -12,7 +12,7 @@
 
 #include <errno.h>
 
-enum { NODES_MAX = 16, HISTORIES = 100000, GRANTS_MAX = 200000, ROOM_HISTORIES = 1000 };
+enum { NODES_MAX = 16, HISTORIES = 100000, GRANTS_MAX = 200000, ROOM_HISTORIES = 1000, OVER_HISTORIES = 5000 };
 
 static uint64_t seed;
 
@@ -534,6 +534,57 @@ test_room(void **state)
     assert_true(refused > 1000 && later > 200);
 }
 
+/* A book that is over may be forgotten: an empty one gives the same answers. */
+static void
+test_over(void **state)
+{
+    size_t over = 0;
+
+    (void)state;
+    for (uint64_t history = 0; history < OVER_HISTORIES; history++) {
+        struct book book = {0}, empty = {0};
+        struct caps caps;
+        int64_t now_ms = 1700000000000, since_ms = 0;
+
+        seed = history;
+        random_caps(&caps);
+        for (uint64_t i = 1; i <= 20; i++) {
+            struct book_ask ask = {.node = "mta1", .life = 1, .seq = i};
+            struct book_answer answer;
+
+            if (any(2) == 0 && book.row_count > 0)
+                ask.reports[ask.report_count++] =
+                    (struct book_report){now_ms, (int32_t)any(1 + book.rows[0].held), false};
+            ask.want = any(4) == 0 ? 0 : (uint32_t)any(caps.items[0].limit);
+            assert_int_equal(book_ask(&book, &caps, &ask, now_ms, &answer), 0);
+            since_ms = now_ms;
+            now_ms += (int64_t)any((uint64_t)caps.items[any(caps.count)].window_ms / 4);
+        }
+        for (int i = 0; i < 200; i++) {
+            struct book_ask ask = {.node = "mta1", .life = 2, .seq = 1};
+            struct book_answer here, there;
+
+            now_ms += (int64_t)any((uint64_t)caps.items[caps.count - 1].window_ms / 40);
+            if (!book_is_over(&book, 2, since_ms, now_ms))
+                continue;
+            over++;
+            ask.want = 1 + (uint32_t)any(caps.items[0].limit);
+            book_clear(&empty);
+            book_row_find(&book, "mta1")->held = 0; /* of the life before, and long ago */
+            assert_int_equal(book_ask(&book, &caps, &ask, now_ms, &here), 0);
+            assert_int_equal(book_ask(&empty, &caps, &ask, now_ms, &there), 0);
+            if (memcmp(&here, &there, sizeof(here)) != 0)
+                fail_msg("%llu: %u from %lld, and %u from %lld of an empty one",
+                         (unsigned long long)history, here.count, (long long)here.from_ms,
+                         there.count, (long long)there.from_ms);
+            break;
+        }
+        book_clear(&book);
+        book_clear(&empty);
+    }
+    assert_true(over > OVER_HISTORIES / 2);
+}
+
 /* All nodes want all they can get, for several windows: at least part of the cap is used. */
 static void
 saturate(const struct cap *cap, unsigned nodes, double least, double asks_most)
@@ -655,6 +706,7 @@ main(void)
         cmocka_unit_test(test_never_over),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_room),
+        cmocka_unit_test(test_over),
         cmocka_unit_test(test_slow_uses),
         cmocka_unit_test(test_all_is_used),
     };
