@@ -71,7 +71,7 @@ struct redis_answer {
     int64_t generation;
     unsigned count; /* of nodes, with those that are away */
     bool learning;
-    int64_t stepped_ms; /* so far was the clock put forward, as was found, and put right */
+    int64_t stepped_ms;      /* so far was the clock put forward, as was found, and put right */
     struct book_answer book; /* ask */
     const char *row;         /* ask, reset: the node's own, as it stands; not ours */
     size_t row_length;

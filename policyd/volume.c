@@ -56,54 +56,6 @@ volume_meters(struct volume *volume)
 }
 
 static void
-tell_ready(struct volume *volume)
-{
-    void (*ready)(void *arg) = volume->ready;
-
-    volume->preparing = 0;
-    volume->ready = NULL;
-    event_del(volume->late);
-    event_del(volume->again);
-    if (ready != NULL)
-        ready(volume->ready_arg);
-}
-
-/* One of the first leases: is it there, or not to be had in time?  Else ask for it again. */
-static void
-note_prepared(struct volume *volume, const struct book_answer *answer)
-{
-    int64_t pause_ms = answer->again_ms - volume_now_ms(volume);
-    struct timeval pause = {0, 1000};
-
-    if (answer->count > 0 || answer->again_ms > volume->ready_ms) {
-        if (--volume->preparing == 0)
-            tell_ready(volume);
-        return;
-    }
-    if (event_pending(volume->again, EV_TIMEOUT, NULL))
-        return;
-    if (pause_ms > 0) {
-        pause.tv_sec = pause_ms / 1000;
-        pause.tv_usec = pause_ms % 1000 * 1000;
-    }
-    event_add(volume->again, &pause);
-}
-
-static void
-on_again(evutil_socket_t fd, short what, void *arg)
-{
-    struct volume *volume = arg;
-    int64_t now_ms = volume_now_ms(volume);
-
-    (void)fd;
-    (void)what;
-    for (size_t i = 0; i < volume->prepared; i++)
-        if (meter_state(&meters_at(volume->meters, (uint32_t)i)->meter, now_ms) == METER_COLD)
-            meters_want(volume->meters, (uint32_t)i);
-    volume_flush(volume);
-}
-
-static void
 on_answer(void *arg, const char *key, const struct book_answer *answer)
 {
     struct volume *volume = arg;
@@ -119,7 +71,7 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
         meters_touch(volume->meters, number);
     }
     if (volume->preparing > 0 && number < volume->prepared)
-        note_prepared(volume, answer);
+        volume_ready_note(volume, answer);
     volume->on_room(volume->arg);
     volume_flush(volume);
 }
@@ -227,18 +179,6 @@ on_retry(evutil_socket_t fd, short what, void *arg)
     volume_flush(volume);
 }
 
-static void
-on_late(evutil_socket_t fd, short what, void *arg)
-{
-    struct volume *volume = arg;
-
-    (void)fd;
-    (void)what;
-    log_warn("store: %zu of the first leases did not come in %d ms -- starting without them",
-             volume->preparing, VOLUME_READY_MS);
-    tell_ready(volume);
-}
-
 int
 volume_check(const struct conf *conf, struct err *err)
 {
@@ -268,8 +208,7 @@ volume_new(struct event_base *base, struct conf *conf, void (*on_room)(void *arg
     volume->grants = grants_new(VOLUME_GRANTS_MAX, conf->grant_lifetime_ms);
     volume->sweep = event_new(base, -1, EV_PERSIST, on_sweep, volume);
     volume->retry = evtimer_new(base, on_retry, volume);
-    volume->late = evtimer_new(base, on_late, volume);
-    volume->again = evtimer_new(base, on_again, volume);
+    volume_ready_open(volume);
     event_add(volume->sweep, &second);
     if (volume->grants == NULL)
         r = err_set(err, -ENOMEM, "no memory");
@@ -299,8 +238,7 @@ volume_free(struct volume *volume)
     grants_free(volume->grants);
     event_free(volume->sweep);
     event_free(volume->retry);
-    event_free(volume->late);
-    event_free(volume->again);
+    volume_ready_close(volume);
     free(volume);
 }
 
@@ -370,33 +308,6 @@ volume_view(struct volume *volume, struct lookup_view *view)
     view->grant_secret = volume->grant_secret;
     view->store_ms = volume->meters != NULL ? volume_now_ms(volume) : 0;
     view->may_wait = volume_is_up(volume);
-}
-
-void
-volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg)
-{
-    static const struct timeval limit = {VOLUME_READY_MS / 1000, VOLUME_READY_MS % 1000 * 1000};
-    uint64_t before = volume->figures.asks;
-    size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
-
-    for (size_t i = 0; i < count; i++)
-        meters_want(volume->meters, (uint32_t)i);
-    while (volume->store != NULL && count > 0) {
-        uint64_t asks = volume->figures.asks;
-
-        volume_flush(volume);
-        if (volume->figures.asks == asks)
-            break;
-    }
-    volume->ready = ready;
-    volume->ready_arg = arg;
-    volume->prepared = count;
-    volume->preparing = (size_t)(volume->figures.asks - before);
-    volume->ready_ms = volume_now_ms(volume) + VOLUME_READY_MS;
-    if (volume->preparing == 0)
-        tell_ready(volume);
-    else
-        event_add(volume->late, &limit);
 }
 
 bool

@@ -1,5 +1,5 @@
 /*
- * The inside of struct volume, for volume.c and volume_status.c.
+ * The inside of struct volume, for volume.c, volume_ready.c and volume_status.c.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+struct book_answer;
 struct event;
 struct grants;
 struct store;
@@ -36,5 +37,12 @@ struct volume {
     void *arg; /* not ours */
     struct volume_figures figures;
 };
+
+/* volume_ready.c */
+void volume_ready_open(struct volume *volume);
+void volume_ready_close(struct volume *volume);
+
+/* One of the first leases: is it there, or not to be had in time?  Else ask for it again. */
+void volume_ready_note(struct volume *volume, const struct book_answer *answer);
 
 #endif

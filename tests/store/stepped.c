@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-int gettimeofday(struct timeval *restrict tv, void *restrict zone)
+int
+gettimeofday(struct timeval *restrict tv, void *restrict zone)
 {
     const char *path = getenv("STEPPED_CLOCK");
     int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
