@@ -163,7 +163,7 @@ redis_op_read(struct redis_store *s, const redisReply *reply, int64_t sent_ms,
     if (ret_answer->stepped_ms >= SAY_STEP_MS)
         log_warn(
             "store: the clock of %s went %lld ms further than this host's: it was put forward, "
-            "or stood still -- its windows are that much longer once; let its clock be slewed",
+            "or stood still -- that time is not counted as passed; let its clock be slewed",
             redis_link_where(s->link), (long long)ret_answer->stepped_ms);
     return true;
 }

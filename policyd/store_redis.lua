@@ -95,8 +95,11 @@ local stepped = 0 -- so far was the clock put forward, as is found now
 
 -- Time goes on where it was, whatever the server's clock does meanwhile.  Put forward, it would
 -- make windows pass that have not: what is beyond the latest that the caller can imagine is left
--- out, as far as it came since the last call.  A server that stood still looks the same, and its
--- windows then only take longer.
+-- out, as far as it came since the last call.  If it was the server that stood still, a later
+-- caller knows that this time did pass, and it is put back in.
+--
+-- Another server, or one that has lost all, may lack the shift: until every node has come, whoever
+-- knows an earlier time is right, because the rows tell that one.
 local function tell_time()
   local t, shift, before = nil, tonumber(meta.shift or 0), tonumber(meta.clock or 0)
   local begins = not meta.gen or meta.run ~= run
@@ -112,9 +115,17 @@ local function tell_time()
   if t + shift < before then
     shift = before - t
   end
+  local doubt = begins and 0 or tonumber(meta.doubt or 0)
   if not begins and latest > 0 and t + shift > latest + STEP then
-    stepped = t + shift - max(latest, before)
+    stepped = t + shift - (meta.learn and latest or max(latest, before))
     shift = shift - stepped
+    doubt = meta.learn and 0 or stepped
+  elseif doubt > 0 and estimate > t + shift then
+    local back = min(doubt, estimate - t - shift)
+    shift, doubt = shift + back, doubt - back
+  end
+  if text(doubt) ~= (meta.doubt or '0') then
+    set('doubt', text(doubt))
   end
   if text(shift) ~= (meta.shift or '0') then
     set('shift', text(shift))

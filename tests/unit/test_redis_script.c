@@ -323,6 +323,8 @@ test_same_answers(void **state)
                 lapses > 500 && shares > 100);
 }
 
+static int64_t who_earliest_ms; /* what ask_at() takes for the time at the earliest */
+
 /* An ask of one node at that time of the server, which the node takes to be latest_ms at most. */
 static struct redis_answer
 ask_at(struct world *w, uint64_t seq, int64_t clock_ms, int64_t latest_ms)
@@ -336,6 +338,7 @@ ask_at(struct world *w, uint64_t seq, int64_t clock_ms, int64_t latest_ms)
 
     who.clock_ms = clock_ms;
     who.latest_ms = latest_ms;
+    who.earliest_ms = who_earliest_ms;
     redis_script_ask(&args, &who, "address/a1", &w->caps, &ask);
     reply = run(&args);
     redis_script_answer(reply, &answer);
@@ -378,10 +381,45 @@ test_clock_put_forward(void **state)
     answer = ask_at(&w, 7, now_ms + 2600, now_ms + 2600);
     assert_int_equal(answer.now_ms, now_ms + 2400);
     assert_int_equal(answer.book.count, 0);
-    answer = ask_at(&w, 8, now_ms + 3602600, now_ms + 2600); /* books may have expired by that */
+    answer = ask_at(&w, 8, now_ms + 5600, now_ms + 2400); /* the server stood still for 3 s: */
+    assert_int_equal(answer.now_ms, now_ms + 2400);
+    who_earliest_ms = now_ms + 5500; /* who knows that tells it */
+    answer = ask_at(&w, 9, now_ms + 5700, now_ms + 5600);
+    assert_int_equal(answer.now_ms, now_ms + 5500);
+    who_earliest_ms = now_ms + 9000; /* but only so far */
+    answer = ask_at(&w, 10, now_ms + 5800, now_ms + 9100);
+    assert_int_equal(answer.now_ms, now_ms + 5600);
+    who_earliest_ms = 0;
+    now_ms += 3000;
+    answer = ask_at(&w, 11, now_ms + 3602600, now_ms + 2600); /* books may have expired by that */
     assert_int_equal(answer.status, REDIS_RESTATE);
     assert_int_equal(answer.now_ms, now_ms + 2600);
     assert_true(answer.learning);
+}
+
+/* What was left out of the time is lost with the data; who knows better comes second. */
+static void
+test_clock_lost(void **state)
+{
+    struct world w = {.node_count = 2, .now_ms = 1700000000000, .prefix = "lost"};
+    struct redis_answer answer;
+    int64_t now_ms;
+
+    (void)state;
+    w.caps = (struct caps){{{60000, 60, false, "minute"}}, 1};
+    strcpy(w.nodes[0].name, "mta1");
+    strcpy(w.nodes[1].name, "mta2");
+    node_beat(&w, &w.nodes[0], true);
+    w.now_ms += 2000; /* it learns until then */
+    now_ms = w.now_ms;
+    answer = ask_at(&w, 1, now_ms + 50000, now_ms);
+    assert_int_equal(answer.now_ms, now_ms);
+    freeReplyObject(redisCommand(redis, "DEL {lost}:nodes {lost}:address/a1"));
+    w.now_ms = now_ms + 50100;
+    node_beat(&w, &w.nodes[1], true); /* it knows no time */
+    answer = ask_at(&w, 2, now_ms + 50200, now_ms + 200);
+    assert_int_equal(answer.now_ms, now_ms + 200);
+    assert_int_equal(answer.status, REDIS_HELLO);
 }
 
 /* What stands in Redis goes away by itself. */
@@ -465,6 +503,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_answers),
         cmocka_unit_test(test_clock_put_forward),
+        cmocka_unit_test(test_clock_lost),
         cmocka_unit_test(test_every_key_expires),
     };
 
