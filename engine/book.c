@@ -263,7 +263,8 @@ pace_us(const struct cap *cap, uint64_t grants)
     uint64_t us = (uint64_t)cap->window_ms * 1000;
 
     /* window 31 days = 2.7e12 us; grants at most 1e9: not in 64 bits at once */
-    return (int64_t)(us / cap->limit * grants + (us % cap->limit * grants + cap->limit - 1) / cap->limit);
+    return (int64_t)(us / cap->limit * grants +
+                     (us % cap->limit * grants + cap->limit - 1) / cap->limit);
 }
 
 static int64_t *
@@ -442,20 +443,22 @@ book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask,
     bool newcomer = row == NULL || row->life != ask->life;
     int r;
 
-    if (newcomer && ask->seq != 1)
+    if (newcomer && ask->seq != 1 && !ask->first)
         return -ESTALE;
+    if (!newcomer && ask->first && ask->seq > row->seq)
+        newcomer = true; /* what it held before is lost, as with a life */
     if (row == NULL)
         row = row_new(book, ask->node);
     if (row == NULL)
         return -ENOMEM;
     if (newcomer) {
         r = book_row_lapse(row, caps, now_ms);
-        if (r == 0 && ask->lost_share)
+        if (r == 0 && ask->lost_share && row->life != ask->life)
             r = use_share(row, caps, ask->nodes, now_ms);
         if (r < 0)
             return r;
         row->life = ask->life;
-        row->seq = 0;
+        row->seq = ask->seq - 1;
     }
     if (ask->seq == row->seq) {
         answer = (struct book_answer){.count = row->last_count,

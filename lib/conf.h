@@ -47,24 +47,29 @@ struct conf {
     uint8_t secret[CONF_SECRET_SIZE]; /* from that file; see secret_known */
     bool secret_known;                /* false: the caller may not read the file */
 
-    char *lookup;        /* endpoint of the socketmap server */
-    char *control;       /* endpoint of the control socket */
-    char *listen_owner;  /* of the unix sockets; "" for the daemon's user */
-    char *listen_group;  /* "" for the daemon's group */
-    int listen_mode;     /* of the lookup socket */
-    int clients;         /* most lookup connections at a time */
-    char *policy;        /* endpoint of the policy service; NULL: none */
+    char *lookup;       /* endpoint of the socketmap server */
+    char *control;      /* endpoint of the control socket */
+    char *listen_owner; /* of the unix sockets; "" for the daemon's user */
+    char *listen_group; /* "" for the daemon's group */
+    int listen_mode;    /* of the lookup socket */
+    int clients;        /* most lookup connections at a time */
+    char *policy;       /* endpoint of the policy service; NULL: none */
     enum over_quota over_quota;
     int64_t grant_lifetime_ms; /* how long a grant waits for its result */
 
     enum store_type store_type;
-    char *store_path;               /* SQLite: the file */
-    char *store_url;                /* Redis: where it is; "" with sentinels */
-    char *store_prefix;             /* of every key in Redis */
+    char *store_path;                 /* SQLite: the file */
+    char *store_url;                  /* Redis: where it is; "" with sentinels */
+    char *store_tls_ca;               /* Redis: whom rediss:// trusts, a file; NULL: the system's */
+    char *store_tls_cert;             /* Redis: our certificate, a file; NULL: none */
+    char *store_tls_key;              /* Redis: its key, a file; NULL: none */
+    char *store_tls_name;             /* Redis: in its certificate; NULL: the host we connect to */
+    bool store_tls_sentinels;         /* Redis: they, too, are spoken to with TLS */
+    char *store_prefix;               /* of every key in Redis */
     struct conf_list store_sentinels; /* "host:port" */
-    char *store_master;             /* what the sentinels call it */
-    bool store_durable;             /* a lease counts when a replica has it, too */
-    int64_t store_node_timeout_ms;  /* a node that is not heard of for so long is away */
+    char *store_master;               /* what the sentinels call it */
+    bool store_durable;               /* a lease counts when a replica has it, too */
+    int64_t store_node_timeout_ms;    /* a node that is not heard of for so long is away */
 
     int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */
 

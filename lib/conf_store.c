@@ -18,6 +18,15 @@ const struct conf_key conf_store_keys[] = {
      NULL, NULL},
     {"url", KEY_TEXT, AT(store_url), "", 0, 0,
      "Redis: \"redis://host:port/database\", \"rediss://...\" or \"unix:/path\".", NULL, NULL},
+    {"tls_ca", KEY_PATH, AT(store_tls_ca), "", 0, 0,
+     "Redis: the file with the CAs that rediss:// trusts; default: the system's.", NULL, NULL},
+    {"tls_cert", KEY_PATH, AT(store_tls_cert), "", 0, 0,
+     "Redis: the file with this host's own certificate; default: none.", NULL, NULL},
+    {"tls_key", KEY_PATH, AT(store_tls_key), "", 0, 0, "Redis: the file with its key.", NULL, NULL},
+    {"tls_name", KEY_HOST, AT(store_tls_name), "", 0, 0,
+     "Redis: the name in its certificate; default: the host that is connected to.", NULL, NULL},
+    {"tls_sentinels", KEY_BOOL, AT(store_tls_sentinels), "false", 0, 0,
+     "Redis: the Sentinels are spoken to with TLS, too.", NULL, NULL},
     {"prefix", KEY_TEXT, AT(store_prefix), "postpool", 0, 0, "Redis: what every key begins with.",
      NULL, NULL},
     {"sentinels", KEY_LIST, AT(store_sentinels), "", 0, 0,
@@ -54,6 +63,20 @@ check_sentinels(struct conf_reader *reader, const config_setting_t *setting)
     }
 }
 
+static void
+check_tls(struct conf_reader *reader, config_setting_t *store)
+{
+    const struct conf *conf = reader->conf;
+    bool tls = conf->store_tls_ca != NULL || conf->store_tls_cert != NULL ||
+               conf->store_tls_key != NULL || conf->store_tls_name != NULL ||
+               conf->store_tls_sentinels;
+
+    if (tls && strncmp(conf->store_url, "rediss://", 9) != 0)
+        conf_problem(reader, store, "tls_... is set, but url is not rediss://, so there is no TLS");
+    if ((conf->store_tls_cert != NULL) != (conf->store_tls_key != NULL))
+        conf_problem(reader, store, "tls_cert and tls_key: one needs the other");
+}
+
 void
 conf_check_store(struct conf_reader *reader, config_setting_t *store)
 {
@@ -61,6 +84,7 @@ conf_check_store(struct conf_reader *reader, config_setting_t *store)
     struct redis_url url = {0};
     struct err err;
 
+    check_tls(reader, store);
     check_sentinels(reader, member_of(store, "sentinels"));
     if (redis_url_parse(conf->store_url, &url, &err) < 0) {
         conf_problem(reader, member_of(store, "url"), "%s", err.msg);

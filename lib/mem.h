@@ -10,15 +10,18 @@
 #ifndef LIB_MEM_H
 #define LIB_MEM_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+void *mem_must(void *p);                    /* p; what others could not allocate ends the program */
 void *mem_new(size_t size);                 /* zeroed */
 void *mem_array(size_t count, size_t size); /* zeroed; count may be 0 */
 void *mem_resize(void *old, size_t count, size_t size);
 char *mem_strdup(const char *text);
 char *mem_strndup(const char *text, size_t length);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *mem_vprintf(const char *format, va_list ap) __attribute__((format(printf, 1, 0)));
 
 /* A text that grows.  An all-zero struct is an empty one. */
 struct buf {

@@ -7,18 +7,18 @@
  */
 #include "policyd/redis_link.h"
 
+#include "lib/conf.h"
+#include "lib/err.h"
 #include "lib/mem.h"
 #include "policyd/redis_greet.h"
 #include "policyd/redis_sent.h"
+#include "policyd/redis_tls.h"
 #include "policyd/redis_way.h"
 #include "policyd/resolve.h"
 
+#include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
-#ifdef HAVE_HIREDIS_SSL
-#include <hiredis/hiredis_ssl.h>
-#endif
-#include <hiredis/adapters/libevent.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -59,9 +59,8 @@ struct redis_link {
     struct event *again; /* the next attempt */
     struct event *look;
     int64_t again_ms;
-#ifdef HAVE_HIREDIS_SSL
-    redisSSLContext *tls;
-#endif
+    struct redis_tls *tls; /* NULL: the url does not ask for it */
+    bool tls_sentinels;
 };
 
 static void attempt(struct redis_link *link);
@@ -262,47 +261,35 @@ on_connect(const redisAsyncContext *ac, int status)
         redis_greet(&link->greet, &link->sent, link->ac, &link->way.url);
 }
 
+static bool
+uses_tls(const struct redis_link *link)
+{
+    return link->tls != NULL && (!link->at_sentinel || link->tls_sentinels);
+}
+
 static void
 on_disconnect(const redisAsyncContext *ac, int status)
 {
     struct redis_link *link = ac->data;
-    char why[160];
+    const char *why;
+    struct err err;
 
     (void)status;
     if (link == NULL)
         return;
-    snprintf(why, sizeof(why), "%s", ac->err != 0 ? ac->errstr : "the connection was closed");
+    if (uses_tls(link) && redis_tls_failed(link->tls, &err))
+        why = err.msg;
+    else
+        why = ac->err != 0 ? ac->errstr : "the connection was closed";
     link->ac = NULL; /* hiredis frees it */
     fail(link, why);
 }
 
-#ifdef HAVE_HIREDIS_SSL
-static int
-start_tls(struct redis_link *link)
-{
-    redisSSLContextError error;
-
-    if (!link->way.url.tls || link->at_sentinel)
-        return 0;
-    if (link->tls == NULL)
-        link->tls =
-            redisCreateSSLContext(NULL, "/etc/ssl/certs", NULL, NULL, link->way.url.host, &error);
-    if (link->tls == NULL || redisInitiateSSLWithContext(&link->ac->c, link->tls) != REDIS_OK)
-        return -EPROTO;
-    return 0;
-}
-#else
-static int
-start_tls(struct redis_link *link)
-{
-    (void)link;
-    return 0;
-}
-#endif
-
 static void
 open_connection(struct redis_link *link, const char *path, const char *address)
 {
+    struct err err;
+
     link->state = LINK_CONNECTING;
     link->connected = false;
     link->since_ms = clock_ms();
@@ -320,8 +307,8 @@ open_connection(struct redis_link *link, const char *path, const char *address)
         return;
     }
     fcntl(link->ac->c.fd, F_SETFD, FD_CLOEXEC);
-    if (start_tls(link) < 0) {
-        fail(link, "TLS could not be started");
+    if (uses_tls(link) && redis_tls_start(link->tls, &link->ac->c, link->host, &err) < 0) {
+        fail_to_connect(link, err.msg);
         return;
     }
     redisLibeventAttach(link->ac, link->base);
@@ -464,6 +451,9 @@ redis_link_new(struct event_base *base, const struct conf *conf,
     link->again = evtimer_new(base, on_again, link);
     link->look = event_new(base, -1, EV_PERSIST, on_look, link);
     redis_way_read(&link->way, conf);
+    if (link->way.url.tls)
+        link->tls = redis_tls_new(conf);
+    link->tls_sentinels = conf->store_tls_sentinels;
     set_where(link);
     event_add(link->look, &look);
     start_timer(link->again, 0);
@@ -480,10 +470,7 @@ redis_link_free(struct redis_link *link)
     let_go(link);
     event_free(link->again);
     event_free(link->look);
-#ifdef HAVE_HIREDIS_SSL
-    if (link->tls != NULL)
-        redisFreeSSLContext(link->tls);
-#endif
+    redis_tls_free(link->tls);
     redis_way_clear(&link->way);
     free(link->host);
     free(link->addresses);

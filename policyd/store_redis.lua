@@ -13,6 +13,7 @@
 --   beat     10 the node's former life, 0: none   11 id of the node's journal
 --            12 1: the process has just begun, and may take its own name over
 --   ask      10 seq   11 unused   12 want   13 caps   14 reports
+--            15 1: nothing is known of what was asked before in this life, save that seq is more
 --            then window, limit, smooth for each cap; time, count, excess for each report
 --   state    10 row   11 milliseconds that it matters
 --   confirm  10 generation   then name, heard (0: of late), 1 for a node that is gone, of each
@@ -744,8 +745,8 @@ end
 
 local function read_ask()
   local ask = {seq = tonumber(ARGV[10]), unused = tonumber(ARGV[11]), want = tonumber(ARGV[12]),
-               reports = {}, longest = 0}
-  local i = 15
+               first = ARGV[15] == '1', reports = {}, longest = 0}
+  local i = 16
   for _ = 1, tonumber(ARGV[13]) do
     local cap = {window = tonumber(ARGV[i]), limit = tonumber(ARGV[i + 1]), smooth = ARGV[i + 2] == '1'}
     caps[#caps + 1] = cap
@@ -803,16 +804,18 @@ local function carry_out()
   lapse_others()
   local row = rows[me]
   local newcomer = not row or row[LIFE] ~= life
-  if newcomer and ask.seq ~= 1 then
+  if newcomer and ask.seq ~= 1 and not ask.first then
     save_book(ask.longest)
     return answer('stale')
   end
   row = row or row_new()
   rows[me] = row
-  if newcomer then
+  if newcomer or (ask.first and ask.seq > row[SEQ]) then
     row_lapse(row, now)
-    use_lost_share(ask, row, row[LIFE])
-    row[LIFE], row[SEQ] = life, 0
+    if newcomer then
+      use_lost_share(ask, row, row[LIFE])
+    end
+    row[LIFE], row[SEQ] = life, ask.seq - 1
   end
   if ask.seq == row[SEQ] then
     ask.from = row[FROM]

@@ -13,6 +13,7 @@
  */
 #include "policyd/store.h"
 
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/json.h"
@@ -44,14 +45,14 @@ struct call {
     struct caps caps;
     struct book_ask ask;
     struct book_answer answer;
-    bool reset; /* no ask: forget the key */
+    bool reset;   /* no ask: forget the key */
     bool damaged; /* its entry cannot be read: it waits for a reset */
 };
 
 STAILQ_HEAD(call_list, call);
 
 struct sqlite {
-    struct store store; /* first, so that one is the other */
+    struct store store;      /* first, so that one is the other */
     struct event_base *base; /* not ours */
     struct event *finished;
     int ends[2]; /* a pipe: a byte in it says that answers are there */
@@ -60,7 +61,7 @@ struct sqlite {
     char node[BOOK_NODE_MAX + 1];
     int64_t offset_ms; /* store clock - boot clock; constant in a life */
     time_t started;
-    bool up;           /* as the loop knows it */
+    bool up; /* as the loop knows it */
 
     pthread_t thread;
     pthread_mutex_t lock;
@@ -79,18 +80,9 @@ struct sqlite {
 };
 
 static int64_t
-boot_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t
 now_ms(const struct store *store)
 {
-    return ((const struct sqlite *)store)->offset_ms + boot_ms();
+    return ((const struct sqlite *)store)->offset_ms + clock_ms(CLOCK_BOOTTIME);
 }
 
 static void
@@ -124,10 +116,8 @@ carry_out(struct sqlite *sqlite, struct call *call, struct err *err)
         struct book_ask first = call->ask;
 
         book_clear(&book);
-        first.seq = 1;
+        first.first = true;
         r = book_ask(&book, &call->caps, &first, now_ms(&sqlite->store), &call->answer);
-        if (r == 0)
-            book_row_find(&book, sqlite->node)->seq = call->ask.seq;
     }
     if (r == 0)
         r = sqlite_file_save(sqlite->file, call->key, &book, err);
@@ -176,8 +166,8 @@ carry_out_all(struct sqlite *sqlite, struct call_list *calls, struct err *err)
     int r = sqlite_file_begin(sqlite->file, err);
 
     STAILQ_FOREACH(call, calls, next)
-        if (r == 0)
-            r = carry_out(sqlite, call, err);
+    if (r == 0)
+        r = carry_out(sqlite, call, err);
     if (r == 0)
         r = sqlite_file_commit(sqlite->file, now_ms(&sqlite->store), err);
     if (r < 0)
@@ -456,7 +446,7 @@ open_store(struct event_base *base, const struct conf *conf, const struct store_
     if (r == 0)
         r = sqlite_file_open(sqlite->path, &sqlite->file, err);
     if (r == 0)
-        r = sqlite_file_clock(sqlite->file, boot_ms(), &sqlite->offset_ms, err);
+        r = sqlite_file_clock(sqlite->file, clock_ms(CLOCK_BOOTTIME), &sqlite->offset_ms, err);
     sqlite->opened_ms = sqlite->trimmed_ms = now_ms(&sqlite->store);
     if (r == 0)
         r = start(sqlite, err);

@@ -91,7 +91,8 @@ volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg)
     size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
 
     for (size_t i = 0; i < count; i++)
-        meters_want(volume->meters, (uint32_t)i);
+        if (meters_is_used(volume->meters, (uint32_t)i))
+            meters_want(volume->meters, (uint32_t)i);
     while (volume->store != NULL && count > 0) {
         uint64_t asks = volume->figures.asks;
 

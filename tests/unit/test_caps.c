@@ -46,7 +46,7 @@ struct world {
     unsigned node_count;
     int64_t now_ms;
     int64_t timeout_ms; /* a node that is not heard of for so long is away */
-    int64_t *grants; /* when each was spent, in order */
+    int64_t *grants;    /* when each was spent, in order */
     size_t grant_count;
     uint64_t lives;
     size_t asks;
@@ -71,8 +71,11 @@ world_end(struct world *w)
 static void
 world_start(struct world *w, const struct caps *caps, unsigned nodes, int64_t *grants)
 {
-    *w = (struct world){.caps = *caps, .node_count = nodes, .now_ms = 1700000000000,
-                         .timeout_ms = caps->items[0].window_ms / 20, .grants = grants};
+    *w = (struct world){.caps = *caps,
+                        .node_count = nodes,
+                        .now_ms = 1700000000000,
+                        .timeout_ms = caps->items[0].window_ms / 20,
+                        .grants = grants};
     for (unsigned i = 0; i < nodes; i++) {
         snprintf(w->nodes[i].name, sizeof(w->nodes[i].name), "mta%u", i);
         w->nodes[i].heard_ms = w->now_ms;
@@ -139,8 +142,7 @@ away(struct world *w, const struct node *but)
             continue;
         count++;
         if (row != NULL && !node->joining) /* else its new life begins with the next ask */
-            assert_int_equal(
-                book_row_lapse(row, &w->caps, node->heard_ms + w->timeout_ms), 0);
+            assert_int_equal(book_row_lapse(row, &w->caps, node->heard_ms + w->timeout_ms), 0);
     }
     return count;
 }
@@ -639,70 +641,10 @@ test_all_is_used(void **state)
     saturate(&(struct cap){60000, 300, false, "a minute"}, 4, 0.98, 3000);
 }
 
-/* Grants for several recipients at once, from two leases. */
-static void
-test_several_at_once(void **state)
-{
-    static const struct caps caps = {{{3600000, 100, false, "hour"}}, 1};
-    struct meter meter = {0};
-    struct book_ask ask;
-
-    (void)state;
-    assert_int_equal(meter_state_many(&meter, 1, 1000), METER_COLD);
-    meter.lacking = 30;
-    assert_true(meter_ask(&meter, &caps, 10, 10000, 1000, &ask));
-    assert_int_equal(ask.want, 30);
-    meter_answered(&meter, &(struct book_answer){.count = 10, .from_ms = 1000}, 1000);
-    assert_int_equal(meter_state_many(&meter, 10, 1000), METER_FREE);
-    assert_int_equal(meter_state_many(&meter, 11, 1000), METER_COLD);
-    meter.lacking = 2; /* held is more than half a lease, but not enough */
-    assert_true(meter_ask(&meter, &caps, 10, 10000, 1000, &ask));
-    assert_int_equal(ask.want, 10);
-    meter_answered(&meter, &(struct book_answer){.count = 10, .from_ms = 5000}, 1000);
-    assert_int_equal(meter_state_many(&meter, 10, 1000), METER_FREE);
-    assert_int_equal(meter_state_many(&meter, 12, 1000), METER_FULL);
-    assert_int_equal(meter_room_many_ms(&meter, 12, 1000), 5000);
-    assert_int_equal(meter_state_many(&meter, 20, 5000), METER_FREE);
-    assert_int_equal(meter_state_many(&meter, 21, 5000), METER_COLD);
-    meter.lacking = 1;
-    assert_true(meter_ask(&meter, &caps, 10, 10000, 5000, &ask));
-    meter_answered(&meter, &(struct book_answer){.again_ms = 9000, .room_ms = 12000}, 5000);
-    assert_int_equal(meter_state_many(&meter, 21, 5000), METER_FULL);
-    assert_int_equal(meter_room_many_ms(&meter, 21, 5000), 12000);
-    assert_int_equal(meter_state_many(&meter, 21, 9000), METER_COLD); /* it is worth asking */
-    meter.lacking = 1;
-    assert_false(meter_ask(&meter, &caps, 10, 10000, 5001, &ask));
-    assert_int_equal(meter_state_many(&meter, 20, 5000), METER_FREE);
-    for (int i = 0; i < 20; i++)
-        meter_take(&meter, &caps, 5000);
-    assert_int_equal(meter_state_many(&meter, 1, 5000), METER_FULL);
-    for (int i = 0; i < 3; i++)
-        meter_give_back(&meter, 1000, 5000); /* not yet reported: spent anew */
-    assert_int_equal(meter_state_many(&meter, 3, 5000), METER_FREE);
-}
-
-/* However many are given back of one moment, they are one line of the report. */
-static void
-test_given_back_together(void **state)
-{
-    static const struct caps caps = {{{3600000, 100, false, "hour"}}, 1};
-    struct meter meter = {.wanted = true};
-    struct book_ask ask;
-
-    (void)state;
-    for (int i = 0; i < 40; i++)
-        meter_give_back(&meter, 1000, 5000);
-    assert_true(meter_ask(&meter, &caps, 10, 10000, 5000, &ask));
-    assert_int_equal(ask.report_count, 1);
-    assert_int_equal(ask.reports[0].count, -40);
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_several_at_once),
-        cmocka_unit_test(test_given_back_together),
         cmocka_unit_test(test_never_over),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_room),
