@@ -63,18 +63,6 @@ volume_meters(struct volume *volume)
 }
 
 static void
-tell_ready(struct volume *volume)
-{
-    void (*ready)(void *arg) = volume->ready;
-
-    volume->preparing = 0;
-    volume->ready = NULL;
-    event_del(volume->late);
-    if (ready != NULL)
-        ready(volume->ready_arg);
-}
-
-static void
 on_answer(void *arg, const char *key, const struct book_answer *answer)
 {
     struct volume *volume = arg;
@@ -89,8 +77,8 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
         else
             meters_answered(volume->meters, number, answer, volume_now_ms(volume));
     }
-    if (volume->preparing > 0 && --volume->preparing == 0)
-        tell_ready(volume);
+    if (volume->preparing > 0 && number < volume->prepared)
+        volume_ready_note(volume, answer);
     volume->on_room(volume->arg);
     volume_flush(volume);
 }
@@ -217,18 +205,6 @@ on_retry(evutil_socket_t fd, short what, void *arg)
     volume_flush(volume);
 }
 
-static void
-on_late(evutil_socket_t fd, short what, void *arg)
-{
-    struct volume *volume = arg;
-
-    (void)fd;
-    (void)what;
-    log_warn("store: %zu of the first leases did not come in %d ms -- starting without them",
-             volume->preparing, VOLUME_READY_MS);
-    tell_ready(volume);
-}
-
 int
 volume_check(const struct conf *conf, struct err *err)
 {
@@ -258,7 +234,7 @@ volume_new(struct event_base *base, struct conf *conf, void (*on_room)(void *arg
     volume->grants = grants_new(VOLUME_GRANTS_MAX, conf->grant_lifetime_ms);
     volume->sweep = event_new(base, -1, EV_PERSIST, on_sweep, volume);
     volume->retry = evtimer_new(base, on_retry, volume);
-    volume->late = evtimer_new(base, on_late, volume);
+    volume_ready_open(volume);
     event_add(volume->sweep, &second);
     if (volume->grants == NULL)
         r = err_set(err, -ENOMEM, "no memory");
@@ -288,7 +264,7 @@ volume_free(struct volume *volume)
     grants_free(volume->grants);
     event_free(volume->sweep);
     event_free(volume->retry);
-    event_free(volume->late);
+    volume_ready_close(volume);
     free(volume);
 }
 
@@ -340,6 +316,7 @@ volume_set_conf(struct volume *volume, struct conf *conf, struct err *err)
         set_meters(volume, conf->snapshot);
     else
         drop_meters(volume);
+    volume->prepared = 0; /* the numbers are others now; what is waited for is late */
     if (volume->meters != NULL && volume->store == NULL) {
         r = open_store(volume, err);
         if (r < 0)
@@ -357,32 +334,6 @@ volume_view(struct volume *volume, struct lookup_view *view)
     view->grant_secret = volume->grant_secret;
     view->store_ms = volume->meters != NULL ? volume_now_ms(volume) : 0;
     view->may_wait = may_wait(volume);
-}
-
-void
-volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg)
-{
-    static const struct timeval limit = {VOLUME_READY_MS / 1000, VOLUME_READY_MS % 1000 * 1000};
-    uint64_t before = volume->figures.asks;
-    size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
-
-    for (size_t i = 0; i < count; i++)
-        if (meters_is_used(volume->meters, (uint32_t)i))
-            meters_want(volume->meters, (uint32_t)i);
-    while (volume->store != NULL && count > 0) {
-        uint64_t asks = volume->figures.asks;
-
-        volume_flush(volume);
-        if (volume->figures.asks == asks)
-            break;
-    }
-    volume->ready = ready;
-    volume->ready_arg = arg;
-    volume->preparing = (size_t)(volume->figures.asks - before);
-    if (volume->preparing == 0)
-        tell_ready(volume);
-    else
-        event_add(volume->late, &limit);
 }
 
 bool

@@ -45,8 +45,8 @@ def running():
             thing.kill()
 
 
-def server(running, folder, port, *options):
-    running.append(Redis(folder / str(port), *options, port=port))
+def server(running, folder, port, *options, **kwargs):
+    running.append(Redis(folder / str(port), *options, port=port, **kwargs))
     return running[-1].start()
 
 
@@ -165,6 +165,27 @@ def test_redis_loses_its_data(running, folder):
     end(drivers)
     check(drivers)
     print(", ".join(losses))
+
+
+def test_clock_is_put_forward(running, folder):
+    """The clock of Redis jumps: windows that are not over stay full, and it goes on."""
+    redis = server(running, folder, 6407, stepped=True)
+    drivers = nodes(running, folder, 3, f'url = "redis://127.0.0.1:{redis.port}";')
+    wait_up(drivers)
+    time.sleep(WINDOW_MS / 1000)
+    for ahead in (2, 3602):
+        before = Grants(drivers, KEY).total()
+        if ahead == 3602:  # Redis forgets what it kept for a minute, and nobody else knows
+            for driver in drivers[1:]:
+                driver.kill()
+        redis.step(ahead)
+        wait_for(lambda: Grants(drivers, KEY).total() > before + CAP, 30, "grants go on")
+    for driver in drivers[1:]:
+        driver.start()
+        wait_for(lambda: len(driver.said("up")) > 1, 30, "it is back")
+    end(drivers)
+    check(drivers)
+    assert any("it was put forward" in driver.log.read_text() for driver in drivers)
 
 
 @pytest.mark.parametrize("comes_back", (True, False))

@@ -77,6 +77,16 @@ def test_redis_is_asked_seldom(make_nodes):
     assert all(node.load.grants for node in nodes)
 
 
+def test_ready_means_leases(make_nodes):
+    """A Redis that is new gives none for a while; the daemon is not ready before it does."""
+    _, nodes = make_nodes(cap_of("10m", 400), *hosts(1))
+    take_all(nodes)
+    load = nodes[0].load
+    wait_for(lambda: sum(load.answers.values()) >= 5, what="answers")
+    enough(nodes)
+    assert next(iter(load.answers)) == "d1"
+
+
 def test_refusals_ask_nothing(make_nodes):
     """A cap that is used up is known to be so."""
     _, nodes = make_nodes(cap_of("1h", 100), *hosts(2))

@@ -11,11 +11,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from .programs import BUILD
 from .wait import wait_for
 
 SERVER = os.environ.get("POSTPOOL_REDIS_SERVER", "redis-server")
 SENTINEL = os.environ.get("POSTPOOL_REDIS_SENTINEL", SERVER.replace("-server", "-sentinel"))
 CLI = os.environ.get("POSTPOOL_REDIS_CLI", SERVER.replace("-server", "-cli"))
+STEPPED = BUILD / "tests/store/stepped.so"
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")  # what it answered is on the disk
 
 
@@ -25,7 +27,7 @@ class Redis:
     It keeps over restart() what its options let it keep, unless it is told to lose it.
     """
 
-    def __init__(self, folder, *options, port=0, sentinel=None):
+    def __init__(self, folder, *options, port=0, sentinel=None, stepped=False):
         self.folder = Path(folder)
         self.folder.mkdir(exist_ok=True)
         self.folder.chmod(0o755)
@@ -33,7 +35,20 @@ class Redis:
         self.socket = self.folder / "redis.sock"
         self.options = [str(option) for option in options]
         self.sentinel = sentinel  # a configuration: it is no server but a Sentinel
+        self.clock = self.folder / "clock" if stepped else None
         self.process = None
+
+    def step(self, seconds):
+        """Its clock is so much ahead from now on."""
+        made = self.clock.with_suffix(".new")
+        made.write_text(f"{seconds}\n")
+        made.rename(self.clock)
+
+    def environment(self):
+        if not self.clock:
+            return None
+        self.step(0)
+        return {**os.environ, "LD_PRELOAD": str(STEPPED), "STEPPED_CLOCK": str(self.clock)}
 
     @property
     def url(self):
@@ -50,7 +65,8 @@ class Redis:
                        *self.options, *map(str, options)]
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, cwd=self.folder)
+                                            stderr=log, cwd=self.folder,
+                                            env=self.environment())
         wait_for(lambda: self.cli("PING") == "PONG", what="an answer of Redis")
         return self
 
