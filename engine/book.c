@@ -15,7 +15,8 @@ enum {
     BURST_PART = 20,
     BURST_LEAST = 100,
     NEAR = 16,  /* a whole lease is waited for when it comes within this part of the window */
-    AHEAD = 2,  /* tickets reach this part of the window into the future */
+    AHEAD = 2,  /* tickets reach this part of the window into the future ... */
+    SLACK = 16, /* ... and this part further: many who were told the same time all get one */
     RETRY = 64, /* everything is held by others: come again after this part of the window */
 };
 
@@ -397,7 +398,7 @@ lease(struct book *book, const struct caps *caps, struct book_row *row, const st
     }
     if (at == INT64_MAX)
         answer->again_ms = now_ms + window_ms / RETRY + 1;
-    else if (at - now_ms > window_ms / AHEAD)
+    else if (at - now_ms > window_ms / AHEAD + window_ms / SLACK)
         answer->again_ms = at - window_ms / AHEAD;
     else
         give(book, caps, row, ask->want, at, answer);

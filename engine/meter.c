@@ -281,7 +281,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
         ask.want = meter->lacking > size ? meter->lacking : size;
     } else if (meter->next == 0 && meter->held <= size / 2 &&
                (meter->returned || (meter->wanted && meter->again_ms <= now_ms))) {
-        ask.want = size;
+        ask.want = size + (meter->held == 0 && meter->wanted ? size / 2 : 0);
     } else if ((idle || meter->returning) && meter->held + meter->next > 0) {
         ask.unused += meter->held + meter->next;
         meter->held = meter->next = 0;

@@ -113,7 +113,8 @@ void meter_lapse(struct meter *meter);
  * the others meanwhile.
  *
  * That is twice the longest window: leases that others had then are used within
- * half a window, for tickets, and a quarter, their age; and count for one more.
+ * nine sixteenths of a window, for tickets, and a quarter, their age; and count for
+ * one more.
  *
  * nodes: how many there are, this one among them.
  */

@@ -133,7 +133,7 @@ static enum redis_status
 status_of(const char *text)
 {
     static const char *const texts[] = {"ok",      "stale", "hello",  "taken",
-                                        "restate", "alive", "unknown"};
+                                        "restate", "alive", "unknown", "late"};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         if (strcmp(text, texts[i]) == 0)

@@ -62,6 +62,7 @@ enum redis_status {
     REDIS_RESTATE,  /* rows must be put back, and confirmed, first */
     REDIS_ALIVE,    /* forget: the node is there */
     REDIS_UNKNOWN,  /* forget: there is no such node */
+    REDIS_LATE,     /* it was sent too long ago, by what the others know */
     REDIS_STRANGE,  /* no answer of the script */
 };
 

@@ -29,13 +29,14 @@ local floor, max, min, huge = math.floor, math.max, math.min, math.huge
 local BUCKETS = 512
 local LATE = BUCKETS / 16
 local BURST_PART, BURST_LEAST = 20, 100
-local NEAR, AHEAD, RETRY = 16, 2, 64
+local NEAR, AHEAD, SLACK, RETRY = 16, 2, 16, 64
 local SLOTS = 4
 local MONTH = 32 * 24 * 3600 * 1000 -- longer than any window
 local MINUTE = 60 * 1000
 local LEARN, LEARN_ALONE = 2000, 500
 local GONE, UNKNOWN = 0, 1 -- lives that no process has: it said goodbye; it was only heard of
 local STEP = 250 -- further ahead of what a node knows than a call takes: the clock was put forward
+local LATE_CALL = 3000 -- more than a node waits for an answer
 local CLOCK_OFF = 10 -- so far may the clock be from that idea; a later one would forget uses
 
 local function text(number)
@@ -93,6 +94,7 @@ end
 load_meta()
 
 local stepped = 0 -- so far was the clock put forward, as is found now
+local is_late = false -- it was sent long ago, and who sent it does not wait any more
 
 -- Time goes on where it was, whatever the server's clock does meanwhile.  Put forward, it would
 -- make windows pass that have not: what is beyond the latest that the caller can imagine is left
@@ -109,6 +111,13 @@ local function tell_time()
   else
     local clock = redis.call('TIME')
     t = tonumber(clock[1]) * 1000 + floor(tonumber(clock[2]) / 1000)
+  end
+  -- A link that was cut brings old calls when it is mended.  Carried out they would say that the
+  -- node is here, when that goes on alone.  While all is learnt anew, nobody gets a lease by them.
+  if not begins and not meta.learn and latest > 0 and before > latest + LATE_CALL then
+    is_late, now = true, before
+    set('clock', text(now))
+    return
   end
   if begins and estimate > 0 and math.abs(t + shift - estimate) > CLOCK_OFF then
     shift = estimate - t
@@ -691,7 +700,7 @@ local function lease(row, want, longest)
   end
   if at == huge then
     return 0, 0, now + floor(window / RETRY) + 1, which
-  elseif at - now > floor(window / AHEAD) then
+  elseif at - now > floor(window / AHEAD) + floor(window / SLACK) then
     return 0, 0, at - floor(window / AHEAD), which
   end
   local c, f, a = give(row, want, at)
@@ -887,4 +896,7 @@ end
 
 local ops = {beat = beat, ask = carry_out, state = state, confirm = confirm, reset = reset,
              forget = forget, bye = bye}
+if is_late then
+  return answer('late')
+end
 return ops[op]()

@@ -378,8 +378,8 @@ test_clock_put_forward(void **state)
     assert_int_equal(answer.stepped_ms, 0);
     answer = ask_at(&w, 4, now_ms + 2300 + step_ms, now_ms + 2100); /* a call that took long */
     assert_int_equal(answer.now_ms, now_ms + 2300);
-    answer = ask_at(&w, 5, now_ms + 2400 + step_ms, now_ms - 3600000); /* a node that stood still */
-    assert_int_equal(answer.now_ms, now_ms + 2300);                    /* costs no more than this */
+    answer = ask_at(&w, 5, now_ms + 2400 + step_ms, now_ms - 600); /* a node that is behind */
+    assert_int_equal(answer.now_ms, now_ms + 2300);                /* costs no more than this */
     answer = ask_at(&w, 6, now_ms + 2500, now_ms + 2500); /* put back: time goes on where it was */
     assert_int_equal(answer.now_ms, now_ms + 2300);
     answer = ask_at(&w, 7, now_ms + 2600, now_ms + 2600);
@@ -399,6 +399,32 @@ test_clock_put_forward(void **state)
     assert_int_equal(answer.status, REDIS_RESTATE);
     assert_int_equal(answer.now_ms, now_ms + 2600);
     assert_true(answer.learning);
+}
+
+/* A link that was cut is mended and brings what was sent long ago: that is no sign of life. */
+static void
+test_late_call(void **state)
+{
+    struct world w = {.node_count = 1, .now_ms = 1700000000000, .prefix = "late"};
+    struct redis_answer answer;
+    int64_t now_ms;
+
+    (void)state;
+    w.caps = (struct caps){{{60000, 60, false, "minute"}}, 1};
+    strcpy(w.nodes[0].name, "mta1");
+    node_beat(&w, &w.nodes[0], true);
+    w.now_ms += 2000; /* it learns until then */
+    now_ms = w.now_ms;
+    answer = ask_at(&w, 1, now_ms + 5000, now_ms + 5000);
+    assert_int_equal(answer.status, REDIS_OK_THERE);
+    answer = ask_at(&w, 2, now_ms + 5100, now_ms + 2100);
+    assert_int_equal(answer.status, REDIS_OK_THERE);
+    answer = ask_at(&w, 3, now_ms + 5200, now_ms + 1900);
+    assert_int_equal(answer.status, REDIS_LATE);
+    assert_int_equal(answer.stepped_ms, 0);
+    answer = ask_at(&w, 3, now_ms + 5300, now_ms + 5300); /* nothing came of it */
+    assert_int_equal(answer.status, REDIS_OK_THERE);
+    assert_int_equal(answer.now_ms, now_ms + 5200); /* less what the second took */
 }
 
 /* What was left out of the time is lost with the data; who knows better comes second. */
@@ -507,7 +533,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_answers),
         cmocka_unit_test(test_clock_put_forward),
-        cmocka_unit_test(test_clock_lost),
+        cmocka_unit_test(test_late_call), cmocka_unit_test(test_clock_lost),
         cmocka_unit_test(test_every_key_expires),
     };
 
