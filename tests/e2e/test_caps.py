@@ -3,7 +3,6 @@
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -109,7 +108,6 @@ def entries(host):
         return db.execute("SELECT count(*) FROM book").fetchone()[0]
 
 
-@pytest.mark.skipif(not os.environ.get("POSTPOOL_LONG"), reason="half a minute of waiting")
 def test_what_is_not_used_leaves_the_file(make_host):
     host = make_host(with_caps(a1=window("10s", 100), d1=window("10s", 100)), start=False)
     host.policyd.start()
