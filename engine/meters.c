@@ -643,5 +643,7 @@ meters_find(struct meters *meters, const char *key)
         return METERS_NONE;
     if (strcmp(kind, "stream") == 0)
         return meters_stream(meters, stream->index);
-    return strcmp(kind, "account") == 0 ? meters_account(meters, stream->index, key) : METERS_NONE;
+    return strcmp(kind, "account") == 0 && key[0] != '\0'
+               ? meters_account(meters, stream->index, key)
+               : METERS_NONE;
 }
