@@ -94,7 +94,7 @@ on_lapse(void *arg)
         return;
     meters_lapse(volume->meters, volume_now_ms(volume));
     log_warn("store: away for too long -- what was held is let go; each cap goes on with 1/%u of "
-             "it when its longest window is over; no cap can be passed by that",
+             "it when twice its longest window is over; no cap can be passed by that",
              meters_nodes(volume->meters));
 }
 
