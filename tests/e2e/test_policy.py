@@ -167,6 +167,13 @@ def test_reset_of_a_login_with_a_blank(policyd, policy):
     programs.postpool("-c", policyd.conf, "reset", "account/default/", status=1)
 
 
+def test_a_login_does_nothing_to_the_terminal(policyd, policy):
+    assert policy.ask(sasl_username="app\x1b[31m\x7f", instance="esc") == "DUNNO"
+    text = programs.postpool("-c", policyd.conf, "status").stdout
+    assert "account/default/app?[31m?" in text
+    assert "\x1b" not in text
+
+
 # How it is written
 
 ASKED = request(client_address="192.0.2.1")
