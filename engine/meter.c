@@ -96,6 +96,12 @@ meter_room_many_ms(const struct meter *meter, uint32_t count, int64_t now_ms)
     return room_ms > now_ms ? room_ms : now_ms;
 }
 
+uint32_t
+meter_held(const struct meter *meter)
+{
+    return meter->held + (meter->own ? 0 : meter->next);
+}
+
 static uint32_t
 span(const struct meter_use *use, int64_t now_ms)
 {

@@ -70,6 +70,9 @@ int64_t meter_full_ms(const struct meter *meter);
 enum meter_state meter_state_many(const struct meter *meter, uint32_t count, int64_t now_ms);
 int64_t meter_room_many_ms(const struct meter *meter, uint32_t count, int64_t now_ms);
 
+/* What is held, now and for later; alone: the next grant of the share, if there is any. */
+uint32_t meter_held(const struct meter *meter);
+
 /* Spend one grant; meter_state() was METER_FREE at the same now_ms. */
 void meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms);
 

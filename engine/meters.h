@@ -166,4 +166,7 @@ void meters_lapse(struct meters *meters, int64_t now_ms);
 /* The store is there again. */
 void meters_rejoin(struct meters *meters);
 
+/* Between the two. */
+bool meters_are_alone(const struct meters *meters);
+
 #endif

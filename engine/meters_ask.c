@@ -209,6 +209,12 @@ meters_lapse(struct meters *meters, int64_t now_ms)
     }
 }
 
+bool
+meters_are_alone(const struct meters *meters)
+{
+    return meters->alone;
+}
+
 void
 meters_rejoin(struct meters *meters)
 {

@@ -491,7 +491,9 @@ volume_release(struct volume *volume, const char *key)
             meters_key(volume->meters, (uint32_t)i, name);
         if (key != NULL && strcmp(key, name) != 0)
             continue;
-        released += meter->held + meter->next;
+        if (meter->own)
+            continue; /* its share, which nobody gave it */
+        released += meter_held(meter);
         meter_return(meter);
         meters_touch(volume->meters, (uint32_t)i);
     }
