@@ -34,21 +34,28 @@ redis_clock_init(struct redis_clock *clock)
 }
 
 /*
- * The script ran somewhere between sent and now, so its clock is at most so
- * far ahead of ours.  Of several such bounds the narrow ones are kept.
+ * The script ran somewhere between sent and now: that bounds its clock less
+ * ours from both sides.  What earlier calls said holds, too, but for the drift
+ * since; unless the two exclude each other, because a clock was stepped.
  */
 void
 redis_clock_note(struct redis_clock *clock, int64_t there_ms, int64_t sent_ms)
 {
     int64_t now_ms = redis_clock_boot_ms();
-    int64_t offset_ms = there_ms - sent_ms + 2; /* both were cut to milliseconds */
-    int64_t rtt_ms = now_ms - sent_ms;
-    int64_t known_rtt_ms = clock->rtt_ms + (now_ms - clock->measured_ms) / DRIFT;
+    int64_t most_ms = there_ms - sent_ms + 2; /* both were cut to milliseconds */
+    int64_t least_ms = there_ms - now_ms;
+    int64_t drift_ms = (now_ms - clock->measured_ms) / DRIFT;
+    int64_t known_most_ms = clock->offset_ms + drift_ms;
+    int64_t known_least_ms = clock->offset_ms - clock->rtt_ms - drift_ms;
 
-    if (clock->measured_ms != 0 && offset_ms >= clock->offset_ms &&
-        clock->offset_ms >= there_ms - now_ms && rtt_ms > known_rtt_ms)
-        return;
-    *clock = (struct redis_clock){offset_ms, rtt_ms, now_ms};
+    if (clock->measured_ms != 0 && known_most_ms >= least_ms && known_least_ms <= most_ms) {
+        most_ms = known_most_ms < most_ms ? known_most_ms : most_ms;
+        least_ms = known_least_ms > least_ms ? known_least_ms : least_ms;
+    }
+    if (clock->measured_ms == 0 || drift_ms > 0 || most_ms < known_most_ms)
+        clock->measured_ms = now_ms; /* else what it drifted since is still to come */
+    clock->offset_ms = most_ms;
+    clock->rtt_ms = most_ms - least_ms;
 }
 
 int64_t
@@ -60,7 +67,11 @@ redis_clock_now_ms(const struct redis_clock *clock)
 int64_t
 redis_clock_earliest_ms(const struct redis_clock *clock)
 {
-    return clock->measured_ms != 0 ? redis_clock_now_ms(clock) - clock->rtt_ms - 3 : 0;
+    int64_t since_ms = redis_clock_boot_ms() - clock->measured_ms;
+
+    return clock->measured_ms != 0
+               ? redis_clock_now_ms(clock) - clock->rtt_ms - 3 - since_ms / DRIFT
+               : 0;
 }
 
 int64_t

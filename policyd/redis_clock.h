@@ -14,8 +14,8 @@
 
 struct redis_clock {
     int64_t offset_ms;   /* that clock less the boot clock */
-    int64_t rtt_ms;      /* of the call that told it */
-    int64_t measured_ms; /* when, by the boot clock; 0: it was not told yet */
+    int64_t rtt_ms;      /* it may be less by so much */
+    int64_t measured_ms; /* when that was told last, by the boot clock; 0: it was not told yet */
 };
 
 /* Of this host, in milliseconds and microseconds; it goes on while the host sleeps. */

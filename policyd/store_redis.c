@@ -26,7 +26,7 @@
 
 enum {
     TICK_MS = 250,
-    BEATS = 6,            /* in a node_timeout ... */
+    BEATS = 3,            /* in a node_timeout, where nothing else was said ... */
     BEAT_LEAST_MS = 1000, /* ... but not more often */
     TRIM_MS = 3600 * 1000,
     BYE_MS = 200,
@@ -62,14 +62,15 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct redis_store *s = arg;
     int64_t now_ms = redis_clock_boot_ms();
-    int64_t every_ms = s->node_timeout_ms / BEATS;
+    int64_t every_ms = s->node_timeout_ms / BEATS, quiet_ms;
 
     (void)fd;
     (void)what;
     redis_life_check(s);
     if (every_ms < BEAT_LEAST_MS || (s->durable && !s->asks.acked) || !s->registered)
         every_ms = BEAT_LEAST_MS;
-    if (now_ms - s->beat_ms >= every_ms)
+    quiet_ms = now_ms - (s->holding && s->contact_ms > s->beat_ms ? s->contact_ms : s->beat_ms);
+    if (quiet_ms >= every_ms || now_ms - s->beat_ms >= s->node_timeout_ms / 2)
         redis_life_beat(s);
     if (now_ms - s->trim_ms > TRIM_MS && s->clock.measured_ms != 0) {
         s->trim_ms = now_ms;

@@ -28,23 +28,24 @@ def cost(nodes):
 
 
 def saturate(sites):
-    """{count: (share of the cap that is used, asks, calls)}, the latter for 100 grants."""
+    """{count: (share of the cap that is used, asks, calls)}, the latter for 100 grants.
+
+    The share is the time that so many windows' grants must take by the time that they took, from
+    the first grant to the first one behind them: so it does not matter where in a window one looks.
+    """
     nodes = [node for site in sites.values() for node in site]
-    take_all(nodes)
-    wait_grants(nodes)
-    time.sleep(WINDOW_S)  # the first window is all used at its begin
     before = {count: cost(site) for count, site in sites.items()}
-    begin = time.monotonic()
-    time.sleep(WINDOWS * WINDOW_S)
-    end = time.monotonic()
+    take_all(nodes)
+    wanted = WINDOWS * CAP + 1
+    for site in sites.values():
+        wait_for(lambda: len(granted(site)) >= wanted, 60 + 2 * WINDOWS * WINDOW_S, "the grants of all windows")
     after = {count: cost(site) for count, site in sites.items()}
     enough(nodes)
     found = {}
     for count, site in sites.items():
-        times = [answered for _, answered, _ in granted(site)]
-        got = sum(begin < answered <= end for answered in times)
-        found[count] = (got / WINDOWS / CAP,
-                        *(100 * (b - a) / got for a, b in zip(before[count], after[count])))
+        times = sorted(answered for _, answered, _ in granted(site))
+        found[count] = (WINDOWS * WINDOW_S / (times[wanted - 1] - times[0]),
+                        *(100 * (b - a) / len(times) for a, b in zip(before[count], after[count])))
     return found
 
 
