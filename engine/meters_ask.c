@@ -197,6 +197,7 @@ void
 meters_lapse(struct meters *meters, int64_t now_ms)
 {
     meters->alone = true;
+    meters->alone_ms = now_ms;
     meters->gains++;
     for (size_t i = 0; i < meters->count; i++) {
         struct metered *metered = meters_at(meters, (uint32_t)i);
@@ -206,6 +207,12 @@ meters_lapse(struct meters *meters, int64_t now_ms)
         meter_lapse(&metered->meter);
         meter_go_alone(&metered->meter, metered->caps, meters->nodes, now_ms);
     }
+}
+
+bool
+meters_are_alone(const struct meters *meters)
+{
+    return meters->alone;
 }
 
 void

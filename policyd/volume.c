@@ -94,7 +94,7 @@ on_lapse(void *arg)
         return;
     meters_lapse(volume->meters, volume_now_ms(volume));
     log_warn("store: away for too long -- what was held is let go; each cap goes on with 1/%u of "
-             "it when its longest window is over; no cap can be passed by that",
+             "it when twice its longest window is over; no cap can be passed by that",
              meters_nodes(volume->meters));
 }
 
@@ -491,7 +491,9 @@ volume_release(struct volume *volume, const char *key)
             meters_key(volume->meters, (uint32_t)i, name);
         if (key != NULL && strcmp(key, name) != 0)
             continue;
-        released += meter->held + meter->next;
+        if (meter->own)
+            continue; /* its share, which nobody gave it */
+        released += meter_held(meter);
         meter_return(meter);
         meters_touch(volume->meters, (uint32_t)i);
     }

@@ -128,6 +128,22 @@ def test_nodes(make_nodes):
     postpool("-c", nodes[0].conf, "nodes", "forget", "mta1", status=1)  # it is there
 
 
+def test_status_says_that_it_is_alone(make_nodes):
+    """What it gives then is its share, and nothing that it holds."""
+    redis, nodes = make_nodes(cap_of("10s", 50, node_timeout="2s"), *hosts(2))
+    redis.signal(signal.SIGSTOP)
+    conf = nodes[0].conf
+    wait_for(lambda: json.loads(postpool("-c", conf, "--json", "status").stdout)["alone"],
+             what="the end of what is held")
+    said = postpool("-c", conf, "status").stdout
+    assert "ALONE: this host gives 1/2 of each cap" in said
+    assert "largest possible error: 0" in said
+    assert json.loads(postpool("-c", conf, "--json", "status").stdout)["caps"][0]["held"] == 1
+    assert postpool("-c", conf, "release", "all").stdout == "0 grants go back\n"
+    redis.signal(signal.SIGCONT)
+    wait_for(lambda: "ALONE" not in postpool("-c", conf, "status").stdout, what="Redis")
+
+
 def test_a_paused_redis_is_not_felt(make_nodes):
     """Lookups go on from what is held, and none waits longer than its deadline."""
     redis, nodes = make_nodes(cap_of("1h", 1000000), *hosts(1))
