@@ -262,7 +262,8 @@ journal_put(struct journal *journal, const struct journal_row *row, journal_put_
 }
 
 void
-journal_set_nodes(struct journal *journal, const struct journal_node *nodes, size_t count)
+journal_set_nodes(struct journal *journal, const struct journal_node *nodes, size_t count,
+                  journal_put_fn *done, void *arg)
 {
     struct job *job = job_new(PUT_NODES);
 
@@ -271,6 +272,8 @@ journal_set_nodes(struct journal *journal, const struct journal_node *nodes, siz
     for (size_t i = 0; i < count; i++)
         job->nodes[i] =
             (struct journal_node){mem_strdup(nodes[i].name), nodes[i].heard_ms, nodes[i].gone};
+    job->put = done;
+    job->arg = arg;
     hand_over(journal, job);
 }
 
@@ -393,19 +396,28 @@ jobs_free(struct jobs *jobs)
     }
 }
 
-void
-journal_close(struct journal *journal)
+int
+journal_end(struct journal *journal)
 {
-    if (journal == NULL)
-        return;
     if (journal->running) {
         pthread_mutex_lock(&journal->lock);
         journal->closing = true;
         pthread_cond_signal(&journal->wake);
         pthread_mutex_unlock(&journal->lock);
         pthread_join(journal->thread, NULL);
+        journal->running = false;
     }
     journal_file_close(journal->file);
+    journal->file = NULL;
+    return STAILQ_EMPTY(&journal->todo) ? 0 : -EIO;
+}
+
+void
+journal_close(struct journal *journal)
+{
+    if (journal == NULL)
+        return;
+    journal_end(journal);
     jobs_free(&journal->todo);
     jobs_free(&journal->done);
     journal_nodes_free(journal->self.nodes, journal->self.node_count);

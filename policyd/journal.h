@@ -4,7 +4,7 @@
  *
  * For each book the node's own row, as it last stood in Redis; the nodes that
  * it knew of; and who it is.  A thread writes; nothing here waits for the
- * disk but journal_open() and journal_close().  What is handed over is carried
+ * disk but journal_open(), journal_end() and journal_close().  What is handed over is carried
  * out in order.  While the file cannot be written to, everything waits, and
  * the log says so.
  *
@@ -49,7 +49,13 @@ typedef void journal_read_fn(void *arg, const struct journal_row *rows, size_t c
 int journal_open(struct event_base *base, const char *path, struct journal **ret_journal,
                  struct err *err);
 
-/* Takes NULL.  What was handed over is written; nobody is called back. */
+/*
+ * What was handed over is written, to the disk, and nothing is that comes after;
+ * nobody is called back.  0, or -EIO: it cannot be.
+ */
+int journal_end(struct journal *journal);
+
+/* Takes NULL.  Ends it, where that was not done. */
 void journal_close(struct journal *journal);
 
 uint64_t journal_id(const struct journal *journal);   /* of the file, for ever */
@@ -62,7 +68,8 @@ const struct journal_node *journal_nodes(const struct journal *journal, size_t *
 /* done may be NULL.  What is given is copied. */
 void journal_put(struct journal *journal, const struct journal_row *row, journal_put_fn *done,
                  void *arg);
-void journal_set_nodes(struct journal *journal, const struct journal_node *nodes, size_t count);
+void journal_set_nodes(struct journal *journal, const struct journal_node *nodes, size_t count,
+                       journal_put_fn *done, void *arg);
 
 /* At most so many rows whose keys come after that one; "": from the first. */
 void journal_read(struct journal *journal, const char *after, int most, journal_read_fn *done,

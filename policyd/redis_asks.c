@@ -394,11 +394,18 @@ redis_asks_add(struct redis_store *s, const char *key, const struct caps *caps,
                const struct book_ask *ask)
 {
     struct ask *one = mem_new(sizeof(*one));
+    int64_t now_ms = redis_clock_now_ms(&s->clock);
 
     one->store = s;
     one->key = mem_strdup(key);
     one->caps = *caps;
     one->ask = *ask;
+    for (size_t i = 0; i < one->ask.report_count; i++) {
+        struct book_report *report = &one->ask.reports[i];
+
+        if (report->at_ms > now_ms) /* by this host's clock, before the store told its own */
+            report->at_ms = now_ms;
+    }
     TAILQ_INSERT_TAIL(&s->asks.waiting, one, next);
     redis_asks_flush(s);
 }

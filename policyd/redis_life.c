@@ -58,9 +58,21 @@ redis_life_say_away(struct redis_store *s, const char *why)
 }
 
 void
+redis_life_begin(struct redis_store *s)
+{
+    s->contact_ms = redis_clock_boot_ms();
+    if (s->nodes.sharing == 0)
+        return;
+    s->awaited = true;
+    s->count = s->nodes.sharing;
+    s->store.events.on_nodes(s->store.events.arg, s->count);
+}
+
+void
 redis_life_end(struct redis_store *s)
 {
     s->holding = false;
+    s->awaited = false;
     s->registered = false;
     s->former = s->life;
     s->life = journal_new_life(s->journal);
@@ -72,11 +84,15 @@ redis_life_end(struct redis_store *s)
 bool
 redis_life_check(struct redis_store *s)
 {
-    if (!s->holding || redis_clock_boot_ms() - s->contact_ms < s->node_timeout_ms)
+    if ((!s->holding && !s->awaited) || redis_clock_boot_ms() - s->contact_ms < s->node_timeout_ms)
         return false;
-    log_warn("store: not heard of for %lld s -- what this node held counts as used, and it takes "
-             "nothing until the store is back",
-             (long long)(redis_clock_boot_ms() - s->contact_ms) / 1000);
+    if (s->holding)
+        log_warn("store: not heard of for %lld s -- what this node held counts as used, and it "
+                 "takes nothing until the store is back",
+                 (long long)(redis_clock_boot_ms() - s->contact_ms) / 1000);
+    else
+        log_warn("store: not heard of since the start, %lld s ago",
+                 (long long)(redis_clock_boot_ms() - s->contact_ms) / 1000);
     redis_life_end(s);
     return true;
 }
@@ -87,6 +103,7 @@ redis_life_heard(struct redis_store *s, int64_t sent_ms)
     if (!s->holding || sent_ms > s->contact_ms)
         s->contact_ms = sent_ms;
     s->holding = true;
+    s->awaited = false;
 }
 
 void
@@ -124,7 +141,7 @@ on_taken(struct redis_store *s)
 {
     bool held = s->holding;
 
-    s->registered = false;
+    s->registered = s->awaited = false;
     if (!s->taken_said)
         log_error("store: another process goes by the name of this node, %s -- nothing is taken "
                   "until it is gone for %lld s; each host needs a name of its own",
@@ -173,7 +190,7 @@ on_beat(void *arg, const redisReply *reply)
         return;
     }
     s->registered = true;
-    s->starting = false;
+    s->starting = s->awaited = false;
     s->taken_said = false;
     s->confirmed = answer.confirmed;
     if (!s->confirmed)
@@ -191,6 +208,8 @@ redis_life_beat(struct redis_store *s)
         return;
     s->greeting = true;
     s->beat_ms = redis_clock_boot_ms();
+    if (s->awaited)
+        s->contact_ms = s->beat_ms; /* it may be carried out, and the answer lost */
     redis_op_begin(s, &args, "beat", NULL);
     redis_args_print(&args, "%" PRIu64, s->former);
     redis_args_print(&args, "%" PRIu64, journal_id(s->journal));

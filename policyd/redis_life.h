@@ -14,6 +14,9 @@ struct redis_answer;
 struct redis_store;
 struct redisReply;
 
+/* The process begins: others may keep back the share of this node, if it was here before. */
+void redis_life_begin(struct redis_store *s);
+
 /* A sign of life, unless one is under way or the connection is not ready. */
 void redis_life_beat(struct redis_store *s);
 

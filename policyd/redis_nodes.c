@@ -13,19 +13,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-void
-redis_nodes_clear(struct redis_nodes *nodes)
+static void
+clear_items(struct redis_nodes *nodes)
 {
     for (size_t i = 0; i < nodes->count; i++)
         free(nodes->items[i].name);
     free(nodes->items);
-    *nodes = (struct redis_nodes){0};
+    nodes->items = NULL;
+    nodes->count = 0;
 }
 
 void
-redis_nodes_load(struct redis_nodes *nodes, const struct journal *journal)
+redis_nodes_clear(struct redis_nodes *nodes)
+{
+    clear_items(nodes);
+    *nodes = (struct redis_nodes){0};
+}
+
+static struct redis_node *
+find(const struct redis_nodes *nodes, const char *name)
+{
+    for (size_t i = 0; i < nodes->count; i++)
+        if (strcmp(nodes->items[i].name, name) == 0)
+            return &nodes->items[i];
+    return NULL;
+}
+
+/* Those that are away share the caps, too; those that said goodbye do not. */
+static unsigned
+count_sharing(const struct redis_nodes *nodes)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < nodes->count; i++)
+        count += !nodes->items[i].gone;
+    return count;
+}
+
+void
+redis_nodes_load(struct redis_nodes *nodes, const char *me, const struct journal *journal)
 {
     const struct journal_node *known = journal_nodes(journal, &nodes->count);
+    const struct redis_node *self;
 
     nodes->items = mem_array(nodes->count, sizeof(*nodes->items));
     for (size_t i = 0; i < nodes->count; i++)
@@ -35,28 +64,35 @@ redis_nodes_load(struct redis_nodes *nodes, const struct journal *journal)
             .alive = known[i].heard_ms == 0,
             .gone = known[i].gone,
         };
-}
-
-static const struct redis_node *
-find(const struct redis_nodes *nodes, const char *name)
-{
-    for (size_t i = 0; i < nodes->count; i++)
-        if (strcmp(nodes->items[i].name, name) == 0)
-            return &nodes->items[i];
-    return NULL;
+    self = find(nodes, me);
+    if (self != NULL && !self->gone)
+        nodes->sharing = count_sharing(nodes);
 }
 
 static void
-write_list(const struct redis_nodes *nodes, struct journal *journal)
+on_written(void *arg)
+{
+    struct redis_nodes *nodes = arg;
+
+    if (--nodes->writes == 0)
+        nodes->sharing = count_sharing(nodes);
+}
+
+static void
+write_list(struct redis_nodes *nodes, struct journal *journal)
 {
     struct journal_node *list = mem_array(nodes->count, sizeof(*list));
+    unsigned sharing = count_sharing(nodes);
 
     for (size_t i = 0; i < nodes->count; i++) {
         const struct redis_node *node = &nodes->items[i];
 
         list[i] = (struct journal_node){node->name, node->alive ? 0 : node->heard_ms, node->gone};
     }
-    journal_set_nodes(journal, list, nodes->count);
+    if (nodes->sharing == 0 || sharing < nodes->sharing)
+        nodes->sharing = sharing;
+    nodes->writes++;
+    journal_set_nodes(journal, list, nodes->count, on_written, nodes);
     free(list);
 }
 
@@ -83,7 +119,8 @@ redis_nodes_note(struct redis_nodes *nodes, const struct redis_answer *answer,
                  int64_t node_timeout_ms, struct journal *journal)
 {
     size_t count = answer->nodes->elements / 4;
-    struct redis_nodes now = {mem_array(count + nodes->count, sizeof(*now.items)), count};
+    struct redis_nodes now = {.items = mem_array(count + nodes->count, sizeof(*now.items)),
+                              .count = count};
     bool changed = false;
 
     for (size_t i = 0; i < count; i++) {
@@ -105,10 +142,22 @@ redis_nodes_note(struct redis_nodes *nodes, const struct redis_answer *answer,
     if (!answer->confirmed)
         keep(nodes, &now);
     changed = changed || now.count != nodes->count;
-    redis_nodes_clear(nodes);
-    *nodes = now;
+    clear_items(nodes);
+    nodes->items = now.items;
+    nodes->count = now.count;
     if (changed)
         write_list(nodes, journal);
+}
+
+int
+redis_nodes_bye(struct redis_nodes *nodes, const char *me, struct journal *journal)
+{
+    struct redis_node *self = find(nodes, me);
+
+    if (self != NULL)
+        self->gone = true;
+    write_list(nodes, journal);
+    return journal_end(journal);
 }
 
 void

@@ -32,15 +32,28 @@ struct redis_node {
 struct redis_nodes {
     struct redis_node *items; /* owned */
     size_t count;
+
+    /*
+     * How many share the caps, by the file, and by what is on its way there: the
+     * least of both.  0: not known.
+     */
+    unsigned sharing;
+    unsigned writes; /* under way */
 };
 
-/* Those that the last process knew of. */
-void redis_nodes_load(struct redis_nodes *nodes, const struct journal *journal);
+/* Those that the last process knew of; sharing stays 0 if it said goodbye for me, or never came. */
+void redis_nodes_load(struct redis_nodes *nodes, const char *me, const struct journal *journal);
 void redis_nodes_clear(struct redis_nodes *nodes);
 
 /* An answer with nodes: the list becomes that one, and is written when it changed. */
 void redis_nodes_note(struct redis_nodes *nodes, const struct redis_answer *answer,
                       int64_t node_timeout_ms, struct journal *journal);
+
+/*
+ * I am about to say goodbye, and the others will keep no share back for me:
+ * write it, and nothing after it.  0, or a negative errno: it cannot be.
+ */
+int redis_nodes_bye(struct redis_nodes *nodes, const char *me, struct journal *journal);
 
 /* The names of those, but for me, that have yet to put their rows back. */
 void redis_nodes_missing(const struct redis_nodes *nodes, const char *me, struct buf *names);

@@ -23,6 +23,16 @@ redis_op_is_ready(const struct redis_store *s)
     return s->ready && s->sha[0] != '\0';
 }
 
+/*
+ * It goes by no fewer when it is alone: neither this process, nor one that
+ * begins meanwhile and knows what stands in the journal.
+ */
+static unsigned
+least_nodes(const struct redis_store *s)
+{
+    return s->nodes.sharing > 0 && s->nodes.sharing < s->count ? s->nodes.sharing : s->count;
+}
+
 static struct redis_caller
 caller(const struct redis_store *s)
 {
@@ -33,7 +43,7 @@ caller(const struct redis_store *s)
         .run_id = s->run_id,
         .life = s->life,
         .node_timeout_ms = s->node_timeout_ms,
-        .nodes = s->count,
+        .nodes = least_nodes(s),
         .earliest_ms = redis_clock_earliest_ms(&s->clock),
         .latest_ms = redis_clock_latest_ms(&s->clock),
     };

@@ -126,7 +126,8 @@ redis_close(struct store *store)
     s->store.events = nobody;
     if (s->ready)
         redis_link_flush(s->link, BYE_MS); /* what is returned goes before the goodbye */
-    if (redis_op_is_ready(s) && s->registered) {
+    if (redis_op_is_ready(s) && s->registered &&
+        redis_nodes_bye(&s->nodes, s->node, s->journal) == 0) {
         redis_op_begin(s, &args, "bye", NULL);
         redis_op_send(s, &args, NULL, NULL);
         redis_link_flush(s->link, BYE_MS);
@@ -179,7 +180,8 @@ redis_open(struct event_base *base, const struct conf *conf, const struct store_
     }
     s->link = redis_link_new(base, conf, &link_events);
     s->life = journal_life(s->journal);
-    redis_nodes_load(&s->nodes, s->journal);
+    redis_nodes_load(&s->nodes, s->node, s->journal);
+    redis_life_begin(s);
     event_add(s->tick, &tick);
     *ret_store = &s->store;
     return 0;
