@@ -23,6 +23,7 @@ advance(struct meter *meter)
     meter->held = meter->next;
     meter->from_ms = meter->next_from_ms;
     meter->next = 0;
+    meter->mixed = true;
 }
 
 /* It must go back: others count on it that a lease is not used much later than it was given. */
@@ -198,6 +199,7 @@ meter_rejoin(struct meter *meter)
         return;
     meter->own = false;
     meter->held = meter->next = 0;
+    meter->mixed = meter->use_count > 0;    /* the share is not to be had back */
     meter->returned = meter->use_count > 0; /* the store is to hear of it first of all */
 }
 
@@ -231,14 +233,12 @@ meter_exceed(struct meter *meter, int64_t now_ms)
 }
 
 void
-meter_give_back(struct meter *meter, int64_t at_ms, int64_t now_ms)
+meter_give_back(struct meter *meter, int64_t at_ms)
 {
-    for (size_t i = 0; i < meter->use_count && !meter->own; i++)
+    for (size_t i = 0; i < meter->use_count && !meter->own && !meter->mixed; i++)
         if (meter->uses[i].count > 0 && meter->uses[i].at_ms >= at_ms) {
             meter->uses[i].count--;
-            if (meter->held == 0)
-                meter->from_ms = now_ms;
-            meter->held++;
+            meter->held++; /* as old as the lease that it was of */
             return;
         }
     for (size_t i = 0; i < meter->use_count; i++)
@@ -263,6 +263,7 @@ add_reports(struct meter *meter, struct book_ask *ask)
         ask->reports[ask->report_count++] =
             (struct book_report){meter->excess_ms, (int32_t)meter->excess, true};
     meter->use_count = 0;
+    meter->mixed = false;
     meter->excess = 0;
 }
 
@@ -340,6 +341,7 @@ meter_answered(struct meter *meter, const struct book_answer *answer, int64_t no
     if (meter->held == 0) {
         meter->held = answer->count;
         meter->from_ms = answer->from_ms;
+        meter->mixed = meter->use_count > 0;
     } else {
         meter->next += answer->count;
         meter->next_from_ms = answer->from_ms;

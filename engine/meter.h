@@ -49,6 +49,7 @@ struct meter {
     bool own : 1;       /* no store: what is held is of this node's share */
     bool begun : 1;     /* it has asked in this life */
     bool returning : 1; /* what is held goes back with the next ask */
+    bool mixed : 1;     /* uses are noted of another lease than the one that is held */
     struct meter_use uses[METER_USES]; /* not yet reported, in order of time */
 };
 
@@ -82,8 +83,11 @@ void meter_exceed(struct meter *meter, int64_t now_ms);
 /* Count recipients that were sent already, when nobody knew that they belong here. */
 void meter_count(struct meter *meter, uint32_t count, int64_t now_ms);
 
-/* The grant spent at at_ms never was used. */
-void meter_give_back(struct meter *meter, int64_t at_ms, int64_t now_ms);
+/*
+ * The grant spent at at_ms never was used.  It is held again if it was of the
+ * same lease, and grows no younger by that; else the store hears of it.
+ */
+void meter_give_back(struct meter *meter, int64_t at_ms);
 
 /* An ask is under way for longer than ms. */
 bool meter_asked_for(const struct meter *meter, int64_t ms, int64_t now_ms);

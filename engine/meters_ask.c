@@ -114,7 +114,7 @@ meters_give_back(struct meters *meters, uint32_t number, int64_t at_ms, int64_t 
 
     if (!meters_is_used(meters, number))
         return;
-    meter_give_back(meter, at_ms, now_ms);
+    meter_give_back(meter, at_ms);
     note_gain(meters, meter, before_ms, now_ms);
     meters_touch(meters, number);
 }

@@ -164,7 +164,7 @@ give_back(const struct policy_view *view, struct transaction *transaction, uint3
         return;
     meter = &meters_at(view->meters, transaction->account)->meter;
     for (uint32_t i = 0; i < count; i++)
-        meter_give_back(meter, transaction->taken_ms, view->store_ms);
+        meter_give_back(meter, transaction->taken_ms);
     meter->again_ms = 0; /* who is refused now may have room */
     meters_touch(view->meters, transaction->account);
 }

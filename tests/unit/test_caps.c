@@ -247,6 +247,23 @@ node_spend(struct world *w, struct node *node)
     return true;
 }
 
+/* One that it spent and has not reported was not used after all. */
+static void
+node_give_back(struct world *w, struct node *node)
+{
+    struct meter *meter = &node->meter;
+    const struct meter_use *use = meter->use_count > 0 ? &meter->uses[any(meter->use_count)] : NULL;
+
+    for (size_t i = w->grant_count; use != NULL && use->count > 0 && i > 0; i--)
+        if (w->grants[i - 1] == use->at_ms) {
+            w->grant_count--;
+            memmove(&w->grants[i - 1], &w->grants[i],
+                    (w->grant_count - i + 1) * sizeof(*w->grants));
+            meter_give_back(meter, use->at_ms);
+            return;
+        }
+}
+
 /* Is any window of any cap over its limit? */
 static void
 check_windows(const struct world *w)
@@ -298,14 +315,9 @@ random_step(struct world *w)
                 meter_go_alone(&node->meter, &w->caps, w->node_count, w->now_ms);
         }
         break;
-    case 2: /* gives one back that it spent a moment ago, in the last millisecond */
-        if (w->grant_count > 0 && w->grants[w->grant_count - 1] == w->now_ms &&
-            node->meter.use_count > 0 &&
-            node->meter.uses[node->meter.use_count - 1].at_ms == w->now_ms &&
-            node->meter.uses[node->meter.use_count - 1].count > 0) {
-            meter_give_back(&node->meter, w->now_ms, w->now_ms);
-            w->grant_count--;
-        }
+    case 2:
+        for (uint64_t n = 1 + any(8); n > 0; n--)
+            node_give_back(w, node);
         break;
     case 4:
         if (any(6) == 0)
@@ -386,6 +398,49 @@ test_alone(void **state)
     check_windows(&w);
     assert_true(first_ms - cut_ms > 1200000 && first_ms - cut_ms < 1210000);
     assert_in_range(count, 900, 1000); /* a quarter of 2000 in each of two windows */
+    world_end(&w);
+}
+
+/*
+ * One node has a whole cap, for a message with that many recipients, and it
+ * cannot be delivered: what was given back comes and goes.  The other one is
+ * cut off meanwhile, and goes on with its share.
+ */
+static void
+test_alone_beside_give_backs(void **state)
+{
+    static int64_t grants[GRANTS_MAX];
+    struct caps caps = {{{60000, 200, false, "a minute"}}, 1};
+    struct world w;
+    struct node *node = &w.nodes[0];
+    int64_t end_ms;
+
+    (void)state;
+    seed = 5;
+    world_start(&w, &caps, 2, grants);
+    node->meter.lacking = 200;
+    talk_through(&w, node);
+    w.nodes[1].cut = true;
+    for (end_ms = w.now_ms + 130000; w.now_ms < end_ms; w.now_ms += 1000) {
+        size_t before = w.grant_count;
+
+        look_around(&w);
+        if (meter_state(&node->meter, w.now_ms) == METER_COLD) {
+            node->meter.lacking = 100;
+            talk_through(&w, node);
+        }
+        while (node_spend(&w, node))
+            ;
+        if (w.now_ms + 1000 < end_ms)
+            while (w.grant_count > before)
+                node_give_back(&w, node);
+    }
+    assert_in_range(w.grant_count, 100, 200);
+    for (end_ms = w.now_ms + 50000; w.now_ms < end_ms; w.now_ms += 50) {
+        look_around(&w);
+        node_spend(&w, &w.nodes[1]);
+    }
+    check_windows(&w);
     world_end(&w);
 }
 
@@ -647,6 +702,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_never_over),
         cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_alone_beside_give_backs),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_over),
         cmocka_unit_test(test_slow_uses),

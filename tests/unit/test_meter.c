@@ -44,9 +44,52 @@ test_several_at_once(void **state)
     for (int i = 0; i < 20; i++)
         meter_take(&meter, &caps, 5000);
     assert_int_equal(meter_state_many(&meter, 1, 5000), METER_FULL);
+}
+
+/* What is given back before it was reported is spent anew, but only while its lease may be used. */
+static void
+test_given_back(void **state)
+{
+    static const struct caps caps = {{{60000, 100, false, "a minute"}}, 1};
+    struct meter meter = {.lacking = 3};
+    struct book_ask ask;
+
+    (void)state;
+    assert_true(meter_ask(&meter, &caps, 3, 10000, 1000, &ask));
+    meter_answered(&meter, &(struct book_answer){.count = 3, .from_ms = 1000}, 1000);
     for (int i = 0; i < 3; i++)
-        meter_give_back(&meter, 1000, 5000); /* not yet reported: spent anew */
-    assert_int_equal(meter_state_many(&meter, 3, 5000), METER_FREE);
+        meter_take(&meter, &caps, 15900);
+    for (int i = 0; i < 3; i++)
+        meter_give_back(&meter, 15900);
+    assert_int_equal(meter_state_many(&meter, 3, 16000), METER_FREE);
+    assert_int_equal(meter_state_many(&meter, 3, 16001), METER_COLD);
+}
+
+/* Of the lease before they are not to be had with the one that is held now. */
+static void
+test_given_back_of_another(void **state)
+{
+    static const struct caps caps = {{{60000, 100, false, "a minute"}}, 1};
+    struct meter meter = {.lacking = 3};
+    struct book_ask ask;
+
+    (void)state;
+    assert_true(meter_ask(&meter, &caps, 3, 10000, 1000, &ask));
+    meter_answered(&meter, &(struct book_answer){.count = 3, .from_ms = 1000}, 1000);
+    meter.lacking = 4;
+    assert_true(meter_ask(&meter, &caps, 3, 10000, 15000, &ask));
+    meter_answered(&meter, &(struct book_answer){.count = 4, .from_ms = 15000}, 15000);
+    for (int i = 0; i < 3; i++)
+        meter_take(&meter, &caps, 15900);
+    for (int i = 0; i < 3; i++)
+        meter_give_back(&meter, 15900);
+    assert_int_equal(meter_held(&meter), 4);
+    meter.wanted = true;
+    for (int i = 0; i < 4; i++)
+        meter_take(&meter, &caps, 15900);
+    assert_true(meter_ask(&meter, &caps, 3, 10000, 15900, &ask));
+    assert_int_equal(ask.report_count, 3); /* before, given back, and after */
+    assert_int_equal(ask.reports[0].count + ask.reports[1].count + ask.reports[2].count, 4);
 }
 
 /* However many are given back of one moment, they are one line of the report. */
@@ -59,7 +102,7 @@ test_given_back_together(void **state)
 
     (void)state;
     for (int i = 0; i < 40; i++)
-        meter_give_back(&meter, 1000, 5000);
+        meter_give_back(&meter, 1000);
     assert_true(meter_ask(&meter, &caps, 10, 10000, 5000, &ask));
     assert_int_equal(ask.report_count, 1);
     assert_int_equal(ask.reports[0].count, -40);
@@ -70,6 +113,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_several_at_once),
+        cmocka_unit_test(test_given_back),
+        cmocka_unit_test(test_given_back_of_another),
         cmocka_unit_test(test_given_back_together),
     };
 
