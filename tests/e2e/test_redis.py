@@ -233,6 +233,30 @@ def test_away(running, folder):
         assert log.count("is back after") == 1
 
 
+def test_started_without_redis(running, folder):
+    """Who crashed has a share, which the others keep back; who said goodbye has none."""
+    redis = server(running, folder, 6409)
+    drivers = nodes(running, folder, 3, f'url = "redis://127.0.0.1:{redis.port}";')
+    wait_up(drivers)
+    crashed, _, gone = drivers
+    gone.stop()
+    wait_for(lambda: crashed.said("nodes")[-1][1] == "2", 10, "the goodbye")
+    redis.stop()
+    gone.start()
+    crashed.kill()
+    crashed.start()
+    before = Grants([crashed], KEY).total()
+    wait_for(lambda: crashed.said("lapse"), 10, "what was shared before is known")
+    assert not gone.said("lapse")
+    wait_for(lambda: Grants([crashed], KEY).total() > before + CAP / 4, 30, "grants of the share")
+    redis.start()
+    wait_for(lambda: crashed.said("up")[1:], 15, "the store is back")
+    before = Grants(drivers, KEY).total()
+    wait_for(lambda: Grants(drivers, KEY).total() > before + CAP / 4, 30, "grants again")
+    end(drivers)
+    check(drivers)
+
+
 def test_name_is_taken(running, folder):
     redis = server(running, folder, 6405)
     store = f'prefix = "pp"; node_timeout = "2s"; url = "redis://127.0.0.1:{redis.port}";'

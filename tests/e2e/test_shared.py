@@ -144,28 +144,6 @@ def test_status_says_that_it_is_alone(make_nodes):
     wait_for(lambda: "ALONE" not in postpool("-c", conf, "status").stdout, what="Redis")
 
 
-def test_started_without_redis(make_nodes):
-    """Who crashed has a share, which the others keep back; who said goodbye has none."""
-    redis, nodes = make_nodes(cap_of("10s", 50, node_timeout="2s"), *hosts(3))
-    crashed, _, gone = nodes
-    take_all(nodes[:2])
-    wait_grants(nodes[:2])
-    gone.daemon.stop()
-    wait_for(lambda: crashed.status()["store"]["node_count"] == 2, what="the goodbye")
-    redis.stop()
-    gone.start()
-    crashed.kill_worker()
-    crashed.daemon.wait_log("not heard of since the start")
-    assert crashed.status()["alone"]
-    assert crashed.status()["store"]["node_count"] == 2
-    assert not gone.status()["alone"]
-    wait_grants(nodes[:2])
-    redis.start()
-    wait_for(lambda: not crashed.status()["alone"], what="Redis")
-    wait_grants(nodes[:2])
-    assert most_in_window(enough(nodes[:2]), 10) <= 50
-
-
 def test_a_paused_redis_is_not_felt(make_nodes):
     """Lookups go on from what is held, and none waits longer than its deadline."""
     redis, nodes = make_nodes(cap_of("1h", 1000000), *hosts(1))
