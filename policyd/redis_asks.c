@@ -361,6 +361,8 @@ ask_send(struct ask *ask)
     TAILQ_INSERT_TAIL(&s->asks.busy, ask, next);
     ask->state = ASK_SENT;
     ask->sent_ms = redis_clock_boot_ms();
+    if (ask->ask.report_count > 0)
+        s->asks.used_ms = ask->sent_ms;
     add_unused(s, ask);
     redis_op_begin_ask(s, &args, ask->key, &ask->caps, &ask->ask);
     s->asks.in_flight++;

@@ -28,6 +28,7 @@ struct redis_asks {
     struct asks busy;
     size_t in_flight;
     TAILQ_HEAD(, unused) unused;
+    int64_t used_ms; /* when the last one was sent that reports uses */
 
     /* durable: */
     bool waiting_ack; /* WAIT is under way */

@@ -27,7 +27,8 @@
 enum {
     TICK_MS = 250,
     BEATS = 3,            /* in a node_timeout, where nothing else was said ... */
-    BEAT_LEAST_MS = 1000, /* ... but not more often */
+    BEAT_LEAST_MS = 1000, /* ... but not more often; who has nothing to report: each time,
+                             because a host that is new waits until it has heard of that */
     TRIM_MS = 3600 * 1000,
     BYE_MS = 200,
 };
@@ -67,7 +68,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     redis_life_check(s);
-    if (every_ms < BEAT_LEAST_MS || (s->durable && !s->asks.acked) || !s->registered)
+    if (every_ms < BEAT_LEAST_MS || now_ms - s->asks.used_ms > every_ms ||
+        (s->durable && !s->asks.acked) || !s->registered)
         every_ms = BEAT_LEAST_MS;
     quiet_ms = now_ms - (s->holding && s->contact_ms > s->beat_ms ? s->contact_ms : s->beat_ms);
     if (quiet_ms >= every_ms || now_ms - s->beat_ms >= s->node_timeout_ms / 2)

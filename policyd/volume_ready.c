@@ -10,6 +10,12 @@
 
 #include <event2/event.h>
 
+/*
+ * "Come again" by a store that learns, or waits for others to hear of this
+ * node, is no further off than that; by one that knows of no room it may be.
+ */
+enum { FULL_MS = 1000 };
+
 static void
 tell_ready(struct volume *volume)
 {
@@ -23,37 +29,54 @@ tell_ready(struct volume *volume)
         ready(volume->ready_arg);
 }
 
+/* There is no room, as far as is known; not worth waiting for. */
+static bool
+is_full(const struct volume *volume, int64_t again_ms, int64_t now_ms)
+{
+    return again_ms > volume->ready_ms && again_ms - now_ms > FULL_MS;
+}
+
+static void
+ask_at(struct volume *volume, int64_t again_ms, int64_t now_ms)
+{
+    int64_t pause_ms = again_ms >= now_ms ? again_ms - now_ms + 1 : 1;
+    struct timeval pause = {pause_ms / 1000, pause_ms % 1000 * 1000};
+
+    event_add(volume->again, &pause);
+}
+
 void
 volume_ready_note(struct volume *volume, const struct book_answer *answer)
 {
-    int64_t pause_ms = answer->again_ms - volume_now_ms(volume);
-    struct timeval pause = {0, 1000};
+    int64_t now_ms = volume_now_ms(volume);
 
-    if (answer->count > 0 || answer->again_ms > volume->ready_ms) {
+    if (answer->count > 0 || is_full(volume, answer->again_ms, now_ms)) {
         if (--volume->preparing == 0)
             tell_ready(volume);
-        return;
+    } else if (!event_pending(volume->again, EV_TIMEOUT, NULL)) {
+        ask_at(volume, answer->again_ms, now_ms);
     }
-    if (event_pending(volume->again, EV_TIMEOUT, NULL))
-        return;
-    if (pause_ms > 0) {
-        pause.tv_sec = pause_ms / 1000;
-        pause.tv_usec = pause_ms % 1000 * 1000;
-    }
-    event_add(volume->again, &pause);
 }
 
 static void
 on_again(evutil_socket_t fd, short what, void *arg)
 {
     struct volume *volume = arg;
-    int64_t now_ms = volume_now_ms(volume);
+    int64_t now_ms = volume_now_ms(volume), next_ms = INT64_MAX;
 
     (void)fd;
     (void)what;
-    for (size_t i = 0; i < volume->prepared; i++)
-        if (meter_state(&meters_at(volume->meters, (uint32_t)i)->meter, now_ms) == METER_COLD)
+    for (size_t i = 0; i < volume->prepared; i++) {
+        const struct meter *meter = &meters_at(volume->meters, (uint32_t)i)->meter;
+
+        if (meter_state(meter, now_ms) == METER_COLD)
             meters_want(volume->meters, (uint32_t)i);
+        else if (meter->held == 0 && meter->again_ms < next_ms &&
+                 !is_full(volume, meter->again_ms, now_ms))
+            next_ms = meter->again_ms;
+    }
+    if (next_ms < INT64_MAX)
+        ask_at(volume, next_ms, now_ms);
     volume_flush(volume);
 }
 

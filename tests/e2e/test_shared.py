@@ -88,6 +88,30 @@ def test_ready_means_leases(make_nodes):
     assert next(iter(load.answers)) == "d1"
 
 
+LATE = "of the first leases did not come"
+
+
+def test_ready_beside_a_quiet_host(make_nodes):
+    """It is to hear of a newcomer before that one gets a lease, and does so at once."""
+    cap = cap_of("10m", 400, node_timeout="5m")
+    redis, _ = make_nodes(cap, ("mta0", {}))
+    _, (new,) = make_nodes(cap, ("mta1", {}), redis=redis)
+    assert LATE not in new.daemon.log()
+    assert new.status()["caps"][0]["held"] > 0
+
+
+def test_ready_beside_a_host_that_stands_still(make_nodes):
+    """The newcomer cannot have a lease, and says so."""
+    cap = cap_of("10m", 400, node_timeout="5m")
+    redis, (still,) = make_nodes(cap, ("mta0", {}))
+    thaw = still.freeze()
+    try:
+        _, (new,) = make_nodes(cap, ("mta1", {}), redis=redis)
+        assert LATE in new.daemon.log()
+    finally:
+        thaw()
+
+
 def test_refusals_ask_nothing(make_nodes):
     """A cap that is used up is known to be so."""
     _, nodes = make_nodes(cap_of("1h", 100), *hosts(2))
