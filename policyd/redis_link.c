@@ -113,18 +113,20 @@ let_go(struct redis_link *link)
     }
 }
 
+/* why NULL: it goes on elsewhere. */
 static void
 lose(struct redis_link *link, const char *why, int64_t again_ms)
 {
-    char reason[256];
+    char reason[256]; /* why may belong to what is freed now */
 
-    snprintf(reason, sizeof(reason), "%s", why); /* it may belong to what is freed now */
+    if (why != NULL)
+        snprintf(reason, sizeof(reason), "%s", why);
     let_go(link);
     link->state = LINK_AWAY;
     link->at_sentinel = false;
     start_timer(link->again, again_ms);
     redis_sent_lose(&link->sent);
-    link->events.on_lost(link->events.arg, reason);
+    link->events.on_lost(link->events.arg, why != NULL ? reason : NULL);
 }
 
 /* Longer each time, and not the same on all hosts. */
@@ -413,7 +415,7 @@ redis_link_move(struct redis_link *link, const char *where, bool asking)
     bool at_once = redis_way_move(&link->way, where, asking);
 
     snprintf(why, sizeof(why), "the Cluster has our keys at %s", where);
-    lose(link, why, at_once ? 0 : back_off(link));
+    lose(link, at_once ? NULL : why, at_once ? 0 : back_off(link));
 }
 
 const char *

@@ -26,7 +26,8 @@ enum { REDIS_LINK_ANSWER_MS = 2000 };
 
 struct redis_link_events {
     void (*on_ready)(void *arg, const char *run_id); /* of the Redis it is */
-    void (*on_lost)(void *arg, const char *why);     /* also for each attempt that failed */
+    void (*on_lost)(void *arg, const char *why);     /* also for each attempt that failed; NULL: it
+                                                        is elsewhere, and is tried there at once */
     void *arg;                                       /* not ours */
 };
 

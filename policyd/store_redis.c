@@ -49,7 +49,8 @@ on_lost(void *arg, const char *why)
 {
     struct redis_store *s = arg;
 
-    redis_life_say_away(s, why);
+    if (why != NULL)
+        redis_life_say_away(s, why);
     s->ready = s->greeting = s->loading = false;
     s->sha[0] = '\0';
     redis_restate_stop(s);
