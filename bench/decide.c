@@ -97,7 +97,7 @@ answer(struct site *site, size_t address, uint32_t grants, int64_t now_ms)
 
     for (size_t i = 0; i < 2; i++) {
         meter_lapse(&meters_at(site->meters, numbers[i])->meter);
-        meters_answered(site->meters, numbers[i], &answer, now_ms);
+        meter_answered(&meters_at(site->meters, numbers[i])->meter, &answer, now_ms);
     }
 }
 

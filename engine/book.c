@@ -483,6 +483,7 @@ book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask,
 out:
     if (answer.again_ms != 0)
         answer.room_ms = room_at(book, caps, ask, now_ms, answer.again_ms);
+    answer.seq = ask->seq;
     for (size_t i = 0; i < caps->count; i++)
         answer.counted[i] = (uint32_t)book_counted(book, &caps->items[i], now_ms);
     *ret_answer = answer;

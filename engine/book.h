@@ -97,6 +97,7 @@ struct book_ask {
 };
 
 struct book_answer {
+    uint64_t seq;     /* of the ask */
     uint32_t count;   /* grants; 0: none for now */
     int64_t from_ms;  /* when they may be used from */
     int64_t again_ms; /* count is 0: not before this will an ask have more; 0: when it is wanted */

@@ -115,6 +115,9 @@ uint32_t meters_find(struct meters *meters, const char *key);
 void meters_set_nodes(struct meters *meters, unsigned nodes);
 unsigned meters_nodes(const struct meters *meters);
 
+/* Before the first ask: others were made by the same keys, and no number of theirs is above seq. */
+void meters_set_seq(struct meters *meters, uint32_t seq);
+
 /*
  * Counts events by which an address, or an address at a provider, had room
  * sooner than its meter had said: an answer of the store, a grant given back,
@@ -138,8 +141,11 @@ void meters_count_late(struct meters *meters, uint32_t number, uint32_t count, i
 /* A grant that was spent at at_ms never was used.  Do not call meter_give_back() for it. */
 void meters_give_back(struct meters *meters, uint32_t number, int64_t at_ms, int64_t now_ms);
 
-/* The store's answer to what meters_next() asked.  Likewise. */
-void meters_answered(struct meters *meters, uint32_t number, const struct book_answer *answer,
+/*
+ * The store's answer to what meters_next() asked.  Likewise.  False: it is to an
+ * ask of a meter that was there before by the same key; nobody waits for it.
+ */
+bool meters_answered(struct meters *meters, uint32_t number, const struct book_answer *answer,
                      int64_t now_ms);
 
 /* Every use is forgotten: what is held goes, and it is asked for anew. */

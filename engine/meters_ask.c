@@ -20,6 +20,14 @@ meters_set_nodes(struct meters *meters, unsigned nodes)
     meters->nodes = nodes > 0 ? nodes : 1;
 }
 
+void
+meters_set_seq(struct meters *meters, uint32_t seq)
+{
+    meters->seq = seq;
+    for (size_t i = 0; i < meters->count; i++)
+        meters_at(meters, (uint32_t)i)->meter.seq = seq;
+}
+
 unsigned
 meters_nodes(const struct meters *meters)
 {
@@ -119,16 +127,19 @@ meters_give_back(struct meters *meters, uint32_t number, int64_t at_ms, int64_t 
     meters_touch(meters, number);
 }
 
-void
+bool
 meters_answered(struct meters *meters, uint32_t number, const struct book_answer *answer,
                 int64_t now_ms)
 {
     struct meter *meter = &meters_at(meters, number)->meter;
     int64_t before_ms = full_until(meter, now_ms);
 
+    if (!meter->asked || meter->seq != (uint32_t)answer->seq)
+        return false;
     meter_answered(meter, answer, now_ms);
     note_gain(meters, meter, before_ms, now_ms);
     meters_touch(meters, number);
+    return true;
 }
 
 void

@@ -228,8 +228,10 @@ on_ack(void *arg, const redisReply *reply)
         if (!s->asks.acked && ask->answer.count > 0) {
             keep_unused(s, ask);
             again_ms = redis_clock_now_ms(&s->clock) + AGAIN_MS;
-            ask->answer = (struct book_answer){
-                .again_ms = again_ms, .room_ms = again_ms, .window = ask->answer.window};
+            ask->answer = (struct book_answer){.seq = ask->ask.seq,
+                                               .again_ms = again_ms,
+                                               .room_ms = again_ms,
+                                               .window = ask->answer.window};
         }
         ask_write(ask, ask->row, ask->row_length);
     }
@@ -305,6 +307,7 @@ ask_carried_out(struct ask *ask, const struct redis_answer *answer)
     struct redis_store *s = ask->store;
 
     ask->answer = answer->book;
+    ask->answer.seq = ask->ask.seq;
     if (!s->durable) {
         redis_life_heard(s, ask->sent_ms);
         ask_write(ask, answer->row, answer->row_length);

@@ -71,12 +71,9 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
     volume->figures.answers++;
     volume->owed -= volume->owed > 0;
     volume->owed_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
-    if (number != METERS_NONE) {
-        if (!meters_at(volume->meters, number)->meter.asked)
-            log_debug("store: %s: an answer that nobody waits for", key);
-        else
-            meters_answered(volume->meters, number, answer, volume_now_ms(volume));
-    }
+    if (number != METERS_NONE &&
+        !meters_answered(volume->meters, number, answer, volume_now_ms(volume)))
+        log_debug("store: %s: an answer that nobody waits for", key);
     if (volume->preparing > 0 && number < volume->prepared)
         volume_ready_note(volume, answer);
     volume->on_room(volume->arg);
@@ -103,6 +100,7 @@ on_nodes(void *arg, unsigned nodes)
 {
     struct volume *volume = arg;
 
+    volume->nodes = nodes;
     if (volume->meters != NULL)
         meters_set_nodes(volume->meters, nodes);
 }
@@ -294,10 +292,13 @@ set_meters(struct volume *volume, const struct snapshot *snapshot)
 {
     int64_t keep_ms = volume->conf->grant_lifetime_ms;
 
-    if (volume->meters == NULL)
+    if (volume->meters == NULL) {
         volume->meters = mem_must(meters_new(snapshot));
-    else if (!meters_set_snapshot(volume->meters, snapshot, volume_now_ms(volume)))
+        meters_set_nodes(volume->meters, volume->nodes);
+        meters_set_seq(volume->meters, (uint32_t)volume->figures.asks); /* of all keys together */
+    } else if (!meters_set_snapshot(volume->meters, snapshot, volume_now_ms(volume))) {
         mem_must(NULL);
+    }
     meters_set_keep(volume->meters, keep_ms > TRANSACTION_LIFE_MS ? keep_ms : TRANSACTION_LIFE_MS);
 }
 

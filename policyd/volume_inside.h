@@ -22,6 +22,7 @@ struct volume {
     struct meters *meters;   /* NULL: nothing has caps */
     struct grants *grants;
     uint8_t grant_secret[HASH_KEY_SIZE];
+    unsigned nodes;      /* that share the caps, as the store said last; 0: it did not */
     struct store *store; /* NULL: none is needed, or it cannot be opened */
     struct event *sweep;
     struct event *retry; /* a store that could not be opened at a reload */

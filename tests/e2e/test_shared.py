@@ -2,6 +2,7 @@
 """Several hosts on one Redis: together they use all of a cap, never more, and ask seldom."""
 
 import json
+import re
 import signal
 import time
 
@@ -166,6 +167,26 @@ def test_status_says_that_it_is_alone(make_nodes):
     assert postpool("-c", conf, "release", "all").stdout == "0 grants go back\n"
     redis.signal(signal.SIGCONT)
     wait_for(lambda: "ALONE" not in postpool("-c", conf, "status").stdout, what="Redis")
+
+
+def test_caps_go_and_come(make_nodes):
+    """With two reloads; there are still two hosts that share them, and what is asked fits."""
+    redis, nodes = make_nodes(cap_of("10s", 200, node_timeout="2s"), *hosts(2))
+    node = nodes[0]
+    take_all([node])
+    wait_grants([node])
+    with_caps = node.conf.read_text()
+    for text in (re.sub(r"caps *[=:].*?};", "", with_caps, flags=re.DOTALL), with_caps):
+        node.conf.write_text(text)
+        postpool("-c", node.conf, "reload", status=None)  # there is no milter
+    wait_grants([node])
+    enough([node])
+    assert node.status()["store"]["node_count"] == 2
+    redis.signal(signal.SIGSTOP)
+    wait_for(lambda: node.status()["alone"], what="the end of what is held")
+    assert "this host gives 1/2 of each cap" in postpool("-c", node.conf, "status").stdout
+    redis.signal(signal.SIGCONT)
+    assert "does not fit" not in node.daemon.log()
 
 
 def test_a_paused_redis_is_not_felt(make_nodes):

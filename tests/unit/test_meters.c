@@ -199,7 +199,7 @@ test_accounts(void **state)
     assert_int_equal(refused, 1);
     busy = account(meters, 7);
     lease.from_ms = now_ms;
-    meters_answered(meters, busy, &lease, now_ms);
+    meter_answered(&meters_at(meters, busy)->meter, &lease, now_ms);
     meters_take(meters, busy, now_ms);
     metered = meters_at(meters, account(meters, 5)); /* it has asked before */
     metered->meter.active_ms = now_ms - 5000;
@@ -309,6 +309,51 @@ test_first_met_alone(void **state)
     conf_unref(conf);
 }
 
+/* Caps go with a reload and come again while an ask is under way: its answer is not for the next.
+ */
+static void
+test_answer_of_before(void **state)
+{
+    static const char with[] =
+        "node = \"mta1\"; addresses: { a1 = { ip = \"127.0.1.1\"; "
+        "helo = \"a.test\"; caps = { hour = 100; }; };\n"
+        "a2 = { ip = \"127.0.1.2\"; helo = \"b.test\"; caps = { hour = 9; }; }; };\n"
+        "pools: { all = { addresses = ( \"a1\", \"a2\" ); }; };\n"
+        "streams: ( { name = \"default\"; pool = \"all\"; match = (); } );\n";
+    static const char without[] =
+        "node = \"mta1\"; addresses: { a1 = { ip = \"127.0.1.1\"; "
+        "helo = \"a.test\"; };\n"
+        "a2 = { ip = \"127.0.1.2\"; helo = \"b.test\"; caps = { hour = 9; }; }; };\n"
+        "pools: { all = { addresses = ( \"a1\", \"a2\" ); }; };\n"
+        "streams: ( { name = \"default\"; pool = \"all\"; match = (); } );\n";
+    struct conf *before = unit_conf(with), *none = unit_conf(without), *after = unit_conf(with);
+    struct meters *meters = meters_new(before->snapshot);
+    struct book_answer answer = {.count = 5, .from_ms = 1000};
+    struct book_ask old, ask;
+    uint32_t number;
+
+    (void)state;
+    meters_set_seq(meters, 41);
+    meters_want(meters, meters_find(meters, "address/a1"));
+    assert_int_not_equal(meters_next(meters, 1000, &old), METERS_NONE);
+    assert_int_equal(old.seq, 42);
+    assert_true(meters_set_snapshot(meters, none->snapshot, 1000));
+    assert_true(meters_set_snapshot(meters, after->snapshot, 1000));
+    number = meters_find(meters, "address/a1");
+    meters_want(meters, number);
+    assert_int_equal(meters_next(meters, 1000, &ask), number);
+    answer.seq = old.seq;
+    assert_false(meters_answered(meters, number, &answer, 1000));
+    answer.seq = ask.seq;
+    assert_true(meters_answered(meters, number, &answer, 1000));
+    assert_false(meters_answered(meters, number, &answer, 1000)); /* it was answered */
+    assert_int_equal(meter_held(&meters_at(meters, number)->meter), 5);
+    meters_free(meters);
+    conf_unref(before);
+    conf_unref(none);
+    conf_unref(after);
+}
+
 int
 main(void)
 {
@@ -316,6 +361,7 @@ main(void)
         cmocka_unit_test(test_reloads),
         cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_smaller_while_alone),
+        cmocka_unit_test(test_answer_of_before),
         cmocka_unit_test(test_first_met_alone),
     };
 
