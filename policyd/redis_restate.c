@@ -19,6 +19,7 @@ enum { ROWS_MAX = 64 }; /* that are put back at a time */
 
 /* It ends when all its calls are back, dead or not. */
 struct redis_restate {
+    LIST_ENTRY(redis_restate) next;
     struct redis_store *store; /* not ours */
     bool dead;
     bool reading;
@@ -30,14 +31,29 @@ struct redis_restate {
 
 static void restate_go_on(struct redis_restate *restate);
 
+static void
+restate_free(struct redis_restate *restate)
+{
+    LIST_REMOVE(restate, next);
+    free(restate->after);
+    free(restate);
+}
+
 static bool
 restate_ended(struct redis_restate *restate)
 {
     if (!restate->dead || restate->reading || restate->open > 0)
         return false;
-    free(restate->after);
-    free(restate);
+    restate_free(restate);
     return true;
+}
+
+void
+redis_restate_clear(struct redis_store *s)
+{
+    while (!LIST_EMPTY(&s->restates))
+        restate_free(LIST_FIRST(&s->restates));
+    s->restate = NULL;
 }
 
 void
@@ -156,6 +172,7 @@ redis_restate_begin(struct redis_store *s, int64_t generation)
     if (s->restate != NULL)
         return;
     s->restate = mem_new(sizeof(*s->restate));
+    LIST_INSERT_HEAD(&s->restates, s->restate, next);
     s->restate->store = s;
     s->restate->generation = generation;
     s->restate->after = mem_strdup("");

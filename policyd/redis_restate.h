@@ -17,6 +17,7 @@ struct redis_store;
 /* Begin, for that generation of the data, unless it is under way. */
 void redis_restate_begin(struct redis_store *s, int64_t generation);
 void redis_restate_stop(struct redis_store *s);
+void redis_restate_clear(struct redis_store *s); /* the journal and the link are closed by then */
 
 /* Put one row back. */
 void redis_restate_send(struct redis_store *s, const struct journal_row *row,

@@ -137,8 +137,8 @@ redis_close(struct store *store)
     }
     s->ready = false;
     redis_link_free(s->link);
-    redis_restate_stop(s);
     journal_close(s->journal);
+    redis_restate_clear(s);
     redis_asks_clear(s);
     redis_admin_clear(s);
     redis_nodes_clear(&s->nodes);

@@ -73,7 +73,8 @@ struct redis_store {
     time_t since; /* up or away */
 
     struct redis_asks asks;
-    struct redis_restate *restate; /* NULL: nothing is put back now */
+    struct redis_restate *restate;       /* NULL: nothing is put back now */
+    LIST_HEAD(, redis_restate) restates; /* that one, and those that wait for their last calls */
     struct redis_admin admin;
     int64_t trim_ms;
 };
