@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "bench/measure.h"
 #include "lib/mem.h"
 #include "lib/netstring.h"
 
@@ -17,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CONNECTIONS_MAX = 64, BUFFER = 4096 };
@@ -31,34 +30,6 @@ struct connection {
     size_t length;
 };
 
-static double
-now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static void
-die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
-
-static int
-connect_to(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        die(path);
-    return fd;
-}
-
 static void
 send_pair(struct connection *connection, long number, long providers)
 {
@@ -70,9 +41,9 @@ send_pair(struct connection *connection, long number, long providers)
     n = snprintf(recipient, sizeof(recipient), "rcpt r%ld@p%ld.test", number, number % providers);
     length += netstring_print(recipient, (size_t)n, out + length);
     connection->answers = 0;
-    connection->began_us = now_us();
+    connection->began_us = measure_now_us();
     if (send(connection->fd, out, length, 0) != (ssize_t)length)
-        die("send");
+        measure_fail("send");
 }
 
 /* Takes what came.  True when the pair is answered; *ret_granted: by an address. */
@@ -84,7 +55,7 @@ receive(struct connection *connection, bool *ret_granted)
     size_t used = 0;
 
     if (length <= 0)
-        die("recv");
+        measure_fail("recv");
     connection->length += (size_t)length;
     while (connection->answers < 2) {
         struct netstring answer;
@@ -98,14 +69,6 @@ receive(struct connection *connection, bool *ret_granted)
     memmove(connection->in, connection->in + used, connection->length - used);
     connection->length -= used;
     return connection->answers == 2;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
 }
 
 int
@@ -125,22 +88,22 @@ main(int argc, char **argv)
     providers = atol(argv[4]);
     took = mem_array((size_t)pairs, sizeof(*took));
     base = (long)getpid() * 100000000L; /* no message comes twice */
-    begin = now_us();
+    begin = measure_now_us();
     for (long i = 0; i < count; i++) {
-        connections[i].fd = connect_to(argv[1]);
+        connections[i].fd = measure_connect(argv[1], 0);
         polls[i] = (struct pollfd){connections[i].fd, POLLIN, 0};
         send_pair(&connections[i], base + sent++, providers);
     }
     while (done < pairs) {
         if (poll(polls, (nfds_t)count, 60000) <= 0)
-            die("poll");
+            measure_fail("poll");
         for (long i = 0; i < count; i++) {
             bool got = false;
 
             if (!(polls[i].revents & POLLIN) || !receive(&connections[i], &got))
                 continue;
             if (done < pairs)
-                took[done] = now_us() - connections[i].began_us;
+                took[done] = measure_now_us() - connections[i].began_us;
             done++;
             granted += got;
             if (sent < pairs)
@@ -149,10 +112,9 @@ main(int argc, char **argv)
                 polls[i].fd = -1;
         }
     }
-    begin = now_us() - begin;
-    qsort(took, (size_t)pairs, sizeof(*took), compare);
-    printf("%.0f %ld %.1f %.1f\n", (double)pairs * 1e6 / begin, granted, took[pairs / 2],
-           took[pairs * 99 / 100]);
+    begin = measure_now_us() - begin;
+    printf("%.0f %ld %.1f %.1f\n", (double)pairs * 1e6 / begin, granted,
+           measure_quantile(took, (int)pairs, 0.5), measure_quantile(took, (int)pairs, 0.99));
     free(took);
     return 0;
 }

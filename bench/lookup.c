@@ -6,12 +6,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "bench/measure.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
 #include "lib/netstring.h"
 #include "lib/tag.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <pwd.h>
 #include <sched.h>
@@ -22,9 +22,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -62,22 +60,6 @@ struct bench {
 };
 
 static void
-fail(const char *what)
-{
-    fprintf(stderr, "bench/lookup: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double
-now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static void
 pin(int cpu)
 {
     cpu_set_t set;
@@ -85,7 +67,7 @@ pin(int cpu)
     CPU_ZERO(&set);
     CPU_SET((size_t)cpu, &set);
     if (sched_setaffinity(0, sizeof(set), &set) < 0)
-        fail("sched_setaffinity");
+        measure_fail("sched_setaffinity");
 }
 
 static int
@@ -94,7 +76,7 @@ first_cpu(void)
     cpu_set_t set;
 
     if (sched_getaffinity(0, sizeof(set), &set) < 0)
-        fail("sched_getaffinity");
+        measure_fail("sched_getaffinity");
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
         if (CPU_ISSET((size_t)cpu, &set))
             return cpu;
@@ -117,7 +99,7 @@ write_configuration(const struct bench *bench, int addresses)
     FILE *file = fopen(path, "w");
 
     if (file == NULL)
-        fail(path);
+        measure_fail(path);
     fprintf(file,
             "user = \"%s\";\ntag_secret_file = \"%s/secret\";\n"
             "listen: { lookup = \"unix:%s/%d.lookup\"; control = \"unix:%s/%d.control\";\n"
@@ -134,7 +116,7 @@ write_configuration(const struct bench *bench, int addresses)
           "  { name = \"default\"; pool = \"all\"; match = (); } );\n",
           file);
     if (fclose(file) != 0)
-        fail(path);
+        measure_fail(path);
     free(path);
 }
 
@@ -145,7 +127,7 @@ write_secret(const struct bench *bench)
     FILE *file = fopen(path, "w");
 
     if (file == NULL || fputs("0123456789abcdef0123456789abcdef", file) < 0 || fclose(file) != 0)
-        fail(path);
+        measure_fail(path);
     free(path);
 }
 
@@ -160,23 +142,6 @@ daemon_path(void)
         exit(1);
     }
     return path;
-}
-
-static int
-connect_to(const char *path, double limit_ms)
-{
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    double end = now_us() + limit_ms * 1000;
-    struct timespec pause = {0, 20 * 1000 * 1000};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
-    while (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0) {
-        if (now_us() > end)
-            fail(path);
-        nanosleep(&pause, NULL);
-    }
-    return fd;
 }
 
 static void
@@ -196,7 +161,7 @@ start_policyd(const struct bench *bench, struct server *server, int addresses)
         _exit(1);
     }
     lookup = mem_printf("%s/%d.lookup", bench->folder, addresses);
-    server->fd = connect_to(lookup, START_MS);
+    server->fd = measure_connect(lookup, START_MS);
     free(lookup);
     free(path);
     free(log);
@@ -221,7 +186,7 @@ start_echo(const struct bench *bench, struct server *server)
     int ends[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-        fail("socketpair");
+        measure_fail("socketpair");
     server->pid = fork();
     if (server->pid == 0) {
         close(ends[0]);
@@ -245,7 +210,7 @@ print_request(struct bench *bench, enum kind kind, char out[static MESSAGE_MAX])
         snprintf(plain, sizeof(plain), "news@client%llu.example.com",
                  (unsigned long long)bench->next_id % DOMAINS);
         if (tag_add(bench->conf->secret, plain, "bulk", id, sender) < 0)
-            fail("tag_add");
+            measure_fail("tag_add");
         length = snprintf(key, sizeof(key), "sender %s", sender);
     } else {
         length = snprintf(key, sizeof(key), "rcpt some.body%llu@mailbox%llu.example.net",
@@ -259,15 +224,15 @@ print_request(struct bench *bench, enum kind kind, char out[static MESSAGE_MAX])
 static double
 ask(const struct server *server, const char *request, size_t length, char *reply, size_t *ret_bytes)
 {
-    double start = now_us();
+    double start = measure_now_us();
     ssize_t bytes = -1;
 
     if (write(server->fd, request, length) == (ssize_t)length)
         bytes = read(server->fd, reply, MESSAGE_MAX);
     if (bytes <= 0)
-        fail("a server does not answer");
+        measure_fail("a server does not answer");
     *ret_bytes = (size_t)bytes;
-    return now_us() - start;
+    return measure_now_us() - start;
 }
 
 static void
@@ -280,24 +245,6 @@ check_answer(const char *reply, size_t bytes)
         return;
     fprintf(stderr, "bench/lookup: the answer is %.*s\n", (int)bytes, reply);
     exit(1);
-}
-
-static int
-compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* The value that part of the sorted values lie below. */
-static double
-quantile(double *values, int count, double part)
-{
-    int at = (int)(part * count);
-
-    qsort(values, (size_t)count, sizeof(*values), compare);
-    return values[at < count ? at : count - 1];
 }
 
 static void
@@ -322,8 +269,8 @@ run_round(struct bench *bench, int which, int round)
         }
     }
     for (int kind = 0; kind < KINDS; kind++) {
-        server->slow_us[kind][round] = quantile(times[kind], bench->pairs, 0.99);
-        server->median_us[kind][round] = quantile(times[kind], bench->pairs, 0.5);
+        server->slow_us[kind][round] = measure_quantile(times[kind], bench->pairs, 0.99);
+        server->median_us[kind][round] = measure_quantile(times[kind], bench->pairs, 0.5);
         free(times[kind]);
     }
 }
@@ -334,7 +281,7 @@ median(const double *values, int count)
     double copy[ROUNDS_MAX];
 
     memcpy(copy, values, (size_t)count * sizeof(*copy));
-    return quantile(copy, count, 0.5);
+    return measure_quantile(copy, count, 0.5);
 }
 
 /* The median of the rounds' own ratios: what moves a whole round falls out. */
@@ -406,13 +353,13 @@ set_up(struct bench *bench)
 
     strcpy(bench->folder, "/tmp/postpool-bench-XXXXXX");
     if (mkdtemp(bench->folder) == NULL || chmod(bench->folder, 0755) < 0)
-        fail(bench->folder);
+        measure_fail(bench->folder);
     write_secret(bench);
     for (int i = 0; i < SIZES; i++)
         start_policyd(bench, &bench->servers[i], sizes[i]);
     first = mem_printf("%s/%d.conf", bench->folder, sizes[0]);
     if (conf_load(first, &bench->conf, &problems) < 0)
-        fail(first);
+        measure_fail(first);
     conf_problems_clear(&problems);
     free(first);
     length = print_request(bench, SENDER, request);

@@ -4,10 +4,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "bench/measure.h"
 #include "lib/endpoint.h"
 #include "lib/err.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,22 +54,6 @@ static const char request[] = "request=smtpd_access_policy\n"
 static unsigned long long number;
 
 static void
-fail(const char *what)
-{
-    fprintf(stderr, "bench/policy: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double
-now_s(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static void
 ask(int fd)
 {
     char text[MESSAGE_MAX];
@@ -79,7 +63,7 @@ ask(int fd)
     length = snprintf(text, sizeof(text), request, number % 1000, number, number % DOMAINS,
                       (unsigned)getpid(), number, number % USERS);
     if (write(fd, text, (size_t)length) != length)
-        fail("write");
+        measure_fail("write");
 }
 
 /* The rest of an answer; true when it is whole.  first: print it, to see that it is one. */
@@ -90,7 +74,7 @@ hear(int fd, bool first)
     ssize_t length = read(fd, text, sizeof(text));
 
     if (length <= 0)
-        fail("the server closed a connection");
+        measure_fail("the server closed a connection");
     if (first)
         fprintf(stderr, "%.*s", (int)length - 1, text);
     return text[length - 1] == '\n' && (length == 1 || text[length - 2] == '\n');
@@ -118,16 +102,16 @@ main(int argc, char **argv)
         }
         ask(polls[i].fd);
     }
-    begin = now_s();
-    end = begin + seconds;
+    begin = measure_now_us();
+    end = begin + seconds * 1e6;
     while (open > 0) { /* to the last answer: there are servers that end when one is not taken */
         if (poll(polls, (nfds_t)count, 10000) <= 0)
-            fail("no answer in 10 s");
+            measure_fail("no answer in 10 s");
         for (int i = 0; i < count; i++) {
             if (polls[i].revents == 0 || !hear(polls[i].fd, answers == 0))
                 continue;
             answers++;
-            if (now_s() < end) {
+            if (measure_now_us() < end) {
                 ask(polls[i].fd);
             } else {
                 polls[i].fd = -1;
@@ -135,6 +119,6 @@ main(int argc, char **argv)
             }
         }
     }
-    printf("%.1f\n", (double)answers / (now_s() - begin));
+    printf("%.1f\n", (double)answers * 1e6 / (measure_now_us() - begin));
     return 0;
 }

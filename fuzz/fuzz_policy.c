@@ -14,6 +14,7 @@
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "policyd/policy.h"
+#include "policyd/policy_request.h"
 #include "policyd/transactions.h"
 
 #include <errno.h>
@@ -120,7 +121,7 @@ check_parts(const char *data, size_t used)
     struct err err;
 
     for (size_t length = 0; length < used; length += 1 + used / 16)
-        MUST(policy_parse(data, length, &request, &err) == 0);
+        MUST(policy_request_parse(data, length, &request, &err) == 0);
 }
 
 /* The configuration of the other targets, with caps of each kind. */
@@ -155,7 +156,7 @@ run_connection(const char *data, size_t size, enum store store, enum over_quota 
         .store_ms = 1700000000000,
         .store_up = true,
     };
-    while ((used = policy_parse(data, size, &request, &err)) > 0) {
+    while ((used = policy_request_parse(data, size, &request, &err)) > 0) {
         MUST((size_t)used <= size && used <= POLICY_REQUEST_MAX);
         check_parts(data, (size_t)used);
         run_request(&model, &request);

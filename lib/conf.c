@@ -4,16 +4,16 @@
 #include "lib/conf.h"
 
 #include "engine/hash.h"
+#include "lib/conf_file.h"
 #include "lib/conf_lines.h"
-#include "lib/conf_scan.h"
+#include "lib/conf_replies.h"
 #include "lib/conf_site.h"
+#include "lib/conf_value.h"
 #include "lib/err.h"
-#include "lib/file.h"
 #include "lib/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,6 @@
 enum {
     SECRET_MIN = 16, /* bytes in the secret's file */
     SECRET_MAX = 4096,
-    INCLUDES_MAX = 10, /* files in one another; libconfig has the same limit */
 };
 
 #define AT(member) offsetof(struct conf, member)
@@ -53,8 +52,8 @@ static const struct conf_key store_keys[] = {
      NULL, NULL},
     {"url", KEY_TEXT, AT(store_url), "", 0, 0,
      "Redis: \"redis://host:port/database\", \"rediss://...\" or \"unix:/path\".", NULL, NULL},
-    {"prefix", KEY_TEXT, AT(store_prefix), "postpool", 0, 0,
-     "Redis: what every key begins with.", NULL, NULL},
+    {"prefix", KEY_TEXT, AT(store_prefix), "postpool", 0, 0, "Redis: what every key begins with.",
+     NULL, NULL},
     {"sentinels", KEY_LIST, AT(store_sentinels), "", 0, 0,
      "Redis: Sentinels that know the master, \"host:port\".", NULL, NULL},
     {"master", KEY_TEXT, AT(store_master), "mymaster", 0, 0,
@@ -118,6 +117,8 @@ static const struct conf_key keys[] = {
     {"pools", KEY_OWN, 0, NULL, 0, 0, "The pools, by name.", conf_pool_keys, NULL},
     {"streams", KEY_OWN, 0, NULL, 0, 0, "The streams, in the order they are tried.",
      conf_stream_keys, NULL},
+    {"replies", KEY_OWN, 0, "", 0, 0, "What the replies of servers mean, in the order they are tried.",
+     conf_reply_keys, NULL},
     {"bypass", KEY_OWN, 0, "", 0, 0,
      "Recipient domains that postpool leaves alone, with their subdomains.", NULL,
      conf_read_bypass},
@@ -252,9 +253,9 @@ check_sockets(struct conf_reader *reader, config_setting_t *root)
     if (strcmp(lookup, milter) == 0 || strcmp(control, milter) == 0)
         conf_problem(reader, root,
                      "milter.socket and one of listen are both %s, each needs its own", milter);
-    if (conf->policy != NULL && (strcmp(conf->policy, lookup) == 0 ||
-                                 strcmp(conf->policy, control) == 0 ||
-                                 strcmp(conf->policy, milter) == 0))
+    if (conf->policy != NULL &&
+        (strcmp(conf->policy, lookup) == 0 || strcmp(conf->policy, control) == 0 ||
+         strcmp(conf->policy, milter) == 0))
         conf_problem(reader, member_of(root, "listen"),
                      "listen.policy is %s, which another socket has, each needs its own",
                      conf->policy);
@@ -281,7 +282,8 @@ note_caps(struct snapshot *snapshot)
         snapshot->provider_caps |= snapshot->providers[i].caps.count > 0;
     snapshot->has_caps |= snapshot->provider_caps;
     for (size_t i = 0; i < snapshot->stream_count; i++)
-        snapshot->has_caps |= snapshot->streams[i].caps.count + snapshot->streams[i].account_caps.count > 0;
+        snapshot->has_caps |=
+            snapshot->streams[i].caps.count + snapshot->streams[i].account_caps.count > 0;
 }
 
 static void
@@ -298,6 +300,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     check_headers(reader, member_of(root, "milter"));
     check_sockets(reader, root);
     conf_read_providers(reader, config_setting_get_member(root, "providers"));
+    conf_read_replies(reader, config_setting_get_member(root, "replies"));
     if (addresses != NULL)
         conf_read_addresses(reader, addresses);
     if (pools != NULL)
@@ -310,123 +313,6 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     if (addresses != NULL && pools != NULL)
         conf_warn_pools(reader, addresses, pools);
     read_secret(reader);
-}
-
-static void
-syntax_problem(struct conf_reader *reader, const config_t *config)
-{
-    const char *file = config_error_file(config);
-    const char *text = config_error_text(config);
-    char where[512];
-
-    if (file == NULL)
-        file = reader->file;
-    if (config_error_type(config) == CONFIG_ERR_FILE_IO) {
-        conf_problems_add(reader->problems, false, file, "cannot be read");
-        return;
-    }
-    snprintf(where, sizeof(where), "%s:%d", file, config_error_line(config));
-    if (text != NULL && strcmp(text, "duplicate setting name") == 0)
-        text = "the same name twice in one group; every name may stand once";
-    else if (text != NULL && strcmp(text, "syntax error") == 0)
-        text =
-            "syntax error at or before this line; a setting is NAME = VALUE; with a semicolon at "
-            "its end";
-    conf_problems_add(reader->problems, false, where, text != NULL ? text : "syntax error");
-}
-
-/* A file on its way through conf_scan(). */
-struct scanned {
-    struct conf_reader *reader; /* not ours */
-    const char *file;           /* its name, for problems */
-    const char *folder;         /* where libconfig looks for includes */
-    int depth;                  /* how many files include this one */
-};
-
-static bool scan_file(const struct scanned *scanned, const char *path);
-
-static void
-on_scan_problem(void *arg, unsigned line, const char *text)
-{
-    const struct scanned *scanned = arg;
-    char where[512];
-
-    snprintf(where, sizeof(where), "%s:%u", scanned->file, line);
-    conf_problems_add(scanned->reader->problems, false, where, text);
-}
-
-static bool
-on_scan_include(void *arg, unsigned line, const char *path)
-{
-    const struct scanned *scanned = arg;
-    struct scanned inner;
-    char text[600];
-    char *full;
-    bool fine;
-
-    if (scanned->depth == INCLUDES_MAX) {
-        snprintf(text, sizeof(text),
-                 "@include \"%.400s\" is %d files deep; does it include itself?", path,
-                 scanned->depth);
-        on_scan_problem(arg, line, text);
-        return false;
-    }
-    full = mem_printf("%s/%s", scanned->folder, path);
-    fine = access(full, R_OK) == 0;
-    if (!fine) {
-        snprintf(text, sizeof(text), "@include \"%.200s\": %.200s: %s", path, full,
-                 strerror(errno));
-        on_scan_problem(arg, line, text);
-    }
-    inner = (struct scanned){scanned->reader, path, scanned->folder, scanned->depth + 1};
-    fine = fine && scan_file(&inner, full);
-    free(full);
-    return fine;
-}
-
-static bool
-scan_text(const struct scanned *scanned, const char *text)
-{
-    struct conf_scan scan = {on_scan_problem, on_scan_include, (void *)scanned};
-
-    return conf_scan(&scan, text);
-}
-
-/* Look at the file at path, and at those that it includes. */
-static bool
-scan_file(const struct scanned *scanned, const char *path)
-{
-    char *text = NULL;
-    bool fine;
-    int r = file_read(path, &text, NULL);
-
-    if (r < 0) {
-        conf_problems_add(scanned->reader->problems, false, scanned->file,
-                          r == -EILSEQ ? "holds a byte 0; it must be text" : strerror(-r));
-        return false;
-    }
-    fine = scan_text(scanned, text);
-    free(text);
-    return fine;
-}
-
-/* Read the text, or the file when text is NULL, into config.  Says what is wrong with it. */
-static bool
-parse(struct conf_reader *reader, config_t *config, const char *file, const char *text)
-{
-    char *copy = mem_strdup(file);
-    struct scanned scanned = {reader, file, dirname(copy), 0};
-    bool fine = text != NULL ? scan_text(&scanned, text) : scan_file(&scanned, file);
-
-    config_set_include_dir(config, scanned.folder);
-    if (fine) {
-        fine = (text != NULL ? config_read_string(config, text) : config_read_file(config, file)) ==
-               CONFIG_TRUE;
-        if (!fine)
-            syntax_problem(reader, config);
-    }
-    free(copy);
-    return fine;
 }
 
 static int
@@ -442,7 +328,7 @@ load(const char *file, const char *text, struct conf **ret_conf, struct conf_pro
     conf->snapshot = mem_new(sizeof(*conf->snapshot));
     conf_read_defaults(keys, conf);
     config_init(&config);
-    if (parse(&reader, &config, file, text)) {
+    if (conf_file_parse(&reader, &config, text)) {
         read_root(&reader, config_root_setting(&config));
         conf_lines(config_root_setting(&config), conf);
     }
@@ -495,46 +381,16 @@ conf_ref(struct conf *conf)
     return conf;
 }
 
-static void
-list_free(struct conf_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        free(list->items[i]);
-    free(list->items);
-}
-
 void
 conf_unref(struct conf *conf)
 {
     if (conf == NULL || atomic_fetch_sub(&conf->refs, 1) > 1)
         return;
+    conf_clear_group(keys, conf);
+    replies_clear(&conf->replies); /* names providers of the snapshot */
     snapshot_free(conf->snapshot);
     free(conf->file);
-    free(conf->node);
-    free(conf->user);
-    free(conf->group);
-    free(conf->tag_secret_file);
-    free(conf->lookup);
-    free(conf->control);
-    free(conf->policy);
-    free(conf->store_path);
-    free(conf->store_url);
-    free(conf->store_prefix);
-    list_free(&conf->store_sentinels);
-    free(conf->store_master);
-    free(conf->listen_owner);
-    free(conf->listen_group);
-    free(conf->milter_socket);
-    free(conf->milter_pid_file);
-    free(conf->milter_owner);
-    free(conf->milter_group);
-    free(conf->stream_header);
-    list_free(&conf->strip);
-    list_free(&conf->internal_text);
-    list_free(&conf->local_domains);
-    list_free(&conf->local_mailers);
     free(conf->internal);
-    list_free(&conf->dns_server_text);
     free(conf->dns_servers);
     for (size_t i = 0; i < conf->line_count; i++)
         free(conf->lines[i]);
@@ -551,8 +407,7 @@ each_key(const struct conf_key *table, const char *path,
     static const struct {
         const char *path;
         const struct conf_key *keys;
-    } nested[] = {{"pools.NAME.addresses", conf_member_keys},
-                  {"streams.match", conf_match_keys}};
+    } nested[] = {{"pools.NAME.addresses", conf_member_keys}, {"streams.match", conf_match_keys}};
 
     for (const struct conf_key *key = table; key->name != NULL; key++) {
         bool by_name = key->keys == conf_address_keys || key->keys == conf_pool_keys ||

@@ -15,6 +15,7 @@
 #include "engine/ip.h"
 #include "engine/snapshot.h"
 #include "lib/nameserver.h"
+#include "lib/replies.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -47,24 +48,24 @@ struct conf {
     uint8_t secret[CONF_SECRET_SIZE]; /* from that file; see secret_known */
     bool secret_known;                /* false: the caller may not read the file */
 
-    char *lookup;        /* endpoint of the socketmap server */
-    char *control;       /* endpoint of the control socket */
-    char *listen_owner;  /* of the unix sockets; "" for the daemon's user */
-    char *listen_group;  /* "" for the daemon's group */
-    int listen_mode;     /* of the lookup socket */
-    int clients;         /* most lookup connections at a time */
-    char *policy;        /* endpoint of the policy service; NULL: none */
+    char *lookup;       /* endpoint of the socketmap server */
+    char *control;      /* endpoint of the control socket */
+    char *listen_owner; /* of the unix sockets; "" for the daemon's user */
+    char *listen_group; /* "" for the daemon's group */
+    int listen_mode;    /* of the lookup socket */
+    int clients;        /* most lookup connections at a time */
+    char *policy;       /* endpoint of the policy service; NULL: none */
     enum over_quota over_quota;
     int64_t grant_lifetime_ms; /* how long a grant waits for its result */
 
     enum store_type store_type;
-    char *store_path;               /* SQLite: the file */
-    char *store_url;                /* Redis: where it is; "" with sentinels */
-    char *store_prefix;             /* of every key in Redis */
+    char *store_path;                 /* SQLite: the file */
+    char *store_url;                  /* Redis: where it is; "" with sentinels */
+    char *store_prefix;               /* of every key in Redis */
     struct conf_list store_sentinels; /* "host:port" */
-    char *store_master;             /* what the sentinels call it */
-    bool store_durable;             /* a lease counts when a replica has it, too */
-    int64_t store_node_timeout_ms;  /* a node that is not heard of for so long is away */
+    char *store_master;               /* what the sentinels call it */
+    bool store_durable;               /* a lease counts when a replica has it, too */
+    int64_t store_node_timeout_ms;    /* a node that is not heard of for so long is away */
 
     int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */
 
@@ -85,6 +86,8 @@ struct conf {
     struct nameserver *dns_servers;   /* none: what the system's resolv.conf names */
     size_t dns_server_count;
     int64_t dns_timeout_ms; /* for one answer of one server */
+
+    struct replies replies; /* rules for the replies of servers, in their order */
 
     char **lines; /* sorted "path = value", what conf_diff() compares */
     size_t line_count;

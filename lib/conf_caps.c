@@ -56,7 +56,8 @@ add(struct conf_reader *reader, const config_setting_t *setting, struct caps *ca
 {
     for (size_t i = 0; i < caps->count; i++)
         if (caps->items[i].window_ms == cap->window_ms) {
-            conf_problem(reader, setting, "there is a cap for %s already, every window may stand once",
+            conf_problem(reader, setting,
+                         "there is a cap for %s already, every window may stand once",
                          caps->items[i].name);
             return;
         }

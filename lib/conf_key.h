@@ -18,30 +18,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct err;
-
 /* What a key holds, and so what the struct member at its offset is. */
 enum key_type {
-    KEY_TEXT,     /* char * */
-    KEY_HOST,     /* char *: a host name, as Postfix and SMTP take it */
-    KEY_PATH,     /* char *: an absolute path */
-    KEY_ENDPOINT, /* char *: see lib/endpoint.h */
-    KEY_HEADER,   /* char *: the name of a header field */
-    KEY_TLS,      /* char *: a Postfix TLS security level */
-    KEY_COUNT,    /* int, in the file a number */
-    KEY_DURATION, /* int64_t: milliseconds; in the file a text */
-    KEY_SECONDS,  /* int; in the file a text, whole seconds */
-    KEY_MODE,     /* int: in the file octal digits as a text */
-    KEY_WEIGHT,   /* double > 0 */
-    KEY_IP,       /* struct ip: a unicast address */
-    KEY_LIST,     /* struct conf_list: texts */
-    KEY_BOOL,     /* bool */
-    KEY_CAPS,     /* struct caps: see lib/conf_caps.h */
+    KEY_TEXT,       /* char * */
+    KEY_HOST,       /* char *: a host name, as Postfix and SMTP take it */
+    KEY_PATH,       /* char *: an absolute path */
+    KEY_ENDPOINT,   /* char *: see lib/endpoint.h */
+    KEY_HEADER,     /* char *: the name of a header field */
+    KEY_TLS,        /* char *: a Postfix TLS security level */
+    KEY_COUNT,      /* int, in the file a number */
+    KEY_DURATION,   /* int64_t: milliseconds; in the file a text */
+    KEY_SECONDS,    /* int; in the file a text, whole seconds */
+    KEY_MODE,       /* int: in the file octal digits as a text */
+    KEY_WEIGHT,     /* double > 0 */
+    KEY_IP,         /* struct ip: a unicast address */
+    KEY_LIST,       /* struct conf_list: texts */
+    KEY_BOOL,       /* bool */
+    KEY_CAPS,       /* struct caps: see lib/conf_caps.h */
     KEY_EXHAUSTED,  /* enum exhausted: "defer" or "exceed" */
     KEY_OVER_QUOTA, /* enum over_quota: "defer", "reject", "hold" or "tag" */
     KEY_STORE,      /* enum store_type: "sqlite" or "redis" */
-    KEY_GROUP,    /* a group of its own: see keys */
-    KEY_OWN,      /* whatever read() makes of it; no read(): the caller reads it later */
+    KEY_GROUP,      /* a group of its own: see keys */
+    KEY_OWN,        /* whatever read() makes of it; no read(): the caller reads it later */
 };
 
 struct conf_reader {
@@ -77,6 +75,9 @@ void conf_read_group(struct conf_reader *reader, config_setting_t *group,
 /* Fill object with the defaults of the table alone. */
 void conf_read_defaults(const struct conf_key *keys, void *object);
 
+/* Free what object holds by the table, all but what is read by a KEY_OWN. */
+void conf_clear_group(const struct conf_key *keys, void *object);
+
 /* The text of a string setting, or NULL and a problem when it is none. */
 const char *conf_read_text(struct conf_reader *reader, config_setting_t *setting);
 
@@ -88,15 +89,5 @@ void conf_problem(struct conf_reader *reader, const config_setting_t *setting, c
                   ...) __attribute__((format(printf, 3, 4)));
 void conf_warning(struct conf_reader *reader, const config_setting_t *setting, const char *format,
                   ...) __attribute__((format(printf, 3, 4)));
-
-/*
- * ", did you mean "x"?" for the candidate that word is nearest to, or "" when
- * none is near.  The text is valid until the next call.
- */
-const char *conf_nearest(const char *word, const char *const *candidates, size_t count);
-
-/* The name of a header field, RFC 5322 section 2.2; the name of a host.  0, or -EINVAL. */
-int conf_check_header(const char *text, struct err *err);
-int conf_check_host(const char *text, struct err *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "engine/hash.h"
 #include "lib/conf_caps.h"
 #include "lib/conf_site.h"
+#include "lib/conf_value.h"
 #include "lib/mem.h"
 
 #include <stdlib.h>

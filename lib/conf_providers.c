@@ -5,6 +5,7 @@
 #include "lib/addr.h"
 #include "lib/conf_caps.h"
 #include "lib/conf_site.h"
+#include "lib/conf_value.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 

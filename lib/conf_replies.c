@@ -4,6 +4,8 @@
 #include "lib/conf_replies.h"
 
 #include "engine/snapshot.h"
+#include "lib/conf_site.h"
+#include "lib/conf_value.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 #include "lib/replies.h"
@@ -47,9 +49,9 @@ const struct conf_key conf_reply_keys[] = {
      "So many such replies within the time suspend it.", NULL, NULL},
     {"within", KEY_DURATION, AT(within_ms), "1h", 1000, DAY_MS, "The time they are counted in.",
      NULL, NULL},
-    {"suspend", KEY_DURATION, AT(suspend_ms), "0s", 1000, (int64_t)31 * DAY_MS,
+    {"suspend", KEY_DURATION, AT(suspend_ms), "", 1000, (int64_t)31 * DAY_MS,
      "How long it is suspended the first time, doubled each time it comes again.", NULL, NULL},
-    {"suspend_most", KEY_DURATION, AT(suspend_most_ms), "0s", 1000, (int64_t)31 * DAY_MS,
+    {"suspend_most", KEY_DURATION, AT(suspend_most_ms), "", 1000, (int64_t)31 * DAY_MS,
      "The longest that it is suspended; default: 16 times suspend.", NULL, NULL},
     {"slow", KEY_COUNT, AT(slow), "0", 1, 99, "Percent of its caps that it is slowed to.", NULL, NULL},
     {"slow_after", KEY_COUNT, AT(slow_after), "1", 1, BREAKER_AFTER_MAX,
@@ -60,6 +62,12 @@ const struct conf_key conf_reply_keys[] = {
      "Replies that this rule is the first to fit, \"550 5.7.1 blocked\"; at least one.", NULL, NULL},
     CONF_KEY_END,
 };
+
+static bool
+is_set(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
 
 static const struct provider *
 find_provider(struct conf_reader *reader, config_setting_t *item, const char *name)
@@ -125,16 +133,16 @@ read_rule(struct conf_reader *reader, config_setting_t *item, const struct rule_
                      "\"%s\" is no name of a rule, write up to %d lower-case letters, digits and "
                      "\"-\", starting with a letter",
                      input->name, NAME_MAX_LENGTH);
-    if (input->provider[0] != '\0')
+    if (is_set(input->provider))
         rule->provider = find_provider(reader, item, input->provider);
     rule->code = input->code;
     if (input->code >= 10 ? input->code < 200 : input->code != 0 && input->code != 4 && input->code != 5)
         conf_problem(reader, config_setting_get_member(item, "code"),
                      "%d is no reply code, write one such as 421, or 4 or 5 for all that begin so",
                      input->code);
-    if (input->enhanced[0] != '\0')
+    if (is_set(input->enhanced))
         rule->enhanced = mem_strdup(input->enhanced);
-    if (input->pattern[0] != '\0') {
+    if (is_set(input->pattern)) {
         rule->pattern_text = mem_strdup(input->pattern);
         if (pattern_compile(input->pattern, &rule->pattern, &err) < 0)
             conf_problem(reader, config_setting_get_member(item, "pattern"),

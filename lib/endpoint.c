@@ -108,11 +108,11 @@ endpoint_check(const char *text, struct err *err)
 }
 
 static int
-open_at(const struct place *place)
+open_at(const char *text, const struct place *place, struct err *err)
 {
     int fd = socket(place->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    return fd < 0 ? -errno : fd;
+    return fd < 0 ? err_set(err, -errno, "%s: %s", text, strerror(errno)) : fd;
 }
 
 int
@@ -124,9 +124,9 @@ endpoint_connect(const char *text, struct err *err)
 
     if (r < 0)
         return r;
-    fd = open_at(&place);
+    fd = open_at(text, &place, err);
     if (fd < 0)
-        return err_set(err, fd, "%s: %s", text, strerror(-fd));
+        return fd;
     if (connect(fd, (struct sockaddr *)&place.address, place.length) < 0) {
         r = -errno;
         close(fd);
@@ -192,9 +192,9 @@ endpoint_listen(const char *text, const struct endpoint_access *access, struct e
         r = endpoint_clear(text, err);
     if (r < 0)
         return r;
-    fd = open_at(&place);
+    fd = open_at(text, &place, err);
     if (fd < 0)
-        return err_set(err, fd, "%s: %s", text, strerror(-fd));
+        return fd;
     if (path == NULL)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     umask_before = umask(0777); /* nobody connects before endpoint_give() */

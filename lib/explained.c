@@ -8,21 +8,7 @@
 #include "engine/snapshot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-
-void
-explained_wait(int64_t ms, struct buf *out)
-{
-    int64_t s = (ms + 999) / 1000;
-
-    if (s < 120)
-        buf_printf(out, "%lld s", (long long)s);
-    else if (s < 2 * 3600)
-        buf_printf(out, "%lld min", (long long)(s + 59) / 60);
-    else if (s < 48 * 3600)
-        buf_printf(out, "%lld h", (long long)(s + 3599) / 3600);
-    else
-        buf_printf(out, "%lld d", (long long)(s + 86399) / 86400);
-}
+#include "lib/units.h"
 
 void
 explained_cap(struct meters *meters, uint32_t number, struct buf *out)
@@ -40,6 +26,8 @@ static void
 add_reason(const struct candidate *candidate, struct meters *meters, int64_t now_ms,
            struct buf *out)
 {
+    char span[UNITS_SPAN_SIZE];
+
     buf_puts(out, verdict_text(candidate->verdict));
     if (meters == NULL || candidate->meter == METERS_NONE)
         return;
@@ -47,15 +35,14 @@ add_reason(const struct candidate *candidate, struct meters *meters, int64_t now
     explained_cap(meters, candidate->meter, out);
     if (candidate->verdict != VERDICT_FULL)
         return;
-    buf_puts(out, ", expected in ");
-    explained_wait(candidate->room_ms - now_ms, out);
+    buf_printf(out, ", expected in %s", units_print_span(candidate->room_ms - now_ms, span));
 }
 
 void
 explained_text(const struct decision *decision, struct meters *meters, int64_t now_ms,
                struct buf *out)
 {
-    char ip[IP_TEXT_SIZE];
+    char ip[IP_TEXT_SIZE], span[UNITS_SPAN_SIZE];
 
     if (decision->address != NULL) {
         ip_print(&decision->address->ip, ip);
@@ -66,10 +53,8 @@ explained_text(const struct decision *decision, struct meters *meters, int64_t n
                                      : "");
     } else if (decision->full) {
         buf_puts(out, "address    none: the recipient is deferred (4.7.1) for want of room");
-        if (meters != NULL && decision->refused_by != METERS_NONE) {
-            buf_puts(out, ", expected in ");
-            explained_wait(decision->room_ms - now_ms, out);
-        }
+        if (meters != NULL && decision->refused_by != METERS_NONE)
+            buf_printf(out, ", expected in %s", units_print_span(decision->room_ms - now_ms, span));
         buf_puts(out, "\n");
     } else {
         buf_puts(out, "address    none: the recipient is deferred (4.3.2)\n");
@@ -92,9 +77,8 @@ static void
 json_candidate(const struct candidate *candidate, struct meters *meters, int64_t now_ms,
                struct json *json)
 {
-    bool taken =
-        candidate->verdict == VERDICT_TAKEN || candidate->verdict == VERDICT_EXCEEDS ||
-        candidate->verdict == VERDICT_COLD;
+    bool taken = candidate->verdict == VERDICT_TAKEN || candidate->verdict == VERDICT_EXCEEDS ||
+                 candidate->verdict == VERDICT_COLD;
     char ip[IP_TEXT_SIZE], key[METERS_KEY_SIZE];
 
     ip_print(&candidate->address->ip, ip);

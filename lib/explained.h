@@ -24,9 +24,6 @@ void explained_text(const struct decision *decision, struct meters *meters, int6
 void explained_json(const struct decision *decision, struct meters *meters, int64_t now_ms,
                     struct json *json);
 
-/* "250 ms", "12 min", "3 h": a time to wait, rounded up. */
-void explained_wait(int64_t ms, struct buf *out);
-
 /* "address/a1 (50 per hour)": the cap of a meter that room is waited for under. */
 void explained_cap(struct meters *meters, uint32_t number, struct buf *out);
 

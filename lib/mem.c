@@ -3,7 +3,6 @@
  */
 #include "lib/mem.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,16 +51,25 @@ mem_strndup(const char *text, size_t length)
 }
 
 char *
-mem_printf(const char *format, ...)
+mem_vprintf(const char *format, va_list ap)
 {
     char *text = NULL;
+
+    if (vasprintf(&text, format, ap) < 0)
+        text = NULL;
+    return must(text);
+}
+
+char *
+mem_printf(const char *format, ...)
+{
+    char *text;
     va_list ap;
 
     va_start(ap, format);
-    if (vasprintf(&text, format, ap) < 0)
-        text = NULL;
+    text = mem_vprintf(format, ap);
     va_end(ap);
-    return must(text);
+    return text;
 }
 
 static void

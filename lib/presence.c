@@ -112,8 +112,8 @@ presence_scan(const struct snapshot *snapshot, bool *present, struct err *err)
     if (r < 0)
         return r;
     for (size_t i = 0; i < snapshot->address_count; i++)
-        present[i] = !snapshot->addresses[i].elsewhere &&
-                     local_has(&local, &snapshot->addresses[i].ip);
+        present[i] =
+            !snapshot->addresses[i].elsewhere && local_has(&local, &snapshot->addresses[i].ip);
     free(local.ips);
     return 0;
 }

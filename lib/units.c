@@ -6,6 +6,7 @@
 #include "lib/err.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct unit {
@@ -53,4 +54,20 @@ units_parse_mode(const char *text, int *ret_mode, struct err *err)
         return err_set(err, -ERANGE, "\"%s\" is no mode for a socket, the most is \"0777\"", text);
     *ret_mode = mode;
     return 0;
+}
+
+const char *
+units_print_span(int64_t ms, char out[static UNITS_SPAN_SIZE])
+{
+    long long s = ms > 0 ? (ms + 999) / 1000 : 1;
+
+    if (s < 120)
+        snprintf(out, UNITS_SPAN_SIZE, "%lld s", s);
+    else if (s < 2 * 3600)
+        snprintf(out, UNITS_SPAN_SIZE, "%lld min", (s + 59) / 60);
+    else if (s < 48 * 3600)
+        snprintf(out, UNITS_SPAN_SIZE, "%lld h", (s + 3599) / 3600);
+    else
+        snprintf(out, UNITS_SPAN_SIZE, "%lld d", (s + 86399) / 86400);
+    return out;
 }

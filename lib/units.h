@@ -1,5 +1,6 @@
 /*
- * Numbers with units, as people write them in a configuration file.
+ * Numbers with units, as people write them in a configuration file and read
+ * them in answers.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,5 +22,13 @@ int units_parse_duration(const char *text, int64_t *ret_ms, struct err *err);
 
 /* Read a file mode, "0660": three or four octal digits.  As above. */
 int units_parse_mode(const char *text, int *ret_mode, struct err *err);
+
+enum { UNITS_SPAN_SIZE = 32 };
+
+/*
+ * How long something will take, for people to read: "45 s", "12 min", "3 h" or
+ * "4 d", rounded up; at least "1 s".  Returns out.
+ */
+const char *units_print_span(int64_t ms, char out[static UNITS_SPAN_SIZE]);
 
 #endif

@@ -190,8 +190,8 @@ control_user(struct control_call *call)
     struct passwd *user;
 
     strcpy(call->user, "?");
-    if (call->io == NULL || getsockopt(bufferevent_getfd(call->io), SOL_SOCKET, SO_PEERCRED, &who,
-                                       &length) < 0)
+    if (call->io == NULL ||
+        getsockopt(bufferevent_getfd(call->io), SOL_SOCKET, SO_PEERCRED, &who, &length) < 0)
         return call->user;
     user = getpwuid(who.uid);
     snprintf(call->user, sizeof(call->user), "%.40s (uid %u)", user != NULL ? user->pw_name : "?",

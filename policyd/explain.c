@@ -7,6 +7,7 @@
 #include "engine/meters.h"
 #include "engine/roster.h"
 #include "engine/snapshot.h"
+#include "lib/clock.h"
 #include "lib/explained.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct wanted {
     char stream[STREAM_NAME_MAX + 1];
@@ -42,12 +42,9 @@ static size_t
 provider_of(const struct explain *explain, const char *domain)
 {
     const struct provider *provider = NULL;
-    struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
     if (explain->mx != NULL && strcmp(domain, "-") != 0)
-        provider = mx_provider(explain->mx, domain,
-                               (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+        provider = mx_provider(explain->mx, domain, clock_ms(CLOCK_MONOTONIC));
     return provider != NULL ? provider->index : PROVIDER_OTHER;
 }
 
@@ -69,8 +66,8 @@ explain_answer(const struct explain *explain, const char *arguments, struct buf 
         buf_puts(answer, "error: explain STREAM KEY DOMAIN ACCOUNT [json]");
         return;
     }
-    question.stream = snapshot_find_stream(explain->roster->snapshot, wanted.stream,
-                                           strlen(wanted.stream));
+    question.stream =
+        snapshot_find_stream(explain->roster->snapshot, wanted.stream, strlen(wanted.stream));
     if (question.stream == NULL) {
         buf_printf(answer, "error: the running configuration has no stream %s", wanted.stream);
         return;

@@ -3,6 +3,7 @@
  */
 #include "policyd/guard.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -55,15 +56,6 @@ struct worker {
     bool up; /* gave a sign of life */
 };
 
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
 
 static void
@@ -103,7 +95,8 @@ worker_start(struct worker *worker, const struct job *job, bool first)
 
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
-    *worker = (struct worker){.pid = fork(), .alive = ends[0], .started_ms = now_ms()};
+    *worker =
+        (struct worker){.pid = fork(), .alive = ends[0], .started_ms = clock_ms(CLOCK_MONOTONIC)};
     if (worker->pid == 0) {
         close(ends[0]);
         exit(become_worker(job, ends[1], first));
@@ -133,7 +126,7 @@ static int
 worker_end(struct worker *worker)
 {
     struct timespec pause = {0, 20 * 1000 * 1000};
-    int64_t deadline = now_ms() + END_MS;
+    int64_t deadline = clock_ms(CLOCK_MONOTONIC) + END_MS;
     siginfo_t info;
 
     kill(worker->pid, SIGTERM);
@@ -142,7 +135,7 @@ worker_end(struct worker *worker)
         if (waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
             info.si_pid != 0)
             break;
-        if (now_ms() > deadline) {
+        if (clock_ms(CLOCK_MONOTONIC) > deadline) {
             log_error("worker does not end -- killed");
             kill(worker->pid, SIGKILL);
             break;
@@ -205,9 +198,9 @@ watch(struct worker *worker, const struct job *job, bool first)
 static void
 rest(int64_t pause_ms, const sigset_t *mask)
 {
-    int64_t left, end_ms = now_ms() + pause_ms;
+    int64_t left, end_ms = clock_ms(CLOCK_MONOTONIC) + pause_ms;
 
-    while (!end_asked && (left = end_ms - now_ms()) > 0) {
+    while (!end_asked && (left = end_ms - clock_ms(CLOCK_MONOTONIC)) > 0) {
         struct timespec wait = {left / 1000, (left % 1000) * 1000000};
 
         ppoll(NULL, 0, &wait, mask);
@@ -237,7 +230,7 @@ guard_run(int64_t watchdog_ms, guard_work_fn *work, void (*ready)(void *arg), vo
         first = false;
         log_error("worker %ld ended with status %d -- a new one is started", (long)worker.pid,
                   status);
-        if (now_ms() - worker.started_ms > YOUNG_MS)
+        if (clock_ms(CLOCK_MONOTONIC) - worker.started_ms > YOUNG_MS)
             pause_ms = 0;
         rest(pause_ms, &job.mask);
         pause_ms = pause_ms == 0                 ? PAUSE_MIN_MS

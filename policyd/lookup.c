@@ -201,8 +201,8 @@ full_text(int64_t wait_ms)
         int64_t most_s;
         const char *text;
     } texts[] = {
-        {60, "a minute"}, {300, "5 minutes"}, {900, "15 minutes"}, {3600, "an hour"},
-        {6 * 3600, "6 hours"}, {24 * 3600, "a day"},
+        {60, "a minute"},  {300, "5 minutes"},    {900, "15 minutes"},
+        {3600, "an hour"}, {6 * 3600, "6 hours"}, {24 * 3600, "a day"},
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
@@ -301,7 +301,7 @@ spend(const struct decide_question *question, const struct decision *decision,
         return;
     for (size_t i = 0; i < DECISION_METERS; i++)
         grant.meters[i] = decision->meters[i];
-    grants_expire(view->grants, view->now_ms, 2); /* more than come, so that they stay few */
+    grants_expire(view->grants, view->now_ms, 2);       /* more than come, so that they stay few */
     grants_reserve(view->grants, key, &grant, &is_new); /* open_grant() found none */
 }
 

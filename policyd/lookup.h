@@ -62,12 +62,12 @@ enum {
 struct lookup_view {
     const struct conf *conf;
     const struct roster *roster;
-    struct meters *meters; /* NULL: no caps */
-    struct grants *grants; /* NULL: a recipient that is asked for again counts again */
+    struct meters *meters;       /* NULL: no caps */
+    struct grants *grants;       /* NULL: a recipient that is asked for again counts again */
     const uint8_t *grant_secret; /* HASH_KEY_SIZE bytes, for grant_key() */
-    int64_t now_ms;        /* monotonic */
-    int64_t store_ms;      /* the store's clock; see engine/meter.h */
-    bool may_wait;         /* LOOKUP_WAIT may be answered */
+    int64_t now_ms;              /* monotonic */
+    int64_t store_ms;            /* the store's clock; see engine/meter.h */
+    bool may_wait;               /* LOOKUP_WAIT may be answered */
     /* The provider of a recipient domain; NULL: not known yet.  No such function: none has caps. */
     const struct provider *(*provider)(void *arg, const char *domain);
     /* One was counted as "other", because its provider is not known yet. */

@@ -67,6 +67,18 @@ on_ready(void *arg)
 #endif
 }
 
+static struct policyd_start
+start_of(const struct main *m)
+{
+    return (struct policyd_start){
+        .conf = m->conf,
+        .lookup = m->sockets.lookup,
+        .control = m->sockets.control,
+        .policy = m->sockets.policy,
+        .alive_fd = -1,
+    };
+}
+
 /*
  * A worker after the first loads the file anew: what reloads changed meanwhile
  * must not be lost.  If the file is bad by now, the guard's own is there still.
@@ -75,17 +87,12 @@ static int
 work(void *arg, int alive_fd, bool first)
 {
     struct main *m = arg;
-    struct policyd_start start = {
-        .conf = m->conf,
-        .lookup = m->sockets.lookup,
-        .control = m->sockets.control,
-        .policy = m->sockets.policy,
-        .alive_fd = alive_fd,
-        .beat_ms = (uint64_t)m->conf->watchdog_ms / BEATS,
-    };
+    struct policyd_start start = start_of(m);
     struct conf *newer = NULL;
     int status;
 
+    start.alive_fd = alive_fd;
+    start.beat_ms = (uint64_t)m->conf->watchdog_ms / BEATS;
     if (!first && daemon_load(m->conf->file, &newer) == 0 && newer->secret_known)
         start.conf = newer;
     else if (!first)
@@ -99,18 +106,12 @@ work(void *arg, int alive_fd, bool first)
 static int
 run(struct main *m)
 {
-    struct policyd_start start = {
-        .conf = m->conf,
-        .lookup = m->sockets.lookup,
-        .control = m->sockets.control,
-        .policy = m->sockets.policy,
-        .alive_fd = -1,
-        .notify = true,
-    };
+    struct policyd_start start = start_of(m);
     uint64_t watchdog_ms;
 
     if (!systemd_watches(&watchdog_ms))
         return guard_run(m->conf->watchdog_ms, work, on_ready, m);
+    start.notify = true;
     start.beat_ms = watchdog_ms / BEATS;
     return policyd_run(&start);
 }

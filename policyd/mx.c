@@ -6,12 +6,13 @@
 #include "engine/hash.h"
 #include "engine/provider.h"
 #include "engine/snapshot.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/dns.h"
 #include "policyd/moves.h"
-#include "policyd/mx_answer.h"
+#include "policyd/mx_fact.h"
 #include "policyd/outage.h"
 
 #include <event2/event.h>
@@ -19,7 +20,6 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum {
     BUCKETS = 1 << 16, /* a power of two */
@@ -40,15 +40,7 @@ struct entry {
     struct entry *chain; /* next in its bucket */
     struct mx *mx;       /* not ours */
     enum place place;
-    enum mx_why why;
-    bool known;      /* there is an answer, until valid_ms */
-    size_t provider; /* index; of the snapshot of that generation */
-    unsigned generation;
-    int64_t fresh_ms; /* from then on it is asked for anew */
-    int64_t valid_ms; /* from then on the answer does not count */
-    char *hosts;      /* owned, each with its NUL; NULL: none */
-    size_t hosts_length;
-    size_t host_count;
+    struct mx_fact fact;
     struct mx_note *notes; /* owned, only while place is not KEPT */
     size_t note_count;
     char domain[];
@@ -76,15 +68,6 @@ struct mx {
 
 static const struct timeval now_at_once = {0, 0};
 
-static int64_t
-monotonic_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The place of the pointer to the domain's entry, or of the NULL where it would stand. */
 static struct entry **
 find(struct mx *mx, const char *domain)
@@ -100,7 +83,7 @@ find(struct mx *mx, const char *domain)
 static size_t
 entry_bytes(const struct entry *entry)
 {
-    return sizeof(*entry) + strlen(entry->domain) + 1 + entry->hosts_length;
+    return sizeof(*entry) + strlen(entry->domain) + 1 + entry->fact.hosts_length;
 }
 
 static void
@@ -110,90 +93,9 @@ entry_free(struct entry *entry)
 
     *find(mx, entry->domain) = entry->chain;
     mx->bytes -= entry_bytes(entry);
-    free(entry->hosts);
+    mx_fact_clear(&entry->fact);
     free(entry->notes);
     free(entry);
-}
-
-static void
-set_hosts(struct entry *entry, const char *hosts, size_t length, size_t count)
-{
-    entry->mx->bytes -= entry->hosts_length;
-    free(entry->hosts);
-    entry->hosts = NULL;
-    if (length > 0) {
-        entry->hosts = mem_array(length, 1);
-        memcpy(entry->hosts, hosts, length);
-    }
-    entry->hosts_length = length;
-    entry->host_count = count;
-    entry->mx->bytes += length;
-}
-
-/* Whose are the hosts, by the running snapshot? */
-static void
-match(struct entry *entry)
-{
-    const char *hosts[MX_HOSTS_MAX], *host = entry->hosts;
-
-    for (size_t i = 0; i < entry->host_count; i++) {
-        hosts[i] = host;
-        host += strlen(host) + 1;
-    }
-    entry->provider = provider_by_mx(entry->mx->snapshot, hosts, entry->host_count)->index;
-    entry->generation = entry->mx->generation;
-}
-
-static int64_t
-ttl_ms(uint32_t ttl_s)
-{
-    int64_t ms = (int64_t)ttl_s * 1000;
-
-    return ms < MX_TTL_MIN_MS ? MX_TTL_MIN_MS : ms > MX_TTL_MAX_MS ? MX_TTL_MAX_MS : ms;
-}
-
-/* Put what DNS said into the entry.  Returns false when it is of no use. */
-static bool
-take_answer(struct entry *entry, enum dns_result result, const uint8_t *bytes, size_t length,
-            int64_t *ret_ttl_ms)
-{
-    struct mx_answer answer = {.count = 0};
-
-    if (result == DNS_FAILED ||
-        (result == DNS_ANSWER && mx_answer_parse(bytes, length, &answer) < 0))
-        return false;
-    *ret_ttl_ms = ttl_ms(answer.ttl_s);
-    if (answer.too_many) {
-        entry->why = MX_WHY_TOO_MANY;
-        set_hosts(entry, NULL, 0, 0);
-    } else if (answer.count > 0) {
-        entry->why = answer.count == 1 && answer.hosts[0] == '\0' ? MX_WHY_NULL_MX : MX_WHY_HOSTS;
-        set_hosts(entry, answer.hosts, answer.hosts_length, answer.count);
-    } else if (result == DNS_ANSWER) { /* the host itself takes its mail */
-        *ret_ttl_ms = MX_NEGATIVE_MS;
-        entry->why = MX_WHY_NO_MX;
-        set_hosts(entry, entry->domain, strlen(entry->domain) + 1, 1);
-    } else {
-        *ret_ttl_ms = MX_NEGATIVE_MS;
-        entry->why = MX_WHY_NO_NAME;
-        set_hosts(entry, NULL, 0, 0);
-    }
-    return true;
-}
-
-/* An older answer goes on; without one the domain is "other" for a while. */
-static void
-take_failure(struct entry *entry, int64_t now_ms)
-{
-    entry->mx->figures.failures++;
-    entry->fresh_ms = now_ms + MX_FAILED_MS;
-    if (entry->known && now_ms < entry->valid_ms)
-        return;
-    entry->known = true;
-    entry->why = MX_WHY_FAILED;
-    entry->valid_ms = entry->fresh_ms;
-    set_hosts(entry, NULL, 0, 0);
-    match(entry);
 }
 
 static void
@@ -210,24 +112,34 @@ evict(struct mx *mx)
     }
 }
 
+static bool
+take(struct entry *entry, enum dns_result result, const uint8_t *bytes, size_t length,
+     int64_t now_ms)
+{
+    struct mx *mx = entry->mx;
+    bool good;
+
+    mx->bytes -= entry_bytes(entry);
+    good = mx_fact_take(&entry->fact, entry->domain, result, bytes, length, now_ms);
+    mx->bytes += entry_bytes(entry);
+    mx_fact_match(&entry->fact, mx->snapshot, mx->generation);
+    return good;
+}
+
 static void
 on_done(void *arg, enum dns_result result, const uint8_t *bytes, size_t length, const char *why)
 {
     struct entry *entry = arg;
     struct mx *mx = entry->mx;
     struct mx_note *notes = entry->notes;
-    int64_t now_ms = monotonic_ms(), ttl;
-    bool good = take_answer(entry, result, bytes, length, &ttl);
+    int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+    bool good = take(entry, result, bytes, length, now_ms);
 
     if (good) {
         outage_end(&mx->outage, now_ms);
-        entry->known = true;
-        entry->fresh_ms = now_ms + ttl;
-        entry->valid_ms = entry->fresh_ms + MX_STALE_MS;
-        match(entry);
     } else {
+        mx->figures.failures++;
         outage_fail(&mx->outage, now_ms, why != NULL ? why : "malformed answer");
-        take_failure(entry, now_ms);
     }
     entry->notes = NULL;
     entry->place = KEPT;
@@ -235,8 +147,8 @@ on_done(void *arg, enum dns_result result, const uint8_t *bytes, size_t length, 
     mx->figures.in_flight--;
     TAILQ_INSERT_TAIL(&mx->kept, entry, order);
     mx->figures.cached++;
-    if (notes != NULL && good && entry->provider != PROVIDER_OTHER && mx->known != NULL)
-        mx->known(mx->arg, entry->domain, &mx->snapshot->providers[entry->provider], notes,
+    if (notes != NULL && good && entry->fact.provider != PROVIDER_OTHER && mx->known != NULL)
+        mx->known(mx->arg, entry->domain, &mx->snapshot->providers[entry->fact.provider], notes,
                   entry->note_count);
     entry->note_count = 0;
     free(notes);
@@ -319,24 +231,24 @@ look_at(struct mx *mx, const char *domain, int64_t now_ms)
         queue(entry);
     } else if (entry->place == KEPT) {
         TAILQ_REMOVE(&mx->kept, entry, order);
-        if (now_ms >= entry->fresh_ms && may_queue(mx)) {
+        if (now_ms >= entry->fact.fresh_ms && may_queue(mx)) {
             mx->figures.cached--;
             queue(entry);
         } else {
             TAILQ_INSERT_TAIL(&mx->kept, entry, order);
         }
     }
-    if (entry->known && entry->generation != mx->generation)
-        match(entry);
+    if (entry->fact.known && entry->fact.generation != mx->generation)
+        mx_fact_match(&entry->fact, mx->snapshot, mx->generation);
     return entry;
 }
 
 static const struct provider *
 provider_of(const struct entry *entry, int64_t now_ms)
 {
-    if (entry == NULL || !entry->known || now_ms >= entry->valid_ms)
+    if (entry == NULL || !entry->fact.known || now_ms >= entry->fact.valid_ms)
         return NULL;
-    return &entry->mx->snapshot->providers[entry->provider];
+    return &entry->mx->snapshot->providers[entry->fact.provider];
 }
 
 const struct provider *
@@ -393,11 +305,11 @@ mx_describe(struct mx *mx, const char *domain, int64_t now_ms, struct mx_view *r
     }
     entry = look_at(mx, name, now_ms);
     ret_view->provider = provider_of(entry, now_ms);
-    ret_view->why = ret_view->provider != NULL ? entry->why : MX_WHY_NOT_YET;
+    ret_view->why = ret_view->provider != NULL ? entry->fact.why : MX_WHY_NOT_YET;
     ret_view->asked = entry != NULL && entry->place != KEPT;
     if (ret_view->provider != NULL) {
-        ret_view->hosts = entry->hosts;
-        ret_view->host_count = entry->host_count;
+        ret_view->hosts = entry->fact.hosts;
+        ret_view->host_count = entry->fact.host_count;
     }
 }
 

@@ -1,80 +1,25 @@
 /*
  * SPDX-License-Identifier: MIT
  */
-#include "policyd/peers.h"
+#include "policyd/peers_inside.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
-#include "lib/mem.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
     ACCEPTS_AT_ONCE = 64,
-    SMALL = 1024,          /* holds most requests without the heap */
-    BATCH = 8,             /* answers that are written at once */
     ACCEPT_PAUSE_MS = 100, /* when there are no descriptors left */
     COMPLAINT_MS = 1000,   /* one line about bad peers in that time */
 };
 
-/* peers owns each peer; a peer owns its descriptor, events and buffers. */
-struct peer {
-    TAILQ_ENTRY(peer) next; /* in peers->all, the quietest first */
-    TAILQ_ENTRY(peer) next_waiting;
-    struct peers *peers; /* not ours */
-    int fd;
-    struct event *readable;
-    struct event *writable; /* NULL until a write had to wait */
-    int64_t active_ms;      /* last time it sent or took something */
-    int64_t stuck_ms;       /* since when a request is half in or answers wait; 0: neither */
-    int64_t wait_ms;        /* until when its request waits; 0: it does not */
-    bool ending;            /* close once the answers are out */
-    char *input;            /* small, or owned */
-    size_t input_length;
-    size_t input_room;
-    struct buf output; /* what a write did not take */
-    size_t output_done;
-    char small[SMALL];
-    _Alignas(max_align_t) char session[];
-};
-
-TAILQ_HEAD(peer_list, peer);
-
-struct peers {
-    const struct peers_protocol *protocol; /* not ours */
-    void *arg;                             /* not ours */
-    struct event_base *base;               /* not ours */
-    int fd;
-    struct event *acceptable;
-    struct event *resume;
-    struct event *sweep;
-    struct event *expiry; /* of the first that waits */
-    struct peer_list all;
-    struct peer_list waiting; /* in the order in which they began to */
-    size_t count_max;
-    struct peers_figures figures;
-    char *batch; /* owned; what one peer is answered, before it is written */
-    int64_t complained_ms;
-    uint64_t complaints_unsaid;
-};
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void
-stop_waiting(struct peer *peer)
+void
+peers_unwait(struct peer *peer)
 {
     if (peer->wait_ms == 0)
         return;
@@ -82,26 +27,10 @@ stop_waiting(struct peer *peer)
     peer->wait_ms = 0;
 }
 
-static void
-peer_free(struct peer *peer)
+void
+peers_complain(struct peers *peers, const char *what, const char *consequence)
 {
-    stop_waiting(peer);
-    TAILQ_REMOVE(&peer->peers->all, peer, next);
-    peer->peers->figures.count--;
-    event_free(peer->readable);
-    if (peer->writable != NULL)
-        event_free(peer->writable);
-    close(peer->fd);
-    if (peer->input != peer->small)
-        free(peer->input);
-    buf_clear(&peer->output);
-    free(peer);
-}
-
-static void
-complain(struct peers *peers, const char *what, const char *consequence)
-{
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
 
     if (peers->complained_ms != 0 && now - peers->complained_ms < COMPLAINT_MS) {
         peers->complaints_unsaid++;
@@ -113,33 +42,14 @@ complain(struct peers *peers, const char *what, const char *consequence)
     peers->complaints_unsaid = 0;
 }
 
-static void
-peer_touch(struct peer *peer, int64_t now)
+void
+peers_touch(struct peer *peer, int64_t now_ms)
 {
-    peer->active_ms = now;
+    peer->active_ms = now_ms;
     if (TAILQ_NEXT(peer, next) != NULL) {
         TAILQ_REMOVE(&peer->peers->all, peer, next);
         TAILQ_INSERT_TAIL(&peer->peers->all, peer, next);
     }
-}
-
-/* Write now what the socket takes, and keep the rest.  false: the peer is gone. */
-static bool
-peer_write(struct peer *peer, const char *data, size_t length)
-{
-    ssize_t written;
-
-    if (length == 0)
-        return true;
-    written = send(peer->fd, data, length, MSG_NOSIGNAL);
-    if (written < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            return false;
-        written = 0;
-    }
-    if ((size_t)written < length)
-        buf_add(&peer->output, data + written, length - (size_t)written);
-    return true;
 }
 
 static void
@@ -150,246 +60,64 @@ expire_later(struct peers *peers, int64_t now)
 
     if (first == NULL)
         return;
+    peers->expiry_ms = first->wait_ms;
     ms = first->wait_ms > now ? first->wait_ms - now : 1;
     event_add(peers->expiry, &(struct timeval){ms / 1000, ms % 1000 * 1000});
 }
 
-static void
-start_waiting(struct peer *peer, int64_t deadline_ms, int64_t now)
+void
+peers_wait(struct peer *peer, int64_t deadline_ms, int64_t now_ms)
 {
     struct peers *peers = peer->peers;
 
     peer->wait_ms = deadline_ms;
     TAILQ_INSERT_TAIL(&peers->waiting, peer, next_waiting);
     if (TAILQ_FIRST(&peers->waiting) == peer)
-        expire_later(peers, now);
+        expire_later(peers, now_ms);
 }
 
+/* Serve all those that wait now once more, each once. */
 static void
-refuse(struct peer *peer, const char *complaint)
+serve_waiting(struct peers *peers, int64_t now)
 {
-    peer->peers->figures.malformed++;
-    complain(peer->peers, complaint, "connection closed, no answer");
-    peer->ending = true;
-}
-
-/*
- * Answer the whole requests that are in the input.  Stops early when answers
- * pile up, or one has to wait: until deadline_ms, when it waited before;
- * 0: it did not.  Returns false when the peer is to be ended.
- */
-static bool
-peer_serve(struct peer *peer, int64_t deadline_ms, int64_t now)
-{
-    struct peers *peers = peer->peers;
-    const struct peers_protocol *protocol = peers->protocol;
-    size_t used = 0, filled = 0;
-    bool fine = true;
-
-    while (fine && !peer->ending && used < peer->input_length &&
-           peer->output.length < PEERS_ANSWERS_MAX) {
-        struct peers_request request = {
-            .data = peer->input + used,
-            .length = peer->input_length - used,
-            .session = peer->session,
-            .now_ms = now,
-            .may_wait = protocol->wait_ms > 0 && (deadline_ms == 0 || now < deadline_ms),
-        };
-        struct peers_answer answer = {.data = peers->batch + filled};
-        ssize_t r = protocol->serve(peers->arg, &request, &answer);
-
-        if (r == PEERS_MORE)
-            break;
-        if (r == PEERS_WAIT) {
-            peers->figures.waits += deadline_ms == 0;
-            start_waiting(peer, deadline_ms != 0 ? deadline_ms : now + protocol->wait_ms, now);
-            break;
-        }
-        if (r == PEERS_REFUSE) {
-            refuse(peer, answer.err.msg);
-            used = peer->input_length;
-            break;
-        }
-        deadline_ms = 0;
-        used += (size_t)r;
-        filled += answer.length;
-        peers->figures.requests++;
-        peer->stuck_ms = 0;
-        if (filled > (BATCH - 1) * protocol->answer_max) {
-            fine = peer_write(peer, peers->batch, filled);
-            filled = 0;
-        }
-    }
-    fine = fine && peer_write(peer, peers->batch, filled);
-    memmove(peer->input, peer->input + used, peer->input_length - used);
-    peer->input_length -= used;
-    if (peer->input_length == protocol->request_max && peer->wait_ms == 0 &&
-        peer->output.length < PEERS_ANSWERS_MAX) {
-        refuse(peer, "request is too long");
-        peer->input_length = 0;
-    }
-    return fine && !(peer->ending && peer->output.length == 0);
-}
-
-static void
-input_shrink(struct peer *peer)
-{
-    if (peer->input == peer->small || peer->input_length > 0)
-        return;
-    free(peer->input);
-    peer->input = peer->small;
-    peer->input_room = SMALL;
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *arg);
-
-/* Read on, or wait until the answers are out; and say since when it is stuck. */
-static void
-peer_settle(struct peer *peer, int64_t now)
-{
-    bool writing = peer->output.length > 0;
-
-    input_shrink(peer);
-    if (writing) {
-        if (peer->writable == NULL)
-            peer->writable =
-                event_new(peer->peers->base, peer->fd, EV_WRITE | EV_PERSIST, on_writable, peer);
-        event_add(peer->writable, NULL);
-    }
-    if (writing || peer->wait_ms != 0)
-        event_del(peer->readable); /* hides the peer's EOF, too; the write will tell */
-    else
-        event_add(peer->readable, NULL);
-    if (!writing && (peer->input_length == 0 || peer->wait_ms != 0))
-        peer->stuck_ms = 0;
-    else if (peer->stuck_ms == 0)
-        peer->stuck_ms = now;
-}
-
-/* Serve what is there, and go on; or end the peer. */
-static void
-peer_go_on(struct peer *peer, int64_t deadline_ms, int64_t now)
-{
-    if (!peer_serve(peer, deadline_ms, now))
-        peer_free(peer);
-    else
-        peer_settle(peer, now);
-}
-
-static void
-on_writable(evutil_socket_t fd, short what, void *arg)
-{
-    struct peer *peer = arg;
-    int64_t now = now_ms();
-    size_t rest = peer->output.length - peer->output_done;
-    ssize_t written = send(fd, peer->output.data + peer->output_done, rest, MSG_NOSIGNAL);
-
-    (void)what;
-    if (written < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            peer_free(peer);
-        return;
-    }
-    peer_touch(peer, now);
-    peer->output_done += (size_t)written;
-    if (peer->output_done < peer->output.length)
-        return;
-    buf_clear(&peer->output);
-    peer->output_done = 0;
-    peer->stuck_ms = 0;
-    event_del(peer->writable);
-    if (peer->ending)
-        peer_free(peer);
-    else if (peer->wait_ms == 0)
-        peer_go_on(peer, 0, now);
-}
-
-/* Room for more of a request that does not fit yet. */
-static void
-input_grow(struct peer *peer)
-{
-    size_t most = peer->peers->protocol->request_max;
-    size_t room = peer->input_room < most / 4 ? 4 * peer->input_room : most;
-    char *bigger = mem_new(room);
-
-    memcpy(bigger, peer->input, peer->input_length);
-    if (peer->input != peer->small)
-        free(peer->input);
-    peer->input = bigger;
-    peer->input_room = room;
-}
-
-static void
-on_readable(evutil_socket_t fd, short what, void *arg)
-{
-    struct peer *peer = arg;
-    int64_t now = now_ms();
-    ssize_t length;
-
-    (void)what;
-    if (peer->input_length == peer->input_room)
-        input_grow(peer);
-    length = read(fd, peer->input + peer->input_length, peer->input_room - peer->input_length);
-    if (length < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (length <= 0) {
-        peer_free(peer); /* every whole request was answered when it came */
-        return;
-    }
-    peer->input_length += (size_t)length;
-    peer_touch(peer, now);
-    peer_go_on(peer, 0, now);
-}
-
-void
-peers_resume(struct peers *peers)
-{
-    struct peer *last = TAILQ_LAST(&peers->waiting, peer_list), *peer;
-    int64_t now = now_ms();
+    struct peer *last = TAILQ_LAST(&peers->waiting, peer_list);
     bool more = last != NULL;
 
     while (more) {
-        int64_t deadline_ms;
+        struct peer *peer = TAILQ_FIRST(&peers->waiting);
+        int64_t deadline_ms = peer->wait_ms;
 
-        peer = TAILQ_FIRST(&peers->waiting);
         more = peer != last;
-        deadline_ms = peer->wait_ms;
-        stop_waiting(peer);
+        peers_unwait(peer);
         peer_go_on(peer, deadline_ms, now);
     }
     expire_later(peers, now);
 }
 
-static void
-on_expiry(evutil_socket_t fd, short what, void *arg)
+void
+peers_resume(struct peers *peers)
 {
-    (void)fd;
-    (void)what;
-    peers_resume(arg); /* those whose time is up do not wait again */
+    serve_waiting(peers, clock_ms(CLOCK_MONOTONIC_COARSE));
 }
 
 static void
-peer_new(struct peers *peers, int fd)
+on_expiry(evutil_socket_t fd, short what, void *arg)
 {
-    struct peer *peer = mem_new(sizeof(*peer) + peers->protocol->session_size);
+    struct peers *peers = arg;
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
 
-    peer->peers = peers;
-    peer->fd = fd;
-    peer->input = peer->small;
-    peer->input_room = SMALL;
-    peer->active_ms = now_ms();
-    peer->readable = event_new(peers->base, fd, EV_READ | EV_PERSIST, on_readable, peer);
-    event_add(peer->readable, NULL);
-    TAILQ_INSERT_TAIL(&peers->all, peer, next);
-    peers->figures.count++;
-    peers->figures.connections++;
+    (void)fd;
+    (void)what;
+    if (now < peers->expiry_ms) /* this clock is not the timer's */
+        now = peers->expiry_ms;
+    serve_waiting(peers, now); /* those whose time is up do not wait again */
 }
 
 static void
 evict_quietest(struct peers *peers, const char *why)
 {
     peers->figures.evicted++;
-    complain(peers, why, "the one that was quiet longest is closed");
+    peers_complain(peers, why, "the one that was quiet longest is closed");
     peer_free(TAILQ_FIRST(&peers->all));
 }
 
@@ -442,7 +170,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct peers *peers = arg;
     struct peer *peer = TAILQ_FIRST(&peers->all);
-    int64_t now = now_ms();
+    int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
 
     (void)fd;
     (void)what;
@@ -451,9 +179,9 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 
         if (peer->stuck_ms != 0 && now - peer->stuck_ms > PEERS_PARTIAL_MS) {
             peers->figures.slow++;
-            complain(peers,
-                     peer->output.length > 0 ? "answers are not taken" : "request without end",
-                     "connection closed");
+            peers_complain(
+                peers, peer->output.length > 0 ? "answers are not taken" : "request without end",
+                "connection closed");
             peer_free(peer);
         } else if (now - peer->active_ms > PEERS_IDLE_MS) {
             peer_free(peer);
@@ -474,7 +202,7 @@ peers_new(struct event_base *base, int fd, size_t count_max, const struct peers_
     peers->base = base;
     peers->fd = fd;
     peers->count_max = count_max;
-    peers->batch = mem_array(BATCH, protocol->answer_max);
+    peers->batch = mem_array(PEER_BATCH, protocol->answer_max);
     TAILQ_INIT(&peers->all);
     TAILQ_INIT(&peers->waiting);
     evutil_make_socket_nonblocking(fd);

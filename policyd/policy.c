@@ -8,11 +8,11 @@
 #include "engine/meters.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
-#include "lib/err.h"
 #include "lib/tag.h"
+#include "lib/units.h"
+#include "policyd/policy_request.h"
 #include "policyd/transactions.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,84 +25,6 @@ enum {
     HOUR_MS = 60 * MINUTE_MS,
     DAY_MS = 24 * HOUR_MS,
 };
-
-static const struct attribute {
-    const char *name;
-    size_t offset;
-    size_t size;
-} attributes[] = {
-#define ATTRIBUTE(name)                                   \
-    {                                                     \
-#name, offsetof(struct policy_request, name),     \
-            sizeof(((struct policy_request *)NULL)->name) \
-    }
-    ATTRIBUTE(request),       ATTRIBUTE(protocol_state),  ATTRIBUTE(instance),
-    ATTRIBUTE(sender),        ATTRIBUTE(recipient),       ATTRIBUTE(client_address),
-    ATTRIBUTE(sasl_username), ATTRIBUTE(recipient_count),
-#undef ATTRIBUTE
-};
-
-static void
-read_attribute(struct policy_request *request, const char *name, size_t name_length,
-               const char *value, size_t length)
-{
-    for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++) {
-        const struct attribute *attribute = &attributes[i];
-        char *place = (char *)request + attribute->offset;
-
-        if (name_length != strlen(attribute->name) ||
-            memcmp(name, attribute->name, name_length) != 0)
-            continue;
-        if (place[0] != '\0')
-            return;
-        if (length >= attribute->size)
-            length = attribute->size - 1;
-        memcpy(place, value, length);
-        place[length] = '\0';
-        return;
-    }
-}
-
-/* Where the empty line begins that ends the request; NULL: not there yet. */
-static const char *
-find_end(const char *data, size_t length)
-{
-    const char *end;
-
-    if (length > 0 && data[0] == '\n')
-        return data;
-    end = memmem(data, length, "\n\n", 2);
-    return end != NULL ? end + 1 : NULL;
-}
-
-int
-policy_parse(const char *data, size_t length, struct policy_request *ret_request, struct err *err)
-{
-    size_t most = length < POLICY_REQUEST_MAX ? length : POLICY_REQUEST_MAX;
-    const char *end = find_end(data, most), *line = data;
-
-    if (end == NULL && length >= POLICY_REQUEST_MAX)
-        return err_set(err, -EMSGSIZE, "request is longer than %d bytes", POLICY_REQUEST_MAX);
-    if (end == NULL)
-        return 0;
-    if (memchr(data, '\0', (size_t)(end - data)) != NULL)
-        return err_set(err, -EINVAL, "request has a NUL");
-    for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++)
-        ((char *)ret_request)[attributes[i].offset] = '\0';
-    while (line < end) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        const char *equals = memchr(line, '=', (size_t)(newline - line));
-
-        if (equals == NULL || equals == line)
-            return err_set(err, -EINVAL, "line without \"name=\"");
-        read_attribute(ret_request, line, (size_t)(equals - line), equals + 1,
-                       (size_t)(newline - equals - 1));
-        line = newline + 1;
-    }
-    if (strcmp(ret_request->request, "smtpd_access_policy") != 0)
-        return err_set(err, -EINVAL, "request is not \"request=smtpd_access_policy\"");
-    return (int)(end + 1 - data);
-}
 
 /* One request on its way to an answer. */
 struct question {
@@ -292,17 +214,6 @@ window_word(const struct cap *cap)
     }
 }
 
-static void
-print_span(char *out, size_t size, int64_t ms)
-{
-    if (ms <= 90 * MINUTE_MS)
-        snprintf(out, size, "%lld min", (long long)(ms > 0 ? (ms + MINUTE_MS - 1) / MINUTE_MS : 1));
-    else if (ms <= 36 * (int64_t)HOUR_MS)
-        snprintf(out, size, "%lld h", (long long)((ms + HOUR_MS - 1) / HOUR_MS));
-    else
-        snprintf(out, size, "%lld days", (long long)((ms + DAY_MS - 1) / DAY_MS));
-}
-
 /* "hourly limit of 2000 recipients for app-news reached, room again in 12 min" */
 static void
 print_full(const struct question *question, const char *action,
@@ -311,14 +222,14 @@ print_full(const struct question *question, const char *action,
     const struct metered *metered = meters_at(question->view->meters, question->full);
     const struct cap *cap = &metered->caps->items[metered->meter.window % metered->caps->count];
     bool stream = metered->kind == METERS_STREAM;
-    char who[WHO_MAX + 8], span[32];
+    char who[WHO_MAX + 8], span[UNITS_SPAN_SIZE];
 
     add_who(who, sizeof(who), stream ? question->stream->name : question->account);
-    print_span(span, sizeof(span), question->room_ms - question->view->store_ms);
     snprintf(answer, POLICY_ANSWER_SIZE, "%s %s limit of %u recipient%s for %s%s reached, %s %s",
              action, window_word(cap), cap->limit, cap->limit == 1 ? "" : "s",
              stream ? "stream " : "", who,
-             question->promised ? "room again in" : "no room for another", span);
+             question->promised ? "room again in" : "no room for another",
+             units_print_span(question->room_ms - question->view->store_ms, span));
 }
 
 static enum policy_answered

@@ -36,47 +36,19 @@
 #ifndef POLICYD_POLICY_H
 #define POLICYD_POLICY_H
 
-#include "lib/addr.h"
-
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct conf;
-struct err;
 struct meters;
+struct policy_request;
 struct stream;
 struct transactions;
 
 enum {
-    POLICY_REQUEST_MAX = 32 * 1024, /* bytes of one request */
-    POLICY_ANSWER_SIZE = 320,       /* bytes that any answer and its NUL fit in */
-    POLICY_PATIENCE_MS = 250,       /* the longest wait for the store */
+    POLICY_ANSWER_SIZE = 320, /* bytes that any answer and its NUL fit in */
+    POLICY_PATIENCE_MS = 250, /* the longest wait for the store */
 };
-
-/*
- * What is read of one request.  "": it was not there.  A value that has no room
- * is cut; of one that comes twice the first counts.
- */
-struct policy_request {
-    char request[32];
-    char protocol_state[32];
-    char instance[128];
-    char client_address[64];
-    char sasl_username[512];
-    char sender[ADDR_MAX + 1];
-    char recipient[ADDR_MAX + 1];
-    char recipient_count[16];
-};
-
-/*
- * Read the first request in data: lines "name=value", and an empty one.
- * Returns how many bytes it takes; 0 when its end is not there yet; or, with
- * the reason, -EMSGSIZE for one longer than POLICY_REQUEST_MAX, and -EINVAL for
- * a line without "=", a NUL, or what is no request for a policy.
- */
-int policy_parse(const char *data, size_t length, struct policy_request *ret_request,
-                 struct err *err);
 
 /* What answers are made from.  Nothing is ours. */
 struct policy_view {

@@ -5,6 +5,7 @@
 
 #include "lib/mem.h"
 #include "policyd/peers.h"
+#include "policyd/policy_request.h"
 #include "policyd/transactions.h"
 
 #include <stdio.h>
@@ -37,7 +38,7 @@ on_request(void *arg, const struct peers_request *request, struct peers_answer *
     struct policy_request parsed;
     struct policy_result result;
     char action[POLICY_ANSWER_SIZE];
-    int used = policy_parse(request->data, request->length, &parsed, &ret_answer->err);
+    int used = policy_request_parse(request->data, request->length, &parsed, &ret_answer->err);
 
     if (used == 0)
         return PEERS_MORE;
@@ -67,8 +68,8 @@ static const struct peers_protocol protocol = {
 
 struct policy_server *
 policy_server_new(struct event_base *base, int fd, size_t clients_max,
-                  void (*view)(void *arg, struct policy_view *ret_view),
-                  void (*done)(void *arg), void *arg)
+                  void (*view)(void *arg, struct policy_view *ret_view), void (*done)(void *arg),
+                  void *arg)
 {
     struct policy_server *server = mem_new(sizeof(*server));
 

@@ -1,13 +1,8 @@
 /*
- * The socketmap server: connections, their buffers and their end.
+ * The socketmap server: netstrings, and lookups that wait for the store.
  *
- * What a client costs is bounded: one request of LOOKUP_REQUEST_MAX bytes in,
- * SERVER_REPLIES_MAX bytes out; a client that does not read its answers is not
- * read from.  A request that is not whole after SERVER_PARTIAL_MS, or answers
- * not taken after it, end the connection, as does anything that is no
- * netstring.  Beyond the number of clients allowed, the one that was quiet
- * longest makes room.
- *
+ * What a client costs is bounded, see policyd/peers.h; anything that is no
+ * netstring, or one of more than LOOKUP_REQUEST_MAX bytes, ends its connection.
  * Postfix asks again, once, when a connection ends between two requests, so
  * closing an idle one costs nothing.
  *
@@ -22,31 +17,16 @@
 #include <stdint.h>
 
 struct event_base;
+struct peers_figures;
 struct server;
 
-enum {
-    SERVER_REPLIES_MAX = 64 * 1024, /* bytes that wait to be written, at most */
-    SERVER_PARTIAL_MS = 10 * 1000,
-    SERVER_IDLE_MS = 600 * 1000,
-    SERVER_WAIT_MS = 4, /* most that an answer waits for the store, on its own connection alone */
-};
-
-/* What has happened since the start. */
-struct server_figures {
-    uint64_t lookups;
-    uint64_t connections;
-    uint64_t malformed; /* connections ended for what they sent */
-    uint64_t slow;      /* connections ended for what they did not send or take */
-    uint64_t evicted;   /* connections ended to make room */
-    uint64_t waited;    /* lookups that waited for the store */
-    uint64_t late;      /* of these, answered without it */
-    size_t clients;     /* now */
-};
+/* Most that an answer waits for the store, on its own connection alone. */
+enum { SERVER_WAIT_MS = 4 };
 
 /*
  * Serve on fd, a listening socket that becomes the server's.  view gives what
- * answers are made from, done is told what each one was; both are called with
- * arg, from the loop.
+ * answers are made from, done is told what each one was, and that a lookup
+ * begins to wait; both are called with arg, from the loop.
  */
 struct server *server_new(struct event_base *base, int fd, size_t clients_max,
                           void (*view)(void *arg, struct lookup_view *ret_view),
@@ -54,9 +34,13 @@ struct server *server_new(struct event_base *base, int fd, size_t clients_max,
 void server_free(struct server *server); /* takes NULL; ends every connection */
 
 /* The store has answered: lookups that wait may be answered now. */
-void server_retry(struct server *server);
+void server_retry(struct server *server); /* takes NULL */
 
-void server_set_clients(struct server *server, size_t clients_max);
-const struct server_figures *server_figures(const struct server *server);
+void server_set_clients(struct server *server, size_t clients_max); /* takes NULL */
+
+/* With NULL, before there is a server, nothing has happened yet. */
+const struct peers_figures *server_clients(const struct server *server);
+uint64_t
+server_late(const struct server *server); /* lookups that waited and were answered without */
 
 #endif

@@ -37,11 +37,11 @@ sort_out(const struct conf *conf, int fd, const char *name, struct sockets *sock
                        "listen.policy: set it, or disable the socket unit",
                        fd);
     else
-        return err_set(
-            err, -EINVAL,
-            "descriptor %d from systemd (\"%s\") is neither lookup, policy nor control: name it with "
-            "FileDescriptorName= or give it the address of listen",
-            fd, name);
+        return err_set(err, -EINVAL,
+                       "descriptor %d from systemd (\"%s\") is neither lookup, policy nor control: "
+                       "name it with "
+                       "FileDescriptorName= or give it the address of listen",
+                       fd, name);
     if (*place >= 0)
         return err_set(err, -EINVAL,
                        "descriptors %d and %d from systemd are both for listen.%s: one socket is "

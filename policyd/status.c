@@ -93,6 +93,7 @@ status_json(const struct status *status)
 {
     struct buf text = {0};
     struct json json = {.out = &text};
+    const struct peers_figures *clients = server_clients(status->server);
 
     json_open(&json, NULL, '{');
     json_text(&json, "version", PACKAGE_VERSION);
@@ -100,16 +101,16 @@ status_json(const struct status *status)
     json_text(&json, "file", status->conf->file);
     json_number(&json, "pid", getpid());
     json_number(&json, "uptime_s", (long long)(time(NULL) - status->started));
-    json_number(&json, "lookups", (long long)status->server->lookups);
-    json_number(&json, "clients", (long long)status->server->clients);
-    json_number(&json, "connections", (long long)status->server->connections);
-    json_number(&json, "malformed", (long long)status->server->malformed);
-    json_number(&json, "slow", (long long)status->server->slow);
-    json_number(&json, "evicted", (long long)status->server->evicted);
+    json_number(&json, "lookups", (long long)clients->requests);
+    json_number(&json, "clients", (long long)clients->count);
+    json_number(&json, "connections", (long long)clients->connections);
+    json_number(&json, "malformed", (long long)clients->malformed);
+    json_number(&json, "slow", (long long)clients->slow);
+    json_number(&json, "evicted", (long long)clients->evicted);
     json_number(&json, "deferred", (long long)status->figures->deferred);
     json_number(&json, "full", (long long)status->figures->full);
-    json_number(&json, "waited", (long long)status->server->waited);
-    json_number(&json, "late", (long long)status->server->late);
+    json_number(&json, "waited", (long long)clients->waits);
+    json_number(&json, "late", (long long)server_late(status->server));
     mx_report_status_json(&json, status->mx);
     if (status->policy != NULL)
         add_policy(&json, status->policy);
@@ -147,7 +148,7 @@ char *
 status_text(const struct status *status)
 {
     const struct snapshot *snapshot = status->conf->snapshot;
-    const struct server_figures *server = status->server;
+    const struct peers_figures *clients = server_clients(status->server);
     int width = widest_name(snapshot);
     struct buf text = {0};
 
@@ -157,8 +158,9 @@ status_text(const struct status *status)
     buf_printf(
         &text,
         "%llu lookups, %zu clients; connections ended: %llu malformed, %llu slow, %llu evicted\n",
-        (unsigned long long)server->lookups, server->clients, (unsigned long long)server->malformed,
-        (unsigned long long)server->slow, (unsigned long long)server->evicted);
+        (unsigned long long)clients->requests, clients->count,
+        (unsigned long long)clients->malformed, (unsigned long long)clients->slow,
+        (unsigned long long)clients->evicted);
     if (status->policy != NULL)
         print_policy(&text, status->policy);
     buf_printf(&text,

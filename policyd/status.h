@@ -13,7 +13,7 @@ struct figures;
 struct mx;
 struct roster;
 struct policy_server;
-struct server_figures;
+struct server;
 struct volume;
 
 /* All not ours. */
@@ -21,7 +21,7 @@ struct status {
     const struct conf *conf;
     const struct roster *roster;
     const struct figures *figures;
-    const struct server_figures *server;
+    const struct server *server;        /* NULL: not ready yet */
     const struct policy_server *policy; /* NULL: none */
     struct volume *volume;
     time_t started;

@@ -13,6 +13,7 @@
  */
 #include "policyd/store.h"
 
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/json.h"
@@ -72,18 +73,9 @@ struct sqlite {
 };
 
 static int64_t
-boot_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t
 now_ms(const struct store *store)
 {
-    return ((const struct sqlite *)store)->offset_ms + boot_ms();
+    return ((const struct sqlite *)store)->offset_ms + clock_ms(CLOCK_BOOTTIME);
 }
 
 static void
@@ -429,7 +421,7 @@ open_store(struct event_base *base, const struct conf *conf, const struct store_
     if (r == 0)
         r = sqlite_file_open(sqlite->path, &sqlite->file, err);
     if (r == 0)
-        r = sqlite_file_clock(sqlite->file, boot_ms(), &sqlite->offset_ms, err);
+        r = sqlite_file_clock(sqlite->file, clock_ms(CLOCK_BOOTTIME), &sqlite->offset_ms, err);
     if (r == 0)
         r = start(sqlite, err);
     if (r < 0) {

@@ -6,6 +6,7 @@
 #include "engine/decide.h"
 #include "engine/grants.h"
 #include "engine/snapshot.h"
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -20,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum {
     SWEEP_PART = 10,     /* a sweep looks at that part of the meters, each second */
@@ -28,19 +28,10 @@ enum {
     FLUSH_MAX = 5000,    /* asks in one go */
 };
 
-static int64_t
-mono_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int64_t
 volume_now_ms(const struct volume *volume)
 {
-    return volume->store != NULL ? store_now_ms(volume->store) : mono_ms();
+    return volume->store != NULL ? store_now_ms(volume->store) : clock_ms(CLOCK_MONOTONIC_COARSE);
 }
 
 bool
@@ -160,7 +151,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    grants_expire(volume->grants, mono_ms(), SWEEP_GRANTS);
+    grants_expire(volume->grants, clock_ms(CLOCK_MONOTONIC_COARSE), SWEEP_GRANTS);
     for (size_t i = 0; i < count / SWEEP_PART + 1 && count > 0; i++) {
         const struct meter *meter;
 
@@ -364,13 +355,13 @@ volume_spend(struct volume *volume, const char *message_id, const char *recipien
     struct grant_key key;
 
     grant_key(volume->grant_secret, message_id, recipient, &key);
-    return grants_spend(volume->grants, &key, mono_ms());
+    return grants_spend(volume->grants, &key, clock_ms(CLOCK_MONOTONIC_COARSE));
 }
 
 bool
 volume_give_back(struct volume *volume, const char *message_id, const char *recipient)
 {
-    int64_t now_ms = mono_ms();
+    int64_t now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     struct grant_key key;
     struct grant grant;
 

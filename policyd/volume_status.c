@@ -5,9 +5,9 @@
  */
 #include "engine/grants.h"
 #include "engine/meters.h"
-#include "lib/explained.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/units.h"
 #include "policyd/store.h"
 #include "policyd/volume_inside.h"
 
@@ -50,6 +50,7 @@ text_meter(const struct volume *volume, const struct metered *metered, const cha
            int64_t now_ms, struct buf *text)
 {
     const struct meter *meter = &metered->meter;
+    char span[UNITS_SPAN_SIZE];
 
     for (size_t i = 0; i < metered->caps->count; i++) {
         const struct cap *cap = &metered->caps->items[i];
@@ -58,10 +59,9 @@ text_meter(const struct volume *volume, const struct metered *metered, const cha
         buf_printf(text, "%-32s  %-8s  %10llu of %-10u  %10u  %s", i == 0 ? key : "", cap->name,
                    (unsigned long long)counted(metered, i, now_ms), cap->limit,
                    i == 0 ? meter->held + meter->next : 0, i == 0 ? state_name(volume, meter, now_ms) : "");
-        if (i == 0 && state == METER_FULL) {
-            buf_puts(text, ", room in ");
-            explained_wait(meter_room_ms(meter, now_ms) - now_ms, text);
-        }
+        if (i == 0 && state == METER_FULL)
+            buf_printf(text, ", room in %s",
+                       units_print_span(meter_room_ms(meter, now_ms) - now_ms, span));
         if (i == 0 && meter->excess_total > 0)
             buf_printf(text, ", %u sent over it", meter->excess_total);
         buf_puts(text, "\n");

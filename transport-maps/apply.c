@@ -8,6 +8,7 @@
 #include "lib/mem.h"
 #include "transport-maps/cf.h"
 #include "transport-maps/drain.h"
+#include "transport-maps/files.h"
 #include "transport-maps/plan.h"
 #include "transport-maps/postfix.h"
 #include "transport-maps/queue.h"
@@ -21,14 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* The files that we write, as text; NULL: there is none. */
-struct files {
-    char *main, *master;       /* owned */
-    char *tables[TABLE_COUNT]; /* owned */
-};
 
 /* One apply_put() or apply_remove(). */
 struct work {
@@ -56,46 +50,6 @@ say(const struct work *work, const char *format, ...)
     work->apply->say(work->apply->arg, sentence.msg);
 }
 
-static char *
-table_path(const struct site *site, size_t i)
-{
-    return mem_printf("%s/postpool/%s", site->dir, table_names[i]);
-}
-
-static void
-files_clear(struct files *files)
-{
-    free(files->main);
-    free(files->master);
-    for (size_t i = 0; i < TABLE_COUNT; i++)
-        free(files->tables[i]);
-    *files = (struct files){0};
-}
-
-static char *
-copy_of(const char *text)
-{
-    return text != NULL ? mem_strdup(text) : NULL;
-}
-
-static bool
-is_same(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static void
-read_tables(const struct site *site, char *tables[TABLE_COUNT])
-{
-    for (size_t i = 0; i < TABLE_COUNT; i++) {
-        char *path = table_path(site, i);
-
-        tables[i] = NULL;
-        file_read(path, &tables[i], NULL);
-        free(path);
-    }
-}
-
 /* The files with these parts of the plan; leftover: services that are kept a while. */
 static struct files
 planned_files(const struct apply *apply, unsigned parts, const char *leftover)
@@ -109,7 +63,7 @@ planned_files(const struct apply *apply, unsigned parts, const char *leftover)
     };
 
     for (size_t i = 0; i < TABLE_COUNT; i++)
-        files.tables[i] = copy_of(plan->tables[i].text);
+        files.tables[i] = plan->tables[i].text != NULL ? mem_strdup(plan->tables[i].text) : NULL;
     free(services);
     return files;
 }
@@ -118,99 +72,22 @@ bool
 apply_is_current(const struct apply *apply)
 {
     struct files wanted = planned_files(apply, PLAN_ALL, "");
-    char *tables[TABLE_COUNT];
-    bool current = is_same(wanted.main, apply->site->main_text) &&
-                   is_same(wanted.master, apply->site->master_text);
+    struct files present = files_present(apply->site);
+    bool current = files_have(&present, &wanted) && files_have(&wanted, &present);
 
-    read_tables(apply->site, tables);
-    for (size_t i = 0; i < TABLE_COUNT; i++) {
-        current = current && is_same(wanted.tables[i], tables[i]);
-        free(tables[i]);
-    }
+    files_clear(&present);
     files_clear(&wanted);
     return current;
 }
 
-/* Write one file when its text is another; no text: leave it. */
-static int
-write_one(const char *path, char **now, const char *wanted, struct err *err)
-{
-    int r;
-
-    if (wanted == NULL || is_same(*now, wanted))
-        return 0;
-    r = file_write(path, wanted, err);
-    if (r == 0) {
-        free(*now);
-        *now = mem_strdup(wanted);
-    }
-    return r;
-}
-
-static int
-make_directory(const struct site *site, struct err *err)
-{
-    char *path = mem_printf("%s/postpool", site->dir);
-    int r = 0;
-
-    if (mkdir(path, 0755) == 0) {
-        if (chmod(path, 0755) < 0) /* whatever the umask is, Postfix's users must get in */
-            r = err_set(err, -errno, "%s: %s", path, strerror(errno));
-    } else if (errno != EEXIST) {
-        r = err_set(err, -errno, "%s: cannot be made: %s", path, strerror(errno));
-    }
-    free(path);
-    return r;
-}
-
-/* Tables first, since the others name them; main.cf last, since it has the milters. */
-static int
-write_files(struct work *work, const struct files *wanted, struct err *err)
-{
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < TABLE_COUNT; i++) {
-        char *path = table_path(work->site, i);
-
-        if (wanted->tables[i] != NULL)
-            r = make_directory(work->site, err);
-        if (r == 0)
-            r = write_one(path, &work->now.tables[i], wanted->tables[i], err);
-        free(path);
-    }
-    if (r == 0)
-        r = write_one(work->site->master_path, &work->now.master, wanted->master, err);
-    if (r == 0)
-        r = write_one(work->site->main_path, &work->now.main, wanted->main, err);
-    return r;
-}
-
-/* Remove the tables that are not wanted, and their directory with the last of them. */
 static int
 remove_tables(struct work *work, const struct files *wanted, struct err *err)
 {
-    bool any = false;
-    int r = 0;
+    int r = files_remove_tables(work->site, &work->now, wanted, err);
 
-    for (size_t i = 0; r == 0 && i < TABLE_COUNT; i++) {
-        char *path = table_path(work->site, i);
-
-        if (wanted->tables[i] == NULL && work->now.tables[i] != NULL) {
-            r = file_remove(path, err);
-            free(work->now.tables[i]);
-            work->now.tables[i] = NULL;
-        }
-        any |= wanted->tables[i] != NULL;
-        free(path);
-    }
-    if (r == 0 && !any) {
-        char *path = mem_printf("%s/postpool", work->site->dir);
-
-        if (rmdir(path) < 0 && errno == ENOTEMPTY)
-            say(work, "%s has other files in it and stays", path);
-        free(path);
-    }
-    return r;
+    if (r == 1)
+        say(work, "%s/postpool has other files in it and stays", work->site->dir);
+    return r < 0 ? r : 0;
 }
 
 static int
@@ -227,15 +104,11 @@ reload(struct work *work, struct err *err)
 static int
 step(struct work *work, const struct files *wanted, struct err *err)
 {
-    bool same = is_same(work->now.main, wanted->main) && is_same(work->now.master, wanted->master);
     int r;
 
-    for (size_t i = 0; i < TABLE_COUNT; i++)
-        same =
-            same && (wanted->tables[i] == NULL || is_same(work->now.tables[i], wanted->tables[i]));
-    if (same)
+    if (files_have(&work->now, wanted))
         return 0;
-    r = write_files(work, wanted, err);
+    r = files_write(work->site, &work->now, wanted, err);
     if (r == 0)
         r = postfix_read_back(work->site->dir, work->now.main, work->now.master, err);
     if (r == 0 && work->running)
@@ -255,12 +128,12 @@ roll_back(struct work *work, const struct files *middle)
     int r = 0;
 
     if (middle != NULL && work->reloaded) {
-        r = write_files(work, middle, &err);
+        r = files_write(work->site, &work->now, middle, &err);
         if (r == 0)
             r = postfix_reload(work->site->dir, &err);
     }
     if (r == 0)
-        r = write_files(work, &work->before, &err);
+        r = files_write(work->site, &work->now, &work->before, &err);
     if (r == 0 && work->reloaded)
         r = postfix_reload(work->site->dir, &err);
     if (r == 0)
@@ -277,31 +150,23 @@ static int
 begin(struct work *work, const struct apply *apply, struct err *err)
 {
     const struct site *site = apply->site;
-    char *main_text = NULL;
-    char *master_text = NULL;
+    struct files now = {0};
     int r;
 
     *work = (struct work){.apply = apply, .site = site};
-    work->before.main = mem_strdup(site->main_text);
-    work->before.master = mem_strdup(site->master_text);
-    work->now.main = mem_strdup(site->main_text);
-    work->now.master = mem_strdup(site->master_text);
-    read_tables(site, work->before.tables);
-    for (size_t i = 0; i < TABLE_COUNT; i++)
-        work->now.tables[i] = copy_of(work->before.tables[i]);
+    work->before = files_present(site);
+    work->now = files_copy(&work->before);
     work->lock = open(site->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (work->lock < 0)
         return err_set(err, -errno, "%s: %s", site->dir, strerror(errno));
     if (flock(work->lock, LOCK_EX | LOCK_NB) < 0)
         return err_set(err, -errno, "another postpool is at work on %s", site->dir);
-    r = file_read(site->main_path, &main_text, err);
+    r = file_read(site->main_path, &now.main, err);
     if (r == 0)
-        r = file_read(site->master_path, &master_text, err);
-    if (r == 0 &&
-        (!is_same(main_text, site->main_text) || !is_same(master_text, site->master_text)))
+        r = file_read(site->master_path, &now.master, err);
+    if (r == 0 && !files_have(&work->before, &now))
         r = err_set(err, -EAGAIN, "the files in %s have just been changed; try again", site->dir);
-    free(main_text);
-    free(master_text);
+    files_clear(&now);
     work->running = r == 0 && postfix_runs(site->dir, site_expanded(site, "queue_directory"));
     return r;
 }
@@ -468,10 +333,7 @@ take_rest(struct work *work, const struct files *plain, struct err *err)
 
     /* Going back means back to the base, which serves mail as long as it takes. */
     files_clear(&work->before);
-    work->before =
-        (struct files){.main = mem_strdup(work->now.main), .master = mem_strdup(work->now.master)};
-    for (size_t i = 0; i < TABLE_COUNT; i++)
-        work->before.tables[i] = copy_of(work->now.tables[i]);
+    work->before = files_copy(&work->now);
     r = step(work, plain, err);
     if (r < 0) {
         roll_back(work, NULL);

@@ -25,12 +25,11 @@ static void add(struct differences *differences, const char *format, ...)
 static void
 add(struct differences *differences, const char *format, ...)
 {
-    char *text = NULL;
+    char *text;
     va_list ap;
 
     va_start(ap, format);
-    if (vasprintf(&text, format, ap) < 0)
-        text = mem_strdup(format);
+    text = mem_vprintf(format, ap);
     va_end(ap);
     differences->items =
         mem_resize(differences->items, differences->count + 1, sizeof(differences->items[0]));

@@ -3,6 +3,7 @@
  */
 #include "transport-maps/drain.h"
 
+#include "lib/clock.h"
 #include "transport-maps/postfix.h"
 
 #include <ctype.h>
@@ -24,15 +25,6 @@ struct process {
     int64_t started_ms;        /* wall clock */
     char command[COMMAND_MAX]; /* arguments, a NUL behind each and one more at the end */
 };
-
-static int64_t
-clock_ms(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Read /proc/PID/NAME into at most size bytes, the last two of them NUL. */
 static bool

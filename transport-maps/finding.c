@@ -23,12 +23,11 @@ static void add(struct findings *findings, enum finding_level level, const char 
 static void
 add(struct findings *findings, enum finding_level level, const char *format, ...)
 {
-    char *text = NULL;
+    char *text;
     va_list ap;
 
     va_start(ap, format);
-    if (vasprintf(&text, format, ap) < 0)
-        text = mem_strdup(format);
+    text = mem_vprintf(format, ap);
     va_end(ap);
     findings->items = mem_resize(findings->items, findings->count + 1, sizeof(findings->items[0]));
     findings->items[findings->count++] = (struct finding){level, text};

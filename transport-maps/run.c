@@ -3,6 +3,7 @@
  */
 #include "transport-maps/run.h"
 
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -27,15 +27,6 @@ struct stream {
     run_line_fn *on_line;
     void *arg;
 };
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int
 start(const char *const argv[], int out, int said, pid_t *ret_pid)
@@ -110,11 +101,11 @@ stream_read(struct stream *stream)
 static int
 listen_to(const char *name, struct stream streams[2], struct err *err)
 {
-    int64_t deadline = now_ms() + RUN_TIME_MAX_S * INT64_C(1000);
+    int64_t deadline = clock_ms(CLOCK_MONOTONIC) + RUN_TIME_MAX_S * INT64_C(1000);
 
     while (streams[0].fd >= 0 || streams[1].fd >= 0) {
         struct pollfd polls[2] = {{streams[0].fd, POLLIN, 0}, {streams[1].fd, POLLIN, 0}};
-        int64_t left = deadline - now_ms();
+        int64_t left = deadline - clock_ms(CLOCK_MONOTONIC);
 
         if (left <= 0)
             return err_set(err, -ETIMEDOUT, "%s: no end after %d s", name, RUN_TIME_MAX_S);

@@ -134,7 +134,8 @@ test_master_round_trips(void **state)
         "# nothing",
         "qmgr unix n - n 300 1 qmgr",
         "qmgr unix n - n 300 1 qmgr\n",
-        ("qmgr\tfifo\tn - n 300 1 oqmgr\n\n# c\n\t-o a=b\n# d\n\n    -v\n\n# e\nsmtp unix - - y - - "
+        ("qmgr\tfifo\tn - n 300 1 oqmgr\n\n# c\n\t-o a=b\n# d\n\n    -v\n\n# e\nsmtp unix - - y - "
+         "- "
          "smtp\n"),
         "qmgr unix n - n 300 1 qmgr\nscan unix - - n - 2 smtp -o x=y",
         "qmgr unix n - n 300 1 qmgr\nqmgr unix n - n 300 1 oqmgr\n",

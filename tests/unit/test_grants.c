@@ -3,9 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "tests/unit/unit.h"
-
-#include "engine/grants.h"
+#include "tests/unit/sample.h"
 
 #include <malloc.h>
 
@@ -48,43 +46,12 @@ same_keys(struct grant_key a, struct grant_key b)
     return a.high == b.high && a.low == b.low;
 }
 
-/* Key number i, as it comes out of SipHash. */
-static struct grant_key
-spread_key(uint32_t i)
-{
-    return (struct grant_key){hash_mix(i), hash_mix(~(uint64_t)i)};
-}
-
-/* Key number i, of which there are only three in all that the index looks at. */
-static struct grant_key
-crowded_key(uint32_t i)
-{
-    return (struct grant_key){hash_mix(i), i % 3 * 0x5555};
-}
-
-/* A grant that can be told from that of another number. */
-static struct grant
-grant_of(uint32_t i, int64_t at_ms)
-{
-    return (struct grant){i, {i + 1, GRANT_NO_METER, i + 2, i + 3}, at_ms};
-}
-
-static void
-expect_same(const struct grant *grant, const struct grant *expected)
-{
-    assert_non_null(grant);
-    assert_int_equal(grant->address, expected->address);
-    assert_int_equal(grant->at_ms, expected->at_ms);
-    for (size_t i = 0; i < GRANT_METERS; i++)
-        assert_int_equal(grant->meters[i], expected->meters[i]);
-}
-
 /* Reserve number i at a time. */
 static bool
 reserve(struct grants *grants, uint32_t i, int64_t at_ms)
 {
-    struct grant_key key = spread_key(i);
-    struct grant grant = grant_of(i, at_ms);
+    struct grant_key key = sample_key(i);
+    struct grant grant = sample_grant(i, at_ms);
     bool is_new = false;
 
     assert_non_null(grants_reserve(grants, &key, &grant, &is_new));
@@ -94,23 +61,9 @@ reserve(struct grants *grants, uint32_t i, int64_t at_ms)
 static const struct grant *
 find(struct grants *grants, uint32_t i, int64_t now_ms)
 {
-    struct grant_key key = spread_key(i);
+    struct grant_key key = sample_key(i);
 
     return grants_find(grants, &key, now_ms);
-}
-
-static void
-expect_figures(const struct grants *grants, const struct grants_figures *expected)
-{
-    struct grants_figures figures;
-
-    grants_figures(grants, &figures);
-    assert_int_equal(figures.open, expected->open);
-    assert_int_equal(figures.expired, expected->expired);
-    assert_int_equal(figures.dropped, expected->dropped);
-    assert_int_equal(figures.homeless, expected->homeless);
-    assert_int_equal(figures.spent, expected->spent);
-    assert_int_equal(figures.given_back, expected->given_back);
 }
 
 static void
@@ -174,22 +127,22 @@ test_reserved_once(void **state)
 {
     struct grants *grants = grants_new(10, LIFETIME);
     struct grant_key key = key_of("id", "joe@one.test");
-    struct grant first = grant_of(1, 5), second = grant_of(2, 6);
+    struct grant first = sample_grant(1, 5), second = sample_grant(2, 6);
     bool is_new;
 
     (void)state;
     assert_null(grants_find(grants, &key, 5));
-    expect_same(grants_reserve(grants, &key, &first, &is_new), &first);
+    sample_expect(grants_reserve(grants, &key, &first, &is_new), &first);
     assert_true(is_new);
-    expect_same(grants_find(grants, &key, 5), &first);
-    expect_same(grants_reserve(grants, &key, &second, &is_new), &first);
+    sample_expect(grants_find(grants, &key, 5), &first);
+    sample_expect(grants_reserve(grants, &key, &second, &is_new), &first);
     assert_false(is_new);
-    expect_same(grants_find(grants, &key, 6), &first);
-    expect_figures(grants, &(struct grants_figures){.open = 1});
+    sample_expect(grants_find(grants, &key, 6), &first);
+    sample_expect_figures(grants, &(struct grants_figures){.open = 1});
     key = key_of("id", "joe@two.test");
-    expect_same(grants_reserve(grants, &key, &second, &is_new), &second);
+    sample_expect(grants_reserve(grants, &key, &second, &is_new), &second);
     assert_true(is_new);
-    expect_figures(grants, &(struct grants_figures){.open = 2});
+    sample_expect_figures(grants, &(struct grants_figures){.open = 2});
     grants_free(grants);
     grants_free(NULL);
 }
@@ -198,8 +151,8 @@ static void
 test_settled_once(void **state)
 {
     struct grants *grants = grants_new(10, LIFETIME);
-    struct grant_key spent = spread_key(1), given = spread_key(2);
-    struct grant expected = grant_of(2, 20), grant = {0}, untouched = {0};
+    struct grant_key spent = sample_key(1), given = sample_key(2);
+    struct grant expected = sample_grant(2, 20), grant = {0}, untouched = {0};
 
     (void)state;
     reserve(grants, 1, 10);
@@ -207,16 +160,16 @@ test_settled_once(void **state)
     assert_true(grants_spend(grants, &spent, 30));
     assert_false(grants_spend(grants, &spent, 30));
     assert_false(grants_give_back(grants, &spent, 30, &grant));
-    expect_same(&grant, &untouched);
+    sample_expect(&grant, &untouched);
     assert_true(grants_give_back(grants, &given, 30, &grant));
-    expect_same(&grant, &expected);
+    sample_expect(&grant, &expected);
     grant = untouched;
     assert_false(grants_give_back(grants, &given, 30, &grant));
-    expect_same(&grant, &untouched);
+    sample_expect(&grant, &untouched);
     assert_false(grants_spend(grants, &given, 30));
     assert_null(find(grants, 1, 30));
     assert_null(find(grants, 2, 30));
-    expect_figures(grants, &(struct grants_figures){.spent = 1, .given_back = 1});
+    sample_expect_figures(grants, &(struct grants_figures){.spent = 1, .given_back = 1});
     /* What was settled can be reserved anew. */
     assert_true(reserve(grants, 2, 40));
     assert_true(grants_give_back(grants, &given, 40, &grant));
@@ -229,7 +182,7 @@ static void
 test_no_result_is_spent(void **state)
 {
     struct grants *grants = grants_new(10, LIFETIME);
-    struct grant_key key = spread_key(1);
+    struct grant_key key = sample_key(1);
     struct grant grant;
 
     (void)state;
@@ -243,7 +196,7 @@ test_no_result_is_spent(void **state)
     reserve(grants, 1, 3 * LIFETIME);
     assert_true(reserve(grants, 1, 4 * LIFETIME));
     assert_int_equal(find(grants, 1, 4 * LIFETIME)->at_ms, 4 * LIFETIME);
-    expect_figures(grants, &(struct grants_figures){.open = 1, .expired = 4});
+    sample_expect_figures(grants, &(struct grants_figures){.open = 1, .expired = 4});
     grants_free(grants);
 }
 
@@ -262,7 +215,7 @@ test_expire(void **state)
     assert_int_equal(grants_expire(grants, LIFETIME + 9, 4), 4);
     assert_int_equal(grants_expire(grants, LIFETIME + 9, 4), 2);
     assert_int_equal(grants_expire(grants, LIFETIME + 9, 4), 0);
-    expect_figures(grants, &(struct grants_figures){.open = 40, .expired = 10});
+    sample_expect_figures(grants, &(struct grants_figures){.open = 40, .expired = 10});
     for (uint32_t i = 0; i < 50; i++)
         assert_int_equal(find(grants, i, LIFETIME - 1) != NULL, i >= 10);
     /* In the order of reservation: each step takes the oldest that is left. */
@@ -278,7 +231,7 @@ test_expire(void **state)
     grants_figures(grants, &figures);
     assert_int_equal(figures.open, 29);
     assert_int_equal(grants_expire(grants, INT64_MAX, SIZE_MAX), 29);
-    expect_figures(grants, &(struct grants_figures){.expired = 50});
+    sample_expect_figures(grants, &(struct grants_figures){.expired = 50});
     grants_free(grants);
 }
 
@@ -294,19 +247,19 @@ test_full(void **state)
 
         for (uint32_t j = 0; j < most; j++)
             assert_true(reserve(grants, j, 0));
-        expect_figures(grants, &(struct grants_figures){.open = most});
+        sample_expect_figures(grants, &(struct grants_figures){.open = most});
         /* One that is open needs no room. */
         assert_false(reserve(grants, 0, 0));
         assert_true(reserve(grants, most, 1));
         assert_null(find(grants, 0, 1));
         for (uint32_t j = 1; j <= most; j++)
             assert_non_null(find(grants, j, 1));
-        expect_figures(grants, &(struct grants_figures){.open = most, .dropped = 1});
+        sample_expect_figures(grants, &(struct grants_figures){.open = most, .dropped = 1});
         /* Room that an expired one leaves costs no one else its place. */
         assert_true(reserve(grants, most + 1, LIFETIME));
-        expect_figures(grants, &(struct grants_figures){.open = most,
-                                                        .dropped = most > 1 ? 1 : 2,
-                                                        .expired = most > 1 ? 1 : 0});
+        sample_expect_figures(grants, &(struct grants_figures){.open = most,
+                                                               .dropped = most > 1 ? 1 : 2,
+                                                               .expired = most > 1 ? 1 : 0});
         grants_free(grants);
     }
 }
@@ -326,13 +279,13 @@ test_no_memory(void **state)
     assert_non_null(grants);
     for (uint32_t i = 0; i < 2000; i++)
         reserve(grants, i, 0);
-    expect_figures(grants, &(struct grants_figures){.open = 1024, .dropped = 2000 - 1024});
+    sample_expect_figures(grants, &(struct grants_figures){.open = 1024, .dropped = 2000 - 1024});
     for (uint32_t i = 0; i < 2000; i++)
         assert_int_equal(find(grants, i, 0) != NULL, i >= 2000 - 1024);
     allocations_left = NO_LIMIT;
     for (uint32_t i = 2000; i < 3000; i++)
         reserve(grants, i, 0);
-    expect_figures(grants, &(struct grants_figures){.open = 2024, .dropped = 2000 - 1024});
+    sample_expect_figures(grants, &(struct grants_figures){.open = 2024, .dropped = 2000 - 1024});
     grants_free(grants);
 }
 
@@ -348,25 +301,25 @@ test_collisions(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < KEYS; i++) {
-        struct grant_key key = crowded_key(i);
+        struct grant_key key = sample_crowded_key(i);
 
-        grant = grant_of(i, 0);
+        grant = sample_grant(i, 0);
         grants_reserve(grants, &key, &grant, &is_new);
         assert_true(is_new);
     }
     for (uint32_t i = 0; i < KEYS; i += 2) {
-        struct grant_key key = crowded_key(i);
+        struct grant_key key = sample_crowded_key(i);
 
         assert_true(grants_spend(grants, &key, 0));
     }
     for (uint32_t i = 0; i < KEYS; i++) {
-        struct grant_key key = crowded_key(i);
-        struct grant expected = grant_of(i, 0);
+        struct grant_key key = sample_crowded_key(i);
+        struct grant expected = sample_grant(i, 0);
 
         if (i % 2 == 0)
             assert_null(grants_find(grants, &key, 0));
         else
-            expect_same(grants_find(grants, &key, 0), &expected);
+            sample_expect(grants_find(grants, &key, 0), &expected);
     }
     /* Both halves of a key count. */
     grants_reserve(grants, &low, &grant, &is_new);
@@ -394,7 +347,7 @@ test_remap(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < COUNT(cases); i++) {
-        struct grant_key key = spread_key(i);
+        struct grant_key key = sample_key(i);
 
         grants_reserve(grants, &key, &cases[i].before, &is_new);
     }
@@ -404,24 +357,24 @@ test_remap(void **state)
             assert_null(find(grants, i, 4));
         else
             for (int repeat = 0; repeat < 2; repeat++)
-                expect_same(find(grants, i, 4), &cases[i].after);
+                sample_expect(find(grants, i, 4), &cases[i].after);
     }
-    expect_figures(grants, &(struct grants_figures){.open = 2, .homeless = 2});
+    sample_expect_figures(grants, &(struct grants_figures){.open = 2, .homeless = 2});
     /* One that was reserved in between has missed nothing, others both. */
     reserve(grants, 1, 5);
     grants_remap(grants, back, COUNT(back), NULL, 0);
     after = (struct grant){0, {GRANT_NO_METER, GRANT_NO_METER, GRANT_NO_METER, GRANT_NO_METER}, 1};
-    expect_same(find(grants, 0, 5), &after);
+    sample_expect(find(grants, 0, 5), &after);
     after.address = 1;
     after.at_ms = 5;
-    expect_same(find(grants, 1, 5), &after);
+    sample_expect(find(grants, 1, 5), &after);
     after.address = 2;
     after.at_ms = 3;
-    expect_same(find(grants, 2, 5), &after);
+    sample_expect(find(grants, 2, 5), &after);
     /* Nothing is left. */
     grants_remap(grants, NULL, 0, NULL, 0);
     assert_int_equal(grants_expire(grants, 5, SIZE_MAX), 4); /* as many as were open at once */
-    expect_figures(grants, &(struct grants_figures){.homeless = 5});
+    sample_expect_figures(grants, &(struct grants_figures){.homeless = 5});
     grants_free(grants);
 }
 
@@ -438,7 +391,7 @@ test_many_remaps(void **state)
     for (size_t steps = 0; steps <= 3000; steps += 1000) {
         grants = grants_new(GRANTS, LIFETIME);
         for (uint32_t i = 0; i < GRANTS; i++) {
-            struct grant_key key = spread_key(i);
+            struct grant_key key = sample_key(i);
             struct grant grant = {i % ADDRESSES, {i % ADDRESSES, 0, 0, 0}, 0};
             bool is_new;
 
@@ -464,188 +417,6 @@ test_many_remaps(void **state)
         }
         grants_free(grants);
     }
-}
-
-/* The simplest thing that keeps the same rules: a list, oldest first. */
-struct model {
-    size_t most;
-    int64_t lifetime_ms;
-    struct model_grant {
-        uint32_t key;
-        struct grant grant;
-    } list[1000];
-    size_t count;
-    struct grants_figures figures;
-};
-
-static void
-model_remove(struct model *model, size_t at, uint64_t *figure)
-{
-    memmove(&model->list[at], &model->list[at + 1], (--model->count - at) * sizeof(model->list[0]));
-    (*figure)++;
-}
-
-static void
-model_expire(struct model *model, int64_t now_ms)
-{
-    while (model->count > 0 && now_ms - model->list[0].grant.at_ms >= model->lifetime_ms)
-        model_remove(model, 0, &model->figures.expired);
-}
-
-static size_t
-model_find(const struct model *model, uint32_t key)
-{
-    size_t at = 0;
-
-    while (at < model->count && model->list[at].key != key)
-        at++;
-    return at;
-}
-
-static void
-model_reserve(struct model *model, uint32_t key, const struct grant *grant)
-{
-    if (model->count == model->most)
-        model_remove(model, 0, &model->figures.dropped);
-    model->list[model->count++] = (struct model_grant){key, *grant};
-}
-
-static void
-model_remap(struct model *model, const uint32_t *map, size_t count)
-{
-    for (size_t i = model->count; i-- > 0;) {
-        struct grant *grant = &model->list[i].grant;
-
-        grant->address = grant->address < count ? map[grant->address] : GRANT_GONE;
-        for (size_t j = 0; j < GRANT_METERS; j++)
-            grant->meters[j] = grant->meters[j] < count ? map[grant->meters[j]] : GRANT_NO_METER;
-        if (grant->address == GRANT_GONE)
-            model_remove(model, i, &model->figures.homeless);
-    }
-}
-
-/* Numbers that are the same in each run. */
-static uint32_t
-chance(uint64_t *seed, uint32_t below)
-{
-    return (uint32_t)(hash_mix((*seed)++) % below);
-}
-
-static void
-check_step(struct grants *grants, struct model *model, struct grant_key (*key_at)(uint32_t),
-           uint32_t number, int64_t now_ms, uint64_t *seed)
-{
-    struct grant_key key = key_at(number);
-    size_t at = model_find(model, number);
-    const struct grant *found = grants_find(grants, &key, now_ms);
-    struct grant grant = {chance(seed, 20), {chance(seed, 20), chance(seed, 20)}, now_ms};
-    bool is_open = at < model->count, is_new;
-
-    if (is_open)
-        expect_same(found, &model->list[at].grant);
-    else
-        assert_null(found);
-    switch (chance(seed, 4)) {
-    case 0:
-    case 1:
-        if (!is_open)
-            model_reserve(model, number, &grant);
-        at = is_open ? at : model->count - 1;
-        expect_same(grants_reserve(grants, &key, &grant, &is_new), &model->list[at].grant);
-        assert_int_equal(is_new, !is_open);
-        break;
-    case 2:
-        assert_int_equal(grants_spend(grants, &key, now_ms), is_open);
-        if (is_open)
-            model_remove(model, at, &model->figures.spent);
-        break;
-    case 3:
-        assert_int_equal(grants_give_back(grants, &key, now_ms, &grant), is_open);
-        if (is_open) {
-            expect_same(&grant, &model->list[at].grant);
-            model_remove(model, at, &model->figures.given_back);
-        }
-        break;
-    }
-}
-
-/* Once all work is done, nothing is left to be met, and the figures are the same, too. */
-static void
-check_figures(struct grants *grants, struct model *model, int64_t now_ms)
-{
-    struct grants_figures figures, expected = model->figures;
-
-    grants_expire(grants, now_ms, SIZE_MAX);
-    expected.open = model->count;
-    /* A grant without an address may have become too old before that was seen. */
-    grants_figures(grants, &figures);
-    assert_int_equal(figures.expired + figures.homeless, expected.expired + expected.homeless);
-    assert_true(figures.homeless <= expected.homeless);
-    expected.expired = figures.expired;
-    expected.homeless = figures.homeless;
-    expect_figures(grants, &expected);
-}
-
-static void
-check_remap(struct grants *grants, struct model *model, uint64_t *seed)
-{
-    uint32_t map[20];
-    size_t count = 18 + chance(seed, 3);
-
-    for (size_t i = 0; i < count; i++)
-        map[i] = chance(seed, 20) == 0 ? GRANT_GONE : chance(seed, 20);
-    grants_remap(grants, map, count, map, count);
-    model_remap(model, map, count);
-}
-
-static void
-check_history(size_t most, struct grant_key (*key_at)(uint32_t), uint32_t keys, uint64_t seed)
-{
-    enum { STEPS = 100000 };
-    struct grants *grants = grants_new(most, LIFETIME);
-    struct model *model = calloc(1, sizeof(*model));
-    bool is_roomy = most >= keys;
-    int64_t now_ms = 0;
-
-    model->most = most;
-    model->lifetime_ms = LIFETIME;
-    for (int step = 0; step < STEPS; step++) {
-        now_ms += chance(&seed, chance(&seed, 200) == 0 ? LIFETIME : 5);
-        model_expire(model, now_ms);
-        check_step(grants, model, key_at, chance(&seed, keys), now_ms, &seed);
-        if (chance(&seed, 10) == 0)
-            grants_expire(grants, now_ms, chance(&seed, 10));
-        if (chance(&seed, 200) == 0) {
-            check_remap(grants, model, &seed);
-            /* Where room is short, it matters when a grant without an address is seen. */
-            if (!is_roomy)
-                grants_expire(grants, now_ms, SIZE_MAX);
-        }
-        if (chance(&seed, 500) == 0)
-            check_figures(grants, model, now_ms);
-        if (chance(&seed, 1000) == 0) {
-            check_figures(grants, model, now_ms); /* none that a longer life would bring back */
-            model->lifetime_ms = LIFETIME / 2 + chance(&seed, LIFETIME);
-            grants_set_lifetime(grants, model->lifetime_ms);
-        }
-    }
-    check_figures(grants, model, now_ms);
-    assert_true(model->figures.expired > 0 && model->figures.homeless > 0 &&
-                model->figures.spent > 0 && model->figures.given_back > 0);
-    assert_int_equal(model->figures.dropped > 0, !is_roomy);
-    free(model);
-    grants_free(grants);
-}
-
-static void
-test_history(void **state)
-{
-    (void)state;
-    check_history(1000, spread_key, 400, 1);
-    check_history(1000, crowded_key, 400, 2000000);
-    check_history(50, spread_key, 400, 4000000);
-    check_history(50, crowded_key, 400, 6000000);
-    check_history(1, spread_key, 3, 8000000);
 }
 
 /* What malloc() holds, where it can say so. */
@@ -681,13 +452,13 @@ test_a_million(void **state)
     assert_true(held_bytes() <= held + MEMORY_MAX);
     allocated = allocated_bytes;
     for (uint32_t i = 0; i < MOST; i++) {
-        struct grant expected = grant_of(i, i % 10 == 0);
+        struct grant expected = sample_grant(i, i % 10 == 0);
 
-        expect_same(find(grants, i, 1), &expected);
+        sample_expect(find(grants, i, 1), &expected);
     }
     for (uint32_t i = 0; i < MOST / 2; i++)
         assert_true(reserve(grants, MOST + i, 2));
-    expect_figures(grants, &(struct grants_figures){.open = MOST, .dropped = MOST / 2});
+    sample_expect_figures(grants, &(struct grants_figures){.open = MOST, .dropped = MOST / 2});
     for (uint32_t i = 0; i < MOST + MOST / 2; i++)
         assert_int_equal(find(grants, i, 2) != NULL, i >= MOST / 2);
     assert_int_equal(allocated_bytes, allocated);
@@ -710,7 +481,6 @@ main(void)
         cmocka_unit_test(test_collisions),
         cmocka_unit_test(test_remap),
         cmocka_unit_test(test_many_remaps),
-        cmocka_unit_test(test_history),
         cmocka_unit_test(test_a_million),
     };
 

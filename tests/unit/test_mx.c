@@ -1,30 +1,24 @@
 /*
- * Whose domains are by their MX records, with a DNS server that lives on the
- * test's own event loop.
+ * Whose domains are by their MX records, with a DNS server on the test's own
+ * event loop.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "tests/unit/unit.h"
 
 #include "engine/snapshot.h"
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
-#include "lib/nameserver.h"
 #include "policyd/dns.h"
 #include "policyd/mx.h"
-#include "tests/unit/message.h"
+#include "tests/unit/dns_server.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <event2/event.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { TTL_S = 5, LIMIT_S = 60, DAY_MS = 24 * 3600 * 1000 };
-
-static struct message message;
+enum { LIMIT_S = 60, DAY_MS = 24 * 3600 * 1000 };
 
 /* The clock of the code under test: linked with --wrap=clock_gettime. */
 static time_t clock_ahead_s;
@@ -60,15 +54,9 @@ __wrap_recvfrom(int fd, void *data, size_t length, int flags, struct sockaddr *f
 
 struct world {
     struct event_base *base;
-    struct event *readable;
-    int fd; /* of the DNS server */
-    struct nameserver address;
+    struct dns_server server;
     struct conf *conf;
     struct mx *mx;
-    bool silent;
-    bool failing;
-    size_t flood; /* datagrams that answer nothing before each answer */
-    size_t asked;
     /* the last call of known() */
     size_t known;
     char provider[64];
@@ -80,81 +68,6 @@ static const char providers[] =
     "providers: { google = { domains = ( \"gmail.com\" ); mx = ( \".google.com\" ); };\n"
     "             own = { mx = ( \".own.test\" ); }; };\n"
     "dns: { timeout = \"1s\"; };\n";
-
-/* The domain's first label says what to answer. */
-static void
-respond(struct world *world, const char *domain)
-{
-    static const char *const hosts[] = {"aspmx.l.google.com", "alt1.aspmx.l.google.com"};
-    size_t label = strcspn(domain, ".");
-
-    if (strncmp(domain, "google", 6) == 0) {
-        message_record(&message, TYPE_MX, TTL_S, hosts[0]);
-        message_record(&message, TYPE_MX, TTL_S, hosts[1]);
-    } else if (strncmp(domain, "mixed", label) == 0) {
-        message_record(&message, TYPE_MX, TTL_S, hosts[0]);
-        message_record(&message, TYPE_MX, TTL_S, "mx.example.test");
-    } else if (strncmp(domain, "null", label) == 0) {
-        message_record(&message, TYPE_MX, TTL_S, "");
-    } else if (strncmp(domain, "nxdomain", label) == 0) {
-        message.bytes[3] |= 3;
-    } else if (strncmp(domain, "servfail", label) == 0 || world->failing) {
-        message.bytes[3] |= 2;
-    } else if (strncmp(domain, "yxdomain", label) == 0) {
-        message.bytes[3] |= 6;
-    } else if (strncmp(domain, "echo", label) == 0) {
-        message.bytes[2] &= 0x7f;
-    } else if (strncmp(domain, "cut", label) == 0) {
-        message_record(&message, TYPE_MX, TTL_S, hosts[0]);
-        message.length -= 5;
-    }
-}
-
-/* Returns false when there is none. */
-static bool
-serve(struct world *world)
-{
-    struct sockaddr_in peer;
-    socklen_t size = sizeof(peer);
-    char domain[256];
-    size_t at = 12, written = 0;
-    ssize_t length = recvfrom(world->fd, message.bytes, sizeof(message.bytes), 0,
-                              (struct sockaddr *)&peer, &size);
-
-    if (length < 17)
-        return false;
-    world->asked++;
-    if (world->silent)
-        return true;
-    while (message.bytes[at] != 0) {
-        memcpy(domain + written, message.bytes + at + 1, message.bytes[at]);
-        written += message.bytes[at];
-        domain[written++] = '.';
-        at += message.bytes[at] + 1u;
-    }
-    domain[written - 1] = '\0';
-    message.length = at + 5;
-    message.records = 0;
-    message.bytes[2] = 0x81;
-    message.bytes[3] = 0x80;
-    respond(world, domain);
-    for (size_t i = 0; i < world->flood; i++) {
-        message.bytes[0] ^= 0xff;
-        sendto(world->fd, message.bytes, 12, 0, (struct sockaddr *)&peer, size);
-        message.bytes[0] ^= 0xff;
-    }
-    sendto(world->fd, message.bytes, message.length, 0, (struct sockaddr *)&peer, size);
-    return true;
-}
-
-static void
-on_question(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    while (serve(arg))
-        ;
-}
 
 static void
 on_known(void *arg, const char *domain, const struct provider *provider,
@@ -170,49 +83,22 @@ on_known(void *arg, const char *domain, const struct provider *provider,
     world->note_count = count;
 }
 
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static struct conf *
-conf_with(const char *more)
-{
-    char *text = mem_printf("%s%s", unit_site, more);
-    struct conf *conf = unit_conf(text);
-
-    free(text);
-    return conf;
-}
-
 static struct dns_start
 start_of(const struct world *world)
 {
-    return (struct dns_start){&world->address, 1, world->conf->dns_timeout_ms};
+    return (struct dns_start){&world->server.address, 1, world->conf->dns_timeout_ms};
 }
 
 static int
 setup(void **state)
 {
     struct world *world = mem_new(sizeof(*world));
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof(address);
     struct dns_start start;
 
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    world->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    assert_int_equal(bind(world->fd, (struct sockaddr *)&address, size), 0);
-    getsockname(world->fd, (struct sockaddr *)&address, &size);
-    server_fd = world->fd;
-    world->address = (struct nameserver){{4, {127, 0, 0, 1}}, ntohs(address.sin_port)};
     world->base = event_base_new();
-    world->readable = event_new(world->base, world->fd, EV_READ | EV_PERSIST, on_question, world);
-    event_add(world->readable, NULL);
-    world->conf = conf_with(providers);
+    dns_server_start(&world->server, world->base);
+    server_fd = world->server.fd;
+    world->conf = unit_conf_with(providers);
     start = start_of(world);
     world->mx = mx_new(world->base, world->conf->snapshot, &start, on_known, world);
     *state = world;
@@ -225,9 +111,8 @@ teardown(void **state)
     struct world *world = *state;
 
     mx_free(world->mx);
-    event_free(world->readable);
+    dns_server_end(&world->server);
     event_base_free(world->base);
-    close(world->fd);
     conf_unref(world->conf);
     free(world);
     clock_ahead_s = 0;
@@ -250,7 +135,8 @@ settle(struct world *world)
 static void
 expect(struct world *world, const char *domain, int64_t later_ms, const char *name)
 {
-    const struct provider *provider = mx_provider(world->mx, domain, now_ms() + later_ms);
+    const struct provider *provider =
+        mx_provider(world->mx, domain, clock_ms(CLOCK_MONOTONIC) + later_ms);
 
     if (strcmp(provider != NULL ? provider->name : "", name) != 0)
         fail_msg("%s is of %s, not %s", domain, provider != NULL ? provider->name : "(not known)",
@@ -285,7 +171,7 @@ test_results(void **state)
     settle(world);
     for (size_t i = 0; i < COUNT(cases); i++) {
         expect(world, cases[i].domain, 0, cases[i].provider);
-        mx_describe(world->mx, cases[i].domain, now_ms(), &view);
+        mx_describe(world->mx, cases[i].domain, clock_ms(CLOCK_MONOTONIC), &view);
         if (view.why != cases[i].why)
             fail_msg("%s: %d", cases[i].domain, view.why);
     }
@@ -324,7 +210,7 @@ test_notes(void **state)
     mx_note(world->mx, "google.test.", 1, 1);
     mx_note(world->mx, "google.test", 2, 4);
     settle(world);
-    assert_int_equal(world->asked, 1);
+    assert_int_equal(world->server.asked, 1);
     assert_int_equal(world->known, 1);
     assert_string_equal(world->provider, "google");
     assert_int_equal(world->note_count, 2);
@@ -351,11 +237,11 @@ test_ageing(void **state)
     settle(world);
     expect(world, "any.own.test", 0, "own");
     expect(world, "any.own.test", MX_NEGATIVE_MS - 5000, "own");
-    assert_int_equal(world->asked, 1);
+    assert_int_equal(world->server.asked, 1);
     expect(world, "any.own.test", MX_NEGATIVE_MS + 1000, "own");
     settle(world);
-    assert_int_equal(world->asked, 2);
-    world->failing = true;
+    assert_int_equal(world->server.asked, 2);
+    world->server.failing = true;
     expect(world, "any.own.test", MX_NEGATIVE_MS + 1000, "own");
     settle(world);
     expect(world, "any.own.test", 0, "own");
@@ -368,7 +254,7 @@ test_ageing(void **state)
     expect(world, "any.own.test", 0, "");
     settle(world);
     expect(world, "any.own.test", 0, "other"); /* asked in vain */
-    world->failing = false;
+    world->server.failing = false;
     expect(world, "any.own.test", MX_FAILED_MS, "");
     settle(world);
     expect(world, "any.own.test", 0, "own");
@@ -400,14 +286,14 @@ test_bounds(void **state)
     char domain[64];
     struct mx_view view;
 
-    world->silent = true;
+    world->server.silent = true;
     for (int i = 0; i < MX_QUEUED_MAX + 500; i++) {
         snprintf(domain, sizeof(domain), "d%d.test", i);
         expect(world, domain, 0, "");
     }
     assert_int_equal(figures->queued, MX_QUEUED_MAX);
     assert_int_equal(figures->dropped, 500);
-    mx_describe(world->mx, domain, now_ms(), &view);
+    mx_describe(world->mx, domain, clock_ms(CLOCK_MONOTONIC), &view);
     assert_false(view.asked);
     while (figures->in_flight < MX_IN_FLIGHT_MAX)
         event_base_loop(world->base, EVLOOP_ONCE);
@@ -425,14 +311,14 @@ test_silent(void **state)
 {
     struct world *world = *state;
 
-    world->silent = true;
+    world->server.silent = true;
     expect(world, "google.test", 0, "");
     mx_note(world->mx, "google.test", 1, 1);
     settle(world);
-    assert_int_equal(world->asked, 2);
+    assert_int_equal(world->server.asked, 2);
     expect(world, "google.test", 0, "other");
     assert_int_equal(world->known, 0);
-    world->silent = false;
+    world->server.silent = false;
     expect(world, "google.test", MX_FAILED_MS + 1000, "");
     settle(world);
     expect(world, "google.test", 0, "google");
@@ -446,7 +332,7 @@ test_flood(void **state)
     const struct mx_figures *figures = mx_figures(world->mx);
     size_t most = 0;
 
-    world->flood = 150;
+    world->server.flood = 150;
     received = 0;
     expect(world, "google.test", 0, "");
     for (size_t before = 0; figures->queued + figures->in_flight > 0; before = received) {
@@ -482,10 +368,10 @@ test_reload(void **state)
     mx_note(world->mx, "google.test", 0, 1); /* a1, which goes */
     mx_note(world->mx, "google.test", 2, 5); /* b1 */
     mx_note(world->mx, "google.test", 7, 5); /* nobody */
-    world->silent = true;
-    while (world->asked < 3)
+    world->server.silent = true;
+    while (world->server.asked < 3)
         event_base_loop(world->base, EVLOOP_ONCE);
-    world->silent = false;
+    world->server.silent = false;
     world->conf = unit_conf(changed);
     mx_set_snapshot(world->mx, world->conf->snapshot);
     mx_set_dns(world->mx, &start);

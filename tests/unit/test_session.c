@@ -15,16 +15,6 @@ static const char extra[] =
     "milter: { strip = ( \"X-Stream\" ); internal = ( \"192.0.2.0/24\" ); local_domains = ( "
     "\"local.test\" ); };\n";
 
-static struct conf *
-new_conf(void)
-{
-    char *text = mem_printf("%s%s", unit_site, extra);
-    struct conf *conf = unit_conf(text);
-
-    free(text);
-    return conf;
-}
-
 /* A message from an internal client to a remote recipient. */
 static struct session *
 begin(const char *client, const char *sender)
@@ -32,7 +22,7 @@ begin(const char *client, const char *sender)
     struct session *session = session_new();
 
     assert_true(ip_parse(client, &session->client));
-    session_mail(session, new_conf(), sender, NULL, NULL);
+    session_mail(session, unit_conf_with(extra), sender, NULL, NULL);
     session_rcpt(session, "<x@one.test>", "smtp");
     return session;
 }
@@ -89,11 +79,11 @@ test_login_and_submission(void **state)
     struct session *session = begin("203.0.113.5", "<joe@a.test>");
 
     (void)state;
-    session_mail(session, new_conf(), "<joe@a.test>", NULL, "app");
+    session_mail(session, unit_conf_with(extra), "<joe@a.test>", NULL, "app");
     session_rcpt(session, "<x@one.test>", "smtp");
     expect(session, "default", "joe@a.test");
     session->submission = true;
-    session_mail(session, new_conf(), "<joe@a.test>", NULL, NULL);
+    session_mail(session, unit_conf_with(extra), "<joe@a.test>", NULL, NULL);
     session_rcpt(session, "<x@one.test>", NULL);
     expect(session, "default", "joe@a.test");
     session_free(session);
@@ -117,7 +107,7 @@ test_a_sender_that_is_read_anew(void **state)
         struct session *session = begin("192.0.2.5", "<x@a.test>");
         struct verdict verdict;
 
-        session_mail(session, new_conf(), cases[i][0], cases[i][1], NULL);
+        session_mail(session, unit_conf_with(extra), cases[i][0], cases[i][1], NULL);
         session_rcpt(session, "<x@one.test>", "smtp");
         session_verdict(session, 1, &verdict);
         assert_int_equal(verdict.too_odd, cases[i][2] == NULL);
@@ -146,7 +136,8 @@ test_a_sender_too_long_to_tag(void **state)
     assert_false(verdict.tag);
     assert_true(verdict.too_odd);
     assert_string_not_equal(session->sender, "");
-    session_mail(session, new_conf(), "<joe>", sender, NULL); /* the same of Postfix' own form */
+    session_mail(session, unit_conf_with(extra), "<joe>", sender,
+                 NULL); /* the same of Postfix' own form */
     session_rcpt(session, "<x@one.test>", "smtp");
     session_verdict(session, 1, &verdict);
     assert_true(verdict.too_odd);
@@ -163,7 +154,7 @@ test_local_only(void **state)
 
     (void)state;
     assert_true(ip_parse("192.0.2.5", &session->client));
-    session_mail(session, new_conf(), "<joe@a.test>", NULL, NULL);
+    session_mail(session, unit_conf_with(extra), "<joe@a.test>", NULL, NULL);
     session_rcpt(session, "<a@local.test>", "local");
     session_rcpt(session, "<b@LOCAL.test>", NULL);
     session_rcpt(session, "<b@mta.test>", "");
@@ -221,10 +212,10 @@ test_senders_that_postfix_completes(void **state)
 
     (void)state;
     expect(session, "default", "joe"); /* Postfix appends its domain behind the tag */
-    session_mail(session, new_conf(), "<joe%b.test>", "joe@b.test", NULL);
+    session_mail(session, unit_conf_with(extra), "<joe%b.test>", "joe@b.test", NULL);
     session_rcpt(session, "<x@one.test>", "smtp");
     expect(session, "default", "joe@b.test");
-    session_mail(session, new_conf(), "<@relay.test:joe@c.test>", "joe@c.test", NULL);
+    session_mail(session, unit_conf_with(extra), "<@relay.test:joe@c.test>", "joe@c.test", NULL);
     session_rcpt(session, "<x@one.test>", "smtp");
     expect(session, "default", "joe@c.test");
     session_free(session);
@@ -275,7 +266,7 @@ test_reset(void **state)
 
     (void)state;
     session_header(session, "X-Stream", "tx");
-    session_mail(session, new_conf(), "<joe@a.test>", NULL, NULL);
+    session_mail(session, unit_conf_with(extra), "<joe@a.test>", NULL, NULL);
     expect(session, NULL, NULL); /* no recipient yet */
     session_rcpt(session, "<x@one.test>", "smtp");
     expect(session, "default", "joe@a.test");

@@ -239,6 +239,28 @@ test_units(void **state)
 }
 
 static void
+test_span(void **state)
+{
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } cases[] = {
+        {-5, "1 s"},         {0, "1 s"},
+        {1, "1 s"},          {1001, "2 s"},
+        {119000, "119 s"},   {119001, "2 min"},
+        {121000, "3 min"},   {7199000, "120 min"},
+        {7200000, "2 h"},    {7200001, "3 h"},
+        {172799000, "48 h"}, {172800000, "2 d"},
+        {172800001, "3 d"},  {INT64_MAX - 999, "106751991168 d"},
+    };
+    char span[UNITS_SPAN_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_string_equal(units_print_span(cases[i].ms, span), cases[i].text);
+}
+
+static void
 test_header(void **state)
 {
     char line[HEADER_VALUE_MAX + 1], longer[HEADER_VALUE_MAX * 2 + 1];
@@ -358,6 +380,7 @@ main(void)
         cmocka_unit_test(test_addr),
         cmocka_unit_test(test_addr_limits),
         cmocka_unit_test(test_units),
+        cmocka_unit_test(test_span),
         cmocka_unit_test(test_header),
         cmocka_unit_test(test_netstring),
         cmocka_unit_test(test_json),

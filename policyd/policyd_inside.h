@@ -1,0 +1,49 @@
+/*
+ * The inside of the worker: policyd.c holds everything together, policyd_reload.c
+ * takes over another configuration, policyd_question.c answers postpool(1).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICYD_POLICYD_INSIDE_H
+#define POLICYD_POLICYD_INSIDE_H
+
+#include "policyd/dns.h"
+#include "policyd/policyd.h"
+
+#include <time.h>
+
+struct control_call;
+
+/* policyd owns everything here that is not marked. */
+struct policyd {
+    const struct policyd_start *start; /* not ours */
+    struct event_base *base;
+    struct conf *conf;
+    struct roster *roster;
+    struct figures *figures;
+    struct volume *volume;
+    struct mx *mx; /* whose are the recipient domains? */
+    struct netwatch *netwatch;
+    struct server *server;        /* NULL: not ready yet */
+    struct policy_server *policy; /* NULL: not ready yet, or none is wanted */
+    struct control *control;
+    struct reload *reload;            /* NULL: none is under way */
+    bool reload_again;                /* another was asked for meanwhile */
+    struct control_call *reload_call; /* who waits for it; NULL: nobody */
+    bool reload_json;                 /* and how the answer is wanted */
+    time_t started;
+};
+
+/* What the configuration says about DNS; holds as long as conf does. */
+struct dns_start policyd_dns_start(const struct conf *conf);
+
+/*
+ * Load the configuration anew, and take it over if it is right.  call hears what
+ * came of it; NULL: nobody does.
+ */
+void policyd_reload(struct policyd *policyd, struct control_call *call, bool json);
+
+/* For control_new(). */
+void policyd_on_ask(void *arg, struct control_call *call, const char *question);
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/policyd_inside.h"
+
+#include "lib/clock.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "policyd/control.h"
+#include "policyd/explain.h"
+#include "policyd/mx_report.h"
+#include "policyd/status.h"
+#include "policyd/volume.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void
+answer_status(struct policyd *policyd, struct control_call *call, bool json)
+{
+    struct status status = {policyd->conf,   policyd->roster, policyd->figures, policyd->server,
+                            policyd->policy, policyd->volume, policyd->started, policyd->mx};
+    char *text = json ? status_json(&status) : status_text(&status);
+
+    control_answer(call, text);
+    free(text);
+}
+
+/* question is "DOMAIN" or "DOMAIN json". */
+static void
+answer_mx(struct policyd *policyd, struct control_call *call, const char *question)
+{
+    size_t length = strcspn(question, " ");
+    bool json = strcmp(question + length, " json") == 0;
+    char *domain, *text;
+
+    if (length == 0 || (!json && question[length] != '\0')) {
+        control_answer(call, "error: a domain is needed behind mx, and nothing else but json");
+        return;
+    }
+    domain = mem_strndup(question, length);
+    text = (json ? mx_report_json : mx_report_text)(policyd->mx, domain,
+                                                    clock_ms(CLOCK_MONOTONIC_COARSE));
+    control_answer(call, text);
+    free(text);
+    free(domain);
+}
+
+static void
+answer_nodes(struct policyd *policyd, struct control_call *call, bool json)
+{
+    struct buf text = {0};
+    struct json out = {.out = &text};
+    bool known;
+
+    if (json)
+        json_open(&out, NULL, '{');
+    known = volume_nodes(policyd->volume, json ? NULL : &text, json ? &out : NULL);
+    if (json)
+        json_close(&out, '}');
+    control_answer(call, known ? buf_text(&text) : "error: nothing has caps, so there is no store");
+    buf_clear(&text);
+}
+
+static void
+on_forgotten(void *arg, int r, const char *why)
+{
+    struct control_call *call = arg;
+    char *text = r < 0 ? mem_printf("error: %s", why) : mem_strdup("forgotten");
+
+    control_answer(call, text);
+    free(text);
+}
+
+static void
+forget_node(struct policyd *policyd, struct control_call *call, const char *node)
+{
+    log_warn("forget: node %s by %s", node, control_user(call));
+    if (!volume_forget(policyd->volume, node, on_forgotten, call))
+        control_answer(call, "error: nothing has caps, so there is no store");
+}
+
+void
+policyd_on_ask(void *arg, struct control_call *call, const char *question)
+{
+    struct policyd *policyd = arg;
+    size_t word = strcspn(question, " ");
+    bool json = strcmp(question + word, " json") == 0;
+    struct buf answer = {0};
+    bool known = word == 6 && (json || question[word] == '\0');
+
+    if (known && strncmp(question, "reload", word) == 0) {
+        policyd_reload(policyd, call, json);
+    } else if (known && strncmp(question, "status", word) == 0) {
+        answer_status(policyd, call, json);
+    } else if (volume_question(policyd->volume, question, control_user(call), &answer)) {
+        control_answer(call, buf_text(&answer));
+    } else if (strncmp(question, "explain ", 8) == 0) {
+        struct explain explain = {policyd->roster, policyd->volume, policyd->mx};
+
+        explain_answer(&explain, question + 8, &answer);
+        control_answer(call, buf_text(&answer));
+    } else if (strcmp(question, "nodes") == 0 || strcmp(question, "nodes json") == 0) {
+        answer_nodes(policyd, call, question[5] != '\0');
+    } else if (strncmp(question, "forget ", 7) == 0) {
+        forget_node(policyd, call, question + 7);
+    } else if (strncmp(question, "mx ", 3) == 0) {
+        answer_mx(policyd, call, question + 3);
+    } else {
+        control_answer(call,
+                       "error: unknown question; there are status, reload, nodes and mx DOMAIN, "
+                       "each also with json, explain, forget, release, reset and settle");
+    }
+    buf_clear(&answer);
+}

@@ -1,0 +1,173 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/policyd_inside.h"
+
+#include "engine/roster.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "policyd/control.h"
+#include "policyd/figures.h"
+#include "policyd/mx.h"
+#include "policyd/policy_server.h"
+#include "policyd/reload.h"
+#include "policyd/server.h"
+#include "policyd/volume.h"
+
+#include <string.h>
+
+enum { CHANGES_LOGGED = 100 }; /* of a reload; who asked for it is told all of them */
+
+static bool
+differs(const char *a, const char *b)
+{
+    return strcmp(a != NULL ? a : "", b != NULL ? b : "") != 0;
+}
+
+/* Sockets are made at the start only. */
+static void
+warn_of_restart(const struct conf *before, const struct conf *after)
+{
+    if (strcmp(before->lookup, after->lookup) != 0 ||
+        strcmp(before->control, after->control) != 0 || differs(before->policy, after->policy) ||
+        strcmp(before->listen_owner, after->listen_owner) != 0 ||
+        strcmp(before->listen_group, after->listen_group) != 0 ||
+        before->listen_mode != after->listen_mode || before->store_type != after->store_type ||
+        strcmp(before->store_path, after->store_path) != 0 ||
+        strcmp(before->store_url, after->store_url) != 0 ||
+        strcmp(before->store_prefix, after->store_prefix) != 0 ||
+        strcmp(before->store_master, after->store_master) != 0 ||
+        before->store_durable != after->store_durable ||
+        before->store_node_timeout_ms != after->store_node_timeout_ms ||
+        strcmp(before->user, after->user) != 0 || strcmp(before->group, after->group) != 0 ||
+        before->watchdog_ms != after->watchdog_ms)
+        log_warn("listen, store, user, group and watchdog take effect at the next restart");
+}
+
+/* What a reload brought, for the log and for who asked. */
+struct report {
+    struct buf lines; /* to read: "taken over" or "refused", then a line for each thing */
+    struct buf text;  /* JSON */
+    size_t changes;
+    struct json json;
+};
+
+static void
+report_line(struct report *report, const char *line)
+{
+    buf_printf(&report->lines, "%s\n", line);
+    json_text(&report->json, NULL, line);
+}
+
+static void
+on_change(void *arg, const char *line)
+{
+    struct report *report = arg;
+
+    if (report->changes++ < CHANGES_LOGGED)
+        log_info("reload: %s", line);
+    report_line(report, line);
+}
+
+static void
+report_problems(struct report *report, const struct conf_problems *problems)
+{
+    for (size_t i = 0; i < problems->count; i++) {
+        if (problems->items[i].warning)
+            log_warn("%s", problems->items[i].text);
+        else
+            log_error("%s", problems->items[i].text);
+        report_line(report, problems->items[i].text);
+    }
+}
+
+static void
+take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
+{
+    struct figures *figures = figures_new(conf->snapshot, policyd->figures);
+    struct dns_start dns = policyd_dns_start(conf);
+    struct err err;
+
+    warn_of_restart(policyd->conf, conf);
+    if (volume_set_conf(policyd->volume, conf, &err) < 0)
+        log_error("%s -- what is capped has no room until this works", err.msg);
+    mx_set_snapshot(policyd->mx, conf->snapshot);
+    mx_set_dns(policyd->mx, &dns);
+    roster_free(policyd->roster);
+    figures_free(policyd->figures);
+    conf_unref(policyd->conf);
+    policyd->conf = conf;
+    policyd->roster = roster;
+    policyd->figures = figures;
+    server_set_clients(policyd->server, (size_t)conf->clients);
+    policy_server_set_clients(policyd->policy, (size_t)conf->clients);
+    policy_server_forget(policyd->policy);
+}
+
+static void
+report_send(struct policyd *policyd, struct report *report)
+{
+    if (policyd->reload_call != NULL)
+        control_answer(policyd->reload_call,
+                       buf_text(policyd->reload_json ? &report->text : &report->lines));
+    policyd->reload_call = NULL;
+    buf_clear(&report->lines);
+    buf_clear(&report->text);
+}
+
+static void
+on_reloaded(void *arg, struct conf *conf, struct roster *roster,
+            const struct conf_problems *problems)
+{
+    struct policyd *policyd = arg;
+    struct report report = {.json.out = &report.text};
+    bool taken = conf != NULL && conf->secret_known && roster != NULL;
+
+    policyd->reload = NULL;
+    buf_puts(&report.lines, taken ? "taken over\n" : "refused, the running configuration stays\n");
+    json_open(&report.json, NULL, '{');
+    json_bool(&report.json, "taken", taken);
+    json_open(&report.json, "problems", '[');
+    report_problems(&report, problems);
+    json_close(&report.json, ']');
+    json_open(&report.json, "changes", '[');
+    if (taken) {
+        size_t changes = conf_diff(policyd->conf, conf, on_change, &report);
+
+        take_over(policyd, conf, roster);
+        log_info("reload: configuration taken over changes=%zu", changes);
+    } else {
+        roster_free(roster);
+        conf_unref(conf);
+        log_error("reload: configuration refused -- the running one stays");
+    }
+    json_close(&report.json, ']');
+    json_close(&report.json, '}');
+    report_send(policyd, &report);
+    if (policyd->reload_again) {
+        policyd->reload_again = false;
+        policyd_reload(policyd, NULL, false);
+    }
+}
+
+void
+policyd_reload(struct policyd *policyd, struct control_call *call, bool json)
+{
+    if (policyd->reload != NULL) {
+        policyd->reload_again = true;
+        if (call != NULL)
+            control_answer(call, "error: a reload is under way; another follows it");
+        return;
+    }
+    policyd->reload_call = call;
+    policyd->reload_json = json;
+    policyd->reload = reload_start(policyd->base, policyd->conf->file, on_reloaded, policyd);
+    if (policyd->reload != NULL)
+        return;
+    log_error("reload: no thread to load it in -- the running configuration stays");
+    if (call != NULL)
+        control_answer(call, "error: no thread to load it in");
+    policyd->reload_call = NULL;
+}
