@@ -2,10 +2,10 @@
  * Asks a running postpool-policyd for grants, as Postfix does: pairs of sender
  * and rcpt, each message a new one, over some connections at a time.
  *
- *   bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS
+ *   bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS ACCOUNTS
  *
- * Prints one line: pairs a second, how many got an address, the median and the
- * 99th percentile of a pair's microseconds.
+ * Prints one line: pairs a second, how many got an address, and of a pair's
+ * microseconds the median, the 99th percentile and the most.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -31,11 +31,11 @@ struct connection {
 };
 
 static void
-send_pair(struct connection *connection, long number, long providers)
+send_pair(struct connection *connection, long number, long providers, long accounts)
 {
     char sender[100], recipient[100], out[300];
     size_t length;
-    int n = snprintf(sender, sizeof(sender), "sender m%ld@bulk.test", number);
+    int n = snprintf(sender, sizeof(sender), "sender m%ld@d%ld.test", number, number % accounts);
 
     length = netstring_print(sender, (size_t)n, out);
     n = snprintf(recipient, sizeof(recipient), "rcpt r%ld@p%ld.test", number, number % providers);
@@ -76,23 +76,24 @@ main(int argc, char **argv)
 {
     struct connection connections[CONNECTIONS_MAX] = {0};
     struct pollfd polls[CONNECTIONS_MAX];
-    long count, pairs, providers, sent = 0, done = 0, granted = 0, base;
+    long count, pairs, providers, accounts, sent = 0, done = 0, granted = 0, base;
     double *took, begin;
 
-    if (argc != 5) {
-        fprintf(stderr, "usage: bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS\n");
+    if (argc != 6) {
+        fprintf(stderr, "usage: bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS ACCOUNTS\n");
         return 2;
     }
     count = atol(argv[2]) < CONNECTIONS_MAX ? atol(argv[2]) : CONNECTIONS_MAX;
     pairs = atol(argv[3]);
     providers = atol(argv[4]);
+    accounts = atol(argv[5]);
     took = mem_array((size_t)pairs, sizeof(*took));
     base = (long)getpid() * 100000000L; /* no message comes twice */
     begin = measure_now_us();
     for (long i = 0; i < count; i++) {
         connections[i].fd = measure_connect(argv[1], 0);
         polls[i] = (struct pollfd){connections[i].fd, POLLIN, 0};
-        send_pair(&connections[i], base + sent++, providers);
+        send_pair(&connections[i], base + sent++, providers, accounts);
     }
     while (done < pairs) {
         if (poll(polls, (nfds_t)count, 60000) <= 0)
@@ -107,14 +108,15 @@ main(int argc, char **argv)
             done++;
             granted += got;
             if (sent < pairs)
-                send_pair(&connections[i], base + sent++, providers);
+                send_pair(&connections[i], base + sent++, providers, accounts);
             else
                 polls[i].fd = -1;
         }
     }
     begin = measure_now_us() - begin;
-    printf("%.0f %ld %.1f %.1f\n", (double)pairs * 1e6 / begin, granted,
-           measure_quantile(took, (int)pairs, 0.5), measure_quantile(took, (int)pairs, 0.99));
+    printf("%.0f %ld %.1f %.1f %.1f\n", (double)pairs * 1e6 / begin, granted,
+           measure_quantile(took, (int)pairs, 0.5), measure_quantile(took, (int)pairs, 0.99),
+           took[pairs - 1]);
     free(took);
     return 0;
 }

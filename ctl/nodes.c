@@ -33,8 +33,8 @@ ctl_nodes(const struct ctl *ctl, int argc, char **argv)
     }
     if (ctl_load(ctl->file, &conf) < 0)
         return CTL_USAGE;
-    question = forgets ? mem_printf("forget %s", argv[2])
-                       : mem_strdup(ctl->json ? "nodes json" : "nodes");
+    question =
+        forgets ? mem_printf("forget %s", argv[2]) : mem_strdup(ctl->json ? "nodes json" : "nodes");
     r = ctl_ask(conf, question, &answer);
     if (r == 0)
         fputs(answer, stdout);

@@ -89,7 +89,8 @@ set_aside(const char *path)
     if (moved == 0)
         fprintf(stderr, "postpool: there is no %s\n", path);
     else
-        printf("a new one is begun; what was counted is forgotten, so every cap may be passed once\n");
+        printf(
+            "a new one is begun; what was counted is forgotten, so every cap may be passed once\n");
     return moved > 0 ? CTL_GOOD : CTL_BAD_NEWS;
 }
 

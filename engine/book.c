@@ -12,8 +12,8 @@ enum {
     LEASE_LEAST = 10, /* ... or so many, where the nodes are few enough */
     BURST_PART = 20,
     BURST_LEAST = 100,
-    NEAR = 16,  /* a whole lease is waited for when it comes within this part of the window */
-    AHEAD = 2,  /* tickets reach this part of the window into the future */
+    NEAR = 16, /* a whole lease is waited for when it comes within this part of the window */
+    AHEAD = 2, /* tickets reach this part of the window into the future */
     LATE = BOOK_BUCKETS / 16, /* buckets that a use may be reported later than it was */
     RETRY = 64, /* everything is held by others: come again after this part of the window */
 };
@@ -130,8 +130,7 @@ uses_trim(struct book_uses *uses, int64_t now_ms)
 {
     size_t gone = 0;
 
-    while (gone < uses->count &&
-           bucket_end(uses->window_ms, uses->items[gone].bucket) <= now_ms)
+    while (gone < uses->count && bucket_end(uses->window_ms, uses->items[gone].bucket) <= now_ms)
         gone++;
     if (gone == 0)
         return;
@@ -195,8 +194,7 @@ use_share(struct book_row *row, const struct caps *caps, uint32_t nodes, int64_t
     for (size_t i = 0; i < caps->count; i++) {
         struct book_uses *uses = row_uses(row, caps, caps->items[i].window_ms);
 
-        if (uses == NULL ||
-            uses_add(uses, now_ms, (int32_t)book_share(&caps->items[i], nodes)) < 0)
+        if (uses == NULL || uses_add(uses, now_ms, (int32_t)book_share(&caps->items[i], nodes)) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -292,7 +290,8 @@ freed_at(const struct book *book, const struct cap *cap, int64_t now_ms, uint64_
                 if (uses->window_ms != cap->window_ms)
                     continue;
                 k = after == INT64_MIN ? 0 : uses_place(uses, after + 1);
-                while (k < uses->count && bucket_end(cap->window_ms, uses->items[k].bucket) <= now_ms)
+                while (k < uses->count &&
+                       bucket_end(cap->window_ms, uses->items[k].bucket) <= now_ms)
                     k++;
                 if (k == uses->count || uses->items[k].bucket > oldest)
                     continue;
@@ -316,7 +315,8 @@ pace_us(const struct cap *cap, uint64_t grants)
     uint64_t us = (uint64_t)cap->window_ms * 1000;
 
     /* window 31 days = 2.7e12 us; grants at most 1e9: not in 64 bits at once */
-    return (int64_t)(us / cap->limit * grants + (us % cap->limit * grants + cap->limit - 1) / cap->limit);
+    return (int64_t)(us / cap->limit * grants +
+                     (us % cap->limit * grants + cap->limit - 1) / cap->limit);
 }
 
 static int64_t *
@@ -472,20 +472,22 @@ book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask,
     bool newcomer = row == NULL || row->life != ask->life;
     int r;
 
-    if (newcomer && ask->seq != 1)
+    if (newcomer && ask->seq != 1 && !ask->first)
         return -ESTALE;
+    if (!newcomer && ask->first && ask->seq > row->seq)
+        newcomer = true; /* what it held before is lost, as with a life */
     if (row == NULL)
         row = row_new(book, ask->node);
     if (row == NULL)
         return -ENOMEM;
     if (newcomer) {
         r = book_row_lapse(row, caps, now_ms);
-        if (r == 0 && ask->lost_share)
+        if (r == 0 && ask->lost_share && row->life != ask->life)
             r = use_share(row, caps, ask->nodes, now_ms);
         if (r < 0)
             return r;
         row->life = ask->life;
-        row->seq = 0;
+        row->seq = ask->seq - 1;
     }
     if (ask->seq == row->seq) {
         answer = (struct book_answer){.count = row->last_count,

@@ -48,7 +48,7 @@ struct book_use {
 };
 
 struct book_uses {
-    int64_t window_ms; /* which window they are counted for */
+    int64_t window_ms;      /* which window they are counted for */
     struct book_use *items; /* owned; sorted by bucket */
     size_t count;
     size_t room;
@@ -57,10 +57,10 @@ struct book_uses {
 /* What one node did.  Only the node itself changes it. */
 struct book_row {
     char node[BOOK_NODE_MAX + 1];
-    uint64_t life;   /* the process it was; another one does not know what this one held */
-    uint64_t seq;    /* asks that were carried out */
-    uint32_t held;   /* leased and not reported */
-    int64_t from_ms; /* where its latest lease begins */
+    uint64_t life;       /* the process it was; another one does not know what this one held */
+    uint64_t seq;        /* asks that were carried out */
+    uint32_t held;       /* leased and not reported */
+    int64_t from_ms;     /* where its latest lease begins */
     uint32_t last_count; /* the answer to ask number seq, in case it got lost */
     int64_t last_again_ms;
     uint8_t last_window;
@@ -84,7 +84,8 @@ struct book_report {
 struct book_ask {
     const char *node;
     uint64_t life;
-    uint64_t seq; /* one more than the last that was answered in this life; the first is 1 */
+    uint64_t seq; /* one more than the last that was answered in this life; the first is 1, or: */
+    bool first; /* nothing is known of what was asked before in this life, save that seq is more */
     struct book_report reports[BOOK_REPORTS_MAX];
     size_t report_count;
     uint32_t unused; /* held, and not needed any more */

@@ -129,9 +129,8 @@ get_row(struct in *in, struct book_row *row)
         !get(in, &row->from_ms, sizeof(row->from_ms)) ||
         !get(in, &row->last_count, sizeof(row->last_count)) ||
         !get(in, &row->last_again_ms, sizeof(row->last_again_ms)) ||
-        !get(in, &row->last_window, sizeof(row->last_window)) ||
-        row->node[BOOK_NODE_MAX] != '\0' || row->held > CAP_LIMIT_MAX ||
-        row->last_count > CAP_LIMIT_MAX || row->from_ms < 0 ||
+        !get(in, &row->last_window, sizeof(row->last_window)) || row->node[BOOK_NODE_MAX] != '\0' ||
+        row->held > CAP_LIMIT_MAX || row->last_count > CAP_LIMIT_MAX || row->from_ms < 0 ||
         row->from_ms > TIME_MAX_MS)
         return -EINVAL;
     for (size_t i = 0; i < CAP_WINDOWS_MAX; i++) {

@@ -17,9 +17,9 @@ enum {
 };
 
 struct cap {
-    int64_t window_ms; /* 10 s to 31 days */
-    uint32_t limit;    /* recipients in any window of that length; > 0 */
-    bool smooth;       /* spread over the window */
+    int64_t window_ms;        /* 10 s to 31 days */
+    uint32_t limit;           /* recipients in any window of that length; > 0 */
+    bool smooth;              /* spread over the window */
     char name[CAP_NAME_SIZE]; /* "hour", "15m": what people call the window */
 };
 

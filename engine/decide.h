@@ -39,7 +39,8 @@ struct candidate {
 enum {
     DECISION_CANDIDATES_MAX = 64,
     DECISION_METERS = 4,
-    DECISION_COLD_MS = 5, /* an ask that is older is not worth waiting for */
+    DECISION_PROVIDER = 1, /* place of the provider's among them */
+    DECISION_COLD_MS = 5,  /* an ask that is older is not worth waiting for */
 };
 
 /* What is to be decided. */
@@ -51,6 +52,7 @@ struct decide_question {
     size_t provider;       /* place of the recipient's provider */
     uint32_t account;      /* number of the account's meter; METERS_NONE */
     int64_t now_ms;        /* of the store's clock */
+    bool may_wait;         /* the caller will wait for the store when that may change the choice */
 };
 
 /* The record of one decision: pointers into the snapshot, not ours. */
@@ -60,9 +62,10 @@ struct decision {
     const struct address *address; /* NULL: none was left, the mail is deferred */
     bool exceeds;                  /* address has no room: the pool's rule is "exceed" */
     bool full;                     /* address is NULL for want of room under caps */
-    bool cold;            /* one that may have room is passed over: it is being asked about */
-    int64_t room_ms;      /* full: when there may be room, as far as is known */
-    uint32_t refused_by;  /* full: number of the meter that will have room then; METERS_NONE: not known */
+    bool cold;       /* one that may have room is passed over: it is being asked about */
+    int64_t room_ms; /* full: not before that will there be room, as far as is known */
+    uint32_t
+        refused_by; /* full: number of the meter that will have room then; METERS_NONE: not known */
     uint32_t meters[DECISION_METERS]; /* of what address needs a grant; METERS_NONE: unused */
     size_t candidate_count;           /* filled only by decide_explained() */
     size_t omitted;                   /* candidates beyond DECISION_CANDIDATES_MAX */
@@ -84,7 +87,12 @@ uint64_t decide_key(const char *message, const char *domain);
  * decision->candidates, so that it costs what the choice costs.
  *
  * With decision->cold set an answer of the store may make another choice,
- * and the caller may wait for it; or take this one.
+ * and the caller may wait for it; or take this one, unless it has may_wait.
+ *
+ * Costs the same with any number of addresses: what is full is noted in the
+ * roster's memo, in blocks, and looked at again when a note is over.  A look at
+ * all of it takes about 60 ns for each address.  Until then room_ms may be
+ * earlier than a fresh look would say; nothing else differs.
  */
 void decide(const struct decide_question *question, struct decision *ret_decision);
 

@@ -285,6 +285,8 @@ is_expired(const struct grants *grants, const struct slot *slot, int64_t now_ms)
 static uint32_t
 mapped(uint32_t number, const uint32_t *map, size_t count)
 {
+    if (count == GRANT_SAME)
+        return number;
     return number < count ? map[number] : GRANT_GONE;
 }
 
@@ -386,6 +388,19 @@ grants_reserve(struct grants *grants, const struct grant_key *key, const struct 
     return &slot->grant;
 }
 
+void
+grants_of_domain(struct grants *grants, uint32_t domain, size_t most,
+                 bool (*each)(void *arg, struct grant *grant), void *arg)
+{
+    for (uint32_t number = grants->newest; number != 0 && most > 0; most--) {
+        struct slot *slot = slot_at(grants, number);
+
+        if (slot->grant.domain == domain && rewrite(grants, slot) && !each(arg, &slot->grant))
+            return;
+        number = slot->older;
+    }
+}
+
 bool
 grants_spend(struct grants *grants, const struct grant_key *key, int64_t now_ms)
 {
@@ -445,14 +460,16 @@ rewrite_all(struct grants *grants)
 static bool
 keep_lists(struct remap *remap)
 {
-    remap->copy = calloc(remap->address_count + remap->meter_count + 1, sizeof(*remap->copy));
+    size_t meter_count = remap->meter_count != GRANT_SAME ? remap->meter_count : 0;
+
+    remap->copy = calloc(remap->address_count + meter_count + 1, sizeof(*remap->copy));
     if (remap->copy == NULL)
         return false;
     if (remap->address_count > 0)
         memcpy(remap->copy, remap->addresses, remap->address_count * sizeof(*remap->copy));
-    if (remap->meter_count > 0)
+    if (meter_count > 0)
         memcpy(remap->copy + remap->address_count, remap->meters,
-               remap->meter_count * sizeof(*remap->copy));
+               meter_count * sizeof(*remap->copy));
     remap->addresses = remap->copy;
     remap->meters = remap->copy + remap->address_count;
     return true;

@@ -32,12 +32,14 @@ enum {
 };
 
 #define GRANT_NO_METER UINT32_MAX /* a place in meters that charges nothing */
+#define GRANT_SAME SIZE_MAX       /* instead of a map: nothing changed */
 #define GRANT_GONE UINT32_MAX     /* in a map: the new configuration does not have it */
 
 struct grant {
     uint32_t address;              /* by address.index */
     uint32_t meters[GRANT_METERS]; /* the counters that were charged, or GRANT_NO_METER */
-    int64_t at_ms;                 /* when it was reserved */
+    uint32_t domain; /* hash of the recipient's domain whose provider is not known; else 0 */
+    int64_t at_ms;   /* when it was reserved */
 };
 
 /* One recipient of one message, in 128 bits: by chance no two are the same. */
@@ -98,6 +100,13 @@ const struct grant *grants_reserve(struct grants *grants, const struct grant_key
                                    const struct grant *grant, bool *ret_is_new);
 
 /*
+ * Look at the newest grants, at most most of them, and call each for those with
+ * that domain until it returns false.  It may change meters and domain.
+ */
+void grants_of_domain(struct grants *grants, uint32_t domain, size_t most,
+                      bool (*each)(void *arg, struct grant *grant), void *arg);
+
+/*
  * The result is here.  True when key had an open grant, which is gone then:
  * the second time it is false.  What was given back is in *ret_grant, so that
  * the caller can take it off the counters.
@@ -117,7 +126,8 @@ size_t grants_expire(struct grants *grants, int64_t now_ms, size_t most);
  * The configuration changed, and with it the numbers of addresses and meters:
  * new = map[old].  GRANT_GONE, or an old number at or beyond the map's count:
  * it is no more.  A grant whose address is gone counts as spent; a meter that
- * is gone becomes GRANT_NO_METER.
+ * is gone becomes GRANT_NO_METER.  meter_count GRANT_SAME: meters have the
+ * numbers that they had.
  *
  * Holds at once.  The maps are copied, and grants are rewritten when they are
  * met or by grants_expire().  Only without memory for the copy, or when

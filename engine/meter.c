@@ -128,10 +128,12 @@ note_use(struct meter *meter, const struct caps *caps, int64_t now_ms)
         return;
     }
     /* Only what was given back stands between: drop that, it counts as used. */
-    meter->uses[METER_USES - 1] = (struct meter_use){now_ms, 1 + (last->count > 0 ? last->count : 0), 0};
+    meter->uses[METER_USES - 1] =
+        (struct meter_use){now_ms, 1 + (last->count > 0 ? last->count : 0), 0};
 }
 
-/* How far apart grants are of which no window shall hold more than the node's share; 0: none may be. */
+/* How far apart grants are of which no window shall hold more than the node's share; 0: none may
+ * be. */
 static int64_t
 share_pace(const struct caps *caps, uint32_t nodes)
 {
@@ -183,7 +185,6 @@ meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms)
     }
     note_use(meter, caps, now_ms);
 }
-
 
 void
 meter_count(struct meter *meter, uint32_t count, int64_t now_ms)
@@ -247,10 +248,10 @@ bool
 meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t idle_ms,
           int64_t now_ms, struct book_ask *ret_ask)
 {
-    int64_t since_ms = meter->held > 0 && meter->from_ms > meter->active_ms ? meter->from_ms
-                                                                            : meter->active_ms;
+    int64_t since_ms =
+        meter->held > 0 && meter->from_ms > meter->active_ms ? meter->from_ms : meter->active_ms;
     bool idle = now_ms - since_ms > idle_ms;
-    struct book_ask ask = {.seq = meter->seq + 1};
+    struct book_ask ask = {.seq = meter->seq + 1, .first = !meter->begun};
     int64_t age_ms = caps->items[0].window_ms / AGE_PART;
 
     if (meter->asked || meter->own)
@@ -274,7 +275,8 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     } else if (meter->use_count + meter->excess == 0) {
         return false;
     } else if (!meter->returning &&
-               now_ms - since_ms < caps->items[0].window_ms - caps->items[0].window_ms / REPORT_PART) {
+               now_ms - since_ms <
+                   caps->items[0].window_ms - caps->items[0].window_ms / REPORT_PART) {
         return false; /* what is not reported counts as used now, which does no harm for long */
     }
     add_reports(meter, &ask);
@@ -283,6 +285,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     meter->returning = false;
     meter->lacking = 0;
     meter->asked = true;
+    meter->begun = true;
     meter->age_ms = age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX;
     meter->asked_low = (uint32_t)now_ms;
     meter->seq++;

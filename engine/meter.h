@@ -34,18 +34,19 @@ struct meter {
     uint32_t next;         /* another lease, from next_from_ms on */
     uint32_t excess;       /* sent over the cap, not yet reported */
     uint32_t excess_total; /* sent over the cap, since the start */
-    uint32_t seq;          /* of the last ask */
+    uint32_t seq;          /* of the last ask; before the first one, any that was never used */
     uint32_t age_ms;       /* a lease is used within that, or not at all */
     uint32_t asked_low;    /* when it was made, in ms: the lower 32 bits */
     uint32_t counted[CAP_WINDOWS_MAX]; /* by all nodes, under each cap, as the store said */
     uint32_t counted_s;                /* when it said so, in s */
-    uint8_t window; /* place of the cap that room is waited for under */
+    uint8_t window;                    /* place of the cap that room is waited for under */
     uint8_t use_count;
-    uint8_t lacking; /* grants that somebody needs at once and that are not held; at most 255 */
+    uint8_t lacking;    /* grants that somebody needs at once and that are not held; at most 255 */
     bool asked : 1;     /* an ask is under way */
     bool wanted : 1;    /* there was no grant for somebody */
     bool returned : 1;  /* something was given back that the store has yet to hear of */
     bool own : 1;       /* no store: what is held is of this node's share */
+    bool begun : 1;     /* it has asked in this life */
     bool returning : 1; /* what is held goes back with the next ask */
     struct meter_use uses[METER_USES]; /* not yet reported, in order of time */
 };

@@ -1,9 +1,15 @@
 /*
+ * Meters have numbers that last; what they are of has an id that lasts, too: of
+ * the name, not of its place in one snapshot.  So a new configuration makes
+ * new rolls and tables, which takes time for each address, and touches no
+ * meter but those that go.  Each finds its caps anew when it is next met.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include "engine/meters.h"
 
 #include "engine/hash.h"
+#include "engine/meters_inside.h"
 #include "engine/snapshot.h"
 
 #include <stdio.h>
@@ -11,38 +17,62 @@
 #include <string.h>
 
 enum {
-    CHUNK = 1024,        /* meters that are allocated at a time */
+    CHUNK = 1024, /* meters that are allocated at a time */
     ACCOUNT_SLOTS = 65536,
-    IDLE_LEAST_MS = 10 * 1000,
-    IDLE_PART = 64, /* a lease is returned after that part of the window unused */
 };
 
-struct meters {
-    const struct snapshot *snapshot; /* not ours */
-    struct metered **chunks;         /* owned */
-    size_t chunk_count;
-    size_t count;
-    uint32_t *by_address;
-    uint32_t *by_stream;
-    uint32_t *by_provider; /* address x provider; NULL: no provider has caps */
-    uint32_t *accounts;    /* heads of chains by hash; NULL: none yet */
-    size_t account_count;
-    uint32_t *queue; /* a ring of numbers that meters_next() looks at */
-    size_t queue_first, queue_count, queue_room;
-    unsigned nodes;
-    bool alone; /* without the store, on this node's share */
-};
+/* Is it still there, and where? */
+static uint32_t
+place_of(const struct roll *roll, uint32_t id)
+{
+    return roll->place[id];
+}
 
-struct metered *
-meters_at(struct meters *meters, uint32_t number)
+/* NULL: they are no more. */
+static const struct caps *
+caps_of(const struct meters *meters, const struct metered *metered)
+{
+    const struct snapshot *snapshot = meters->snapshot;
+    const struct caps *caps = NULL;
+    uint32_t place;
+
+    switch ((enum meters_kind)metered->kind) {
+    case METERS_ADDRESS:
+        place = place_of(&meters->addresses, metered->of);
+        caps = place != METERS_NONE ? &snapshot->addresses[place].caps : NULL;
+        break;
+    case METERS_PROVIDER:
+        place = place_of(&meters->providers, metered->other);
+        caps = place != METERS_NONE ? &snapshot->providers[place].caps : NULL;
+        break;
+    case METERS_STREAM:
+        place = place_of(&meters->streams, metered->of);
+        caps = place != METERS_NONE ? &snapshot->streams[place].caps : NULL;
+        break;
+    case METERS_ACCOUNT:
+        place = place_of(&meters->groups, metered->of);
+        caps = place != METERS_NONE ? &snapshot->streams[place].account_caps : NULL;
+        break;
+    }
+    return caps != NULL && caps->count > 0 ? caps : NULL;
+}
+
+static struct metered *
+at(const struct meters *meters, uint32_t number)
 {
     return &meters->chunks[number / CHUNK][number % CHUNK];
 }
 
-static const struct metered *
-at(const struct meters *meters, uint32_t number)
+struct metered *
+meters_at(struct meters *meters, uint32_t number)
 {
-    return &meters->chunks[number / CHUNK][number % CHUNK];
+    struct metered *metered = at(meters, number);
+
+    if (metered->binding != meters->binding) {
+        metered->caps = metered->state == METERED_USED ? caps_of(meters, metered) : NULL;
+        metered->binding = meters->binding;
+    }
+    return metered;
 }
 
 size_t
@@ -51,30 +81,84 @@ meters_count(const struct meters *meters)
     return meters->count;
 }
 
-static uint32_t
-add(struct meters *meters, enum meters_kind kind, const struct caps *caps, size_t of,
-    size_t provider)
+static bool
+make_chunk(struct meters *meters)
 {
+    struct metered **chunks =
+        realloc(meters->chunks, (meters->chunk_count + 1) * sizeof(struct metered *));
+
+    if (chunks == NULL)
+        return false;
+    meters->chunks = chunks;
+    chunks[meters->chunk_count] = calloc(CHUNK, sizeof(struct metered));
+    if (chunks[meters->chunk_count] == NULL)
+        return false;
+    meters->chunk_count++;
+    return true;
+}
+
+/* A number that is nobody's. */
+static uint32_t
+new_number(struct meters *meters)
+{
+    uint32_t number = meters->spare;
+
+    if (number != METERS_NONE) {
+        meters->spare = at(meters, number)->other;
+        return number;
+    }
+    if (meters->count == meters->chunk_count * CHUNK && !make_chunk(meters))
+        return METERS_NONE;
+    return (uint32_t)meters->count++;
+}
+
+static uint32_t
+add(struct meters *meters, enum meters_kind kind, const struct caps *caps, uint32_t of,
+    uint32_t other)
+{
+    uint32_t number = new_number(meters);
     struct metered *metered;
 
-    if (meters->count == meters->chunk_count * CHUNK) {
-        struct metered **chunks =
-            realloc(meters->chunks, (meters->chunk_count + 1) * sizeof(struct metered *));
+    if (number == METERS_NONE)
+        return METERS_NONE;
+    metered = at(meters, number);
+    *metered = (struct metered){
+        .meter = {.seq = meters->seq},
+        .caps = caps,
+        .of = of,
+        .other = other,
+        .binding = meters->binding,
+        .kind = (uint8_t)kind,
+        .queued = metered->queued,
+    };
+    return number;
+}
 
-        if (chunks == NULL)
-            return METERS_NONE;
-        meters->chunks = chunks;
-        chunks[meters->chunk_count] = calloc(CHUNK, sizeof(struct metered));
-        if (chunks[meters->chunk_count] == NULL)
-            return METERS_NONE;
-        meters->chunk_count++;
-    }
-    metered = meters_at(meters, (uint32_t)meters->count);
-    metered->caps = caps;
-    metered->kind = (uint8_t)kind;
-    metered->of = (uint32_t)of;
-    metered->other = (uint32_t)provider;
-    return (uint32_t)meters->count++;
+/* Nothing may be asked of it any more; its number waits until no grant can name it. */
+static void
+retire(struct meters *meters, uint32_t number, int64_t now_ms)
+{
+    struct metered *metered = at(meters, number);
+
+    if (metered->meter.seq > meters->seq)
+        meters->seq = metered->meter.seq;
+    metered->state = METERED_GONE;
+    metered->caps = NULL;
+    metered->gone_ms = now_ms;
+}
+
+static void
+make_spare(struct meters *meters, uint32_t number)
+{
+    struct metered *metered = at(meters, number);
+
+    if (metered->kind == METERS_ACCOUNT)
+        meters->account_count--;
+    free(metered->account);
+    metered->account = NULL;
+    metered->state = METERED_SPARE;
+    metered->other = meters->spare;
+    meters->spare = number;
 }
 
 static uint32_t *
@@ -87,62 +171,237 @@ numbers(size_t count)
     return list;
 }
 
+static void
+roll_clear(struct roll *roll)
+{
+    free(roll->id);
+    free(roll->place);
+    *roll = (struct roll){0};
+}
+
+/*
+ * The roll after before: moves says where its places are now.  The ids of what
+ * is gone are for others, if again; then no meter may have them any more.
+ */
 static bool
+roll_make(const struct roll *before, const uint32_t *moves, size_t places, bool again,
+          struct roll *ret_roll)
+{
+    struct roll roll = {numbers(places), numbers(before->ids + places), before->ids, places};
+    size_t free_id = again ? 0 : before->ids;
+
+    *ret_roll = roll;
+    if (roll.id == NULL || roll.place == NULL)
+        return false;
+    for (size_t i = 0; i < before->places; i++)
+        if (moves[i] != METERS_NONE) {
+            roll.id[moves[i]] = before->id[i];
+            roll.place[before->id[i]] = moves[i];
+        }
+    for (size_t i = 0; i < places; i++) {
+        if (roll.id[i] != METERS_NONE)
+            continue;
+        while (free_id < before->ids && roll.place[free_id] != METERS_NONE)
+            free_id++;
+        roll.id[i] = (uint32_t)free_id++;
+        roll.place[roll.id[i]] = (uint32_t)i;
+    }
+    if (free_id > roll.ids)
+        roll.ids = free_id;
+    *ret_roll = roll;
+    return true;
+}
+
+/* Where everything of one snapshot is in the next. */
+struct moves {
+    uint32_t *addresses, *providers, *streams, *groups;
+};
+
+static void
+moves_clear(struct moves *moves)
+{
+    free(moves->addresses);
+    free(moves->providers);
+    free(moves->streams);
+    free(moves->groups);
+}
+
+/* before is NULL at the first time. */
+static bool
+moves_make(const struct snapshot *before, const struct snapshot *now, struct moves *ret_moves)
+{
+    struct moves moves = {0};
+
+    if (before == NULL) {
+        *ret_moves = moves;
+        return true;
+    }
+    moves.addresses = snapshot_moves(before, now);
+    moves.providers = numbers(before->provider_count);
+    moves.streams = numbers(before->stream_count);
+    moves.groups = numbers(before->stream_count);
+    *ret_moves = moves;
+    if (moves.addresses == NULL || moves.providers == NULL || moves.streams == NULL ||
+        moves.groups == NULL)
+        return false;
+    for (size_t i = 0; i < before->provider_count; i++) {
+        const struct provider *provider = snapshot_find_provider(now, before->providers[i].name);
+
+        if (provider != NULL)
+            moves.providers[i] = (uint32_t)provider->index;
+    }
+    for (size_t i = 0; i < before->stream_count; i++) {
+        const char *name = before->streams[i].name;
+        const struct stream *stream = snapshot_find_stream(now, name, strlen(name));
+
+        if (stream == NULL)
+            continue;
+        moves.streams[i] = (uint32_t)stream->index;
+        if (stream->account_caps.count > 0) /* else its accounts are gone, also for later */
+            moves.groups[i] = (uint32_t)stream->index;
+    }
+    return true;
+}
+
+/* The rolls and tables of one snapshot. */
+static bool
+tables_make(const struct meters *before, const struct snapshot *now, const struct moves *moves,
+            struct meters *ret)
+{
+    size_t pairs = now->address_count * now->provider_count;
+    bool done =
+        roll_make(&before->addresses, moves->addresses, now->address_count, true, &ret->addresses);
+
+    done &=
+        roll_make(&before->providers, moves->providers, now->provider_count, true, &ret->providers);
+    done &= roll_make(&before->streams, moves->streams, now->stream_count, true, &ret->streams);
+    done &= roll_make(&before->groups, moves->groups, now->stream_count, false, &ret->groups);
+    ret->by_address = numbers(now->address_count);
+    ret->by_stream = numbers(now->stream_count);
+    ret->by_provider = now->provider_caps ? numbers(pairs) : NULL;
+    return done && ret->by_address != NULL && ret->by_stream != NULL &&
+           (ret->by_provider != NULL || !now->provider_caps);
+}
+
+static void
+tables_clear(struct meters *meters)
+{
+    roll_clear(&meters->addresses);
+    roll_clear(&meters->providers);
+    roll_clear(&meters->streams);
+    roll_clear(&meters->groups);
+    free(meters->by_address);
+    free(meters->by_stream);
+    free(meters->by_provider);
+}
+
+/* One meter of before: to its place in the new table, unless that or its caps are gone. */
+static void
+carry(struct meters *meters, uint32_t number, uint32_t *place, const struct caps *caps,
+      int64_t now_ms)
+{
+    if (number == METERS_NONE)
+        return;
+    if (place != NULL && caps->count > 0)
+        *place = number;
+    else
+        retire(meters, number, now_ms);
+}
+
+static void
+carry_pairs(struct meters *meters, const struct meters *before, const struct moves *moves,
+            int64_t now_ms)
+{
+    const struct snapshot *then = before->snapshot, *now = meters->snapshot;
+
+    for (size_t i = 0; before->by_provider != NULL && i < then->address_count; i++)
+        for (size_t j = 0; j < then->provider_count; j++) {
+            uint32_t number = before->by_provider[i * then->provider_count + j];
+            uint32_t address = moves->addresses[i], provider = moves->providers[j];
+            bool there =
+                address != METERS_NONE && provider != METERS_NONE && meters->by_provider != NULL;
+
+            carry(meters, number,
+                  there ? &meters->by_provider[address * now->provider_count + provider] : NULL,
+                  there ? &now->providers[provider].caps : NULL, now_ms);
+        }
+}
+
+static void
+carry_all(struct meters *meters, const struct meters *before, const struct moves *moves,
+          int64_t now_ms)
+{
+    const struct snapshot *then = before->snapshot, *now = meters->snapshot;
+
+    for (size_t i = 0; then != NULL && i < then->address_count; i++) {
+        uint32_t to = moves->addresses[i];
+
+        carry(meters, before->by_address[i], to != METERS_NONE ? &meters->by_address[to] : NULL,
+              to != METERS_NONE ? &now->addresses[to].caps : NULL, now_ms);
+    }
+    for (size_t i = 0; then != NULL && i < then->stream_count; i++) {
+        uint32_t to = moves->streams[i];
+
+        carry(meters, before->by_stream[i], to != METERS_NONE ? &meters->by_stream[to] : NULL,
+              to != METERS_NONE ? &now->streams[to].caps : NULL, now_ms);
+    }
+    if (then != NULL)
+        carry_pairs(meters, before, moves, now_ms);
+}
+
+/* Meters of addresses and streams that have none yet. */
+static void
 make_fixed(struct meters *meters)
 {
     const struct snapshot *snapshot = meters->snapshot;
 
-    meters->by_address = numbers(snapshot->address_count);
-    meters->by_stream = numbers(snapshot->stream_count);
-    if (meters->by_address == NULL || meters->by_stream == NULL)
-        return false;
-    if (snapshot->provider_caps) {
-        meters->by_provider = numbers(snapshot->address_count * snapshot->provider_count);
-        if (meters->by_provider == NULL)
-            return false;
-    }
     for (size_t i = 0; i < snapshot->address_count; i++)
-        if (snapshot->addresses[i].caps.count > 0)
-            meters->by_address[i] = add(meters, METERS_ADDRESS, &snapshot->addresses[i].caps, i, 0);
+        if (snapshot->addresses[i].caps.count > 0 && meters->by_address[i] == METERS_NONE)
+            meters->by_address[i] = add(meters, METERS_ADDRESS, &snapshot->addresses[i].caps,
+                                        meters->addresses.id[i], 0);
     for (size_t i = 0; i < snapshot->stream_count; i++)
-        if (snapshot->streams[i].caps.count > 0)
-            meters->by_stream[i] = add(meters, METERS_STREAM, &snapshot->streams[i].caps, i, 0);
-    return true;
+        if (snapshot->streams[i].caps.count > 0 && meters->by_stream[i] == METERS_NONE)
+            meters->by_stream[i] =
+                add(meters, METERS_STREAM, &snapshot->streams[i].caps, meters->streams.id[i], 0);
 }
 
-/* The state of before's meters goes over by their keys. */
-static void
-carry_over(struct meters *meters, struct meters *before)
+bool
+meters_set_snapshot(struct meters *meters, const struct snapshot *snapshot, int64_t now_ms)
 {
-    for (size_t i = 0; i < before->count; i++) {
-        struct metered *old = meters_at(before, (uint32_t)i);
-        char key[METERS_KEY_SIZE];
-        uint32_t number;
+    struct meters before = *meters, after = *meters;
+    struct moves moves;
+    bool done = moves_make(meters->snapshot, snapshot, &moves);
 
-        meters_key(before, (uint32_t)i, key);
-        number = meters_find(meters, key);
-        if (number == METERS_NONE)
-            continue;
-        meters_at(meters, number)->meter = old->meter;
-        meters_touch(meters, number);
+    if (done && !tables_make(&before, snapshot, &moves, &after)) {
+        tables_clear(&after);
+        done = false;
     }
+    if (done) {
+        *meters = after;
+        meters->snapshot = snapshot;
+        meters->binding++;
+        meters->gains++;
+        carry_all(meters, &before, &moves, now_ms);
+        make_fixed(meters);
+        tables_clear(&before);
+    }
+    moves_clear(&moves);
+    return done;
 }
 
 struct meters *
-meters_new(const struct snapshot *snapshot, struct meters *before)
+meters_new(const struct snapshot *snapshot)
 {
     struct meters *meters = calloc(1, sizeof(*meters));
 
     if (meters == NULL)
         return NULL;
-    meters->snapshot = snapshot;
-    meters->nodes = before != NULL ? before->nodes : 1;
-    if (!make_fixed(meters)) {
+    meters->nodes = 1;
+    meters->spare = METERS_NONE;
+    if (!meters_set_snapshot(meters, snapshot, 0)) {
         meters_free(meters);
         return NULL;
     }
-    if (before != NULL)
-        carry_over(meters, before);
     return meters;
 }
 
@@ -152,30 +411,14 @@ meters_free(struct meters *meters)
     if (meters == NULL)
         return;
     for (size_t i = 0; i < meters->count; i++)
-        free(meters_at(meters, (uint32_t)i)->account);
+        free(at(meters, (uint32_t)i)->account);
     for (size_t i = 0; i < meters->chunk_count; i++)
         free(meters->chunks[i]);
     free(meters->chunks);
-    free(meters->by_address);
-    free(meters->by_stream);
-    free(meters->by_provider);
+    tables_clear(meters);
     free(meters->accounts);
     free(meters->queue);
     free(meters);
-}
-
-uint32_t *
-meters_map(const struct meters *before, struct meters *now)
-{
-    uint32_t *map = numbers(before->count);
-
-    for (size_t i = 0; map != NULL && i < before->count; i++) {
-        char key[METERS_KEY_SIZE];
-
-        meters_key(before, (uint32_t)i, key);
-        map[i] = meters_find(now, key);
-    }
-    return map;
 }
 
 uint32_t
@@ -200,7 +443,8 @@ meters_provider(struct meters *meters, size_t address, size_t provider)
         return METERS_NONE;
     place = &meters->by_provider[address * meters->snapshot->provider_count + provider];
     if (*place == METERS_NONE)
-        *place = add(meters, METERS_PROVIDER, caps, address, provider);
+        *place = add(meters, METERS_PROVIDER, caps, meters->addresses.id[address],
+                     meters->providers.id[provider]);
     return *place;
 }
 
@@ -214,19 +458,19 @@ meters_is_unmet(const struct meters *meters, size_t address, size_t provider)
 }
 
 static size_t
-account_slot(size_t stream, const char *account)
+account_slot(uint32_t group, const char *account)
 {
     static const uint8_t key[HASH_KEY_SIZE] = "postpool account";
 
-    return hash_mix(hash_sip(key, account, strlen(account)) ^ stream) % ACCOUNT_SLOTS;
+    return hash_mix(hash_sip(key, account, strlen(account)) ^ group) % ACCOUNT_SLOTS;
 }
 
 uint32_t
 meters_account(struct meters *meters, size_t stream, const char *account)
 {
     const struct caps *caps = &meters->snapshot->streams[stream].account_caps;
+    uint32_t group = meters->groups.id[stream], *head, number;
     char name[METERS_ACCOUNT_MAX + 1];
-    uint32_t *head, number;
 
     if (caps->count == 0)
         return METERS_NONE;
@@ -235,20 +479,91 @@ meters_account(struct meters *meters, size_t stream, const char *account)
         meters->accounts = numbers(ACCOUNT_SLOTS);
     if (meters->accounts == NULL)
         return METERS_NONE;
-    head = &meters->accounts[account_slot(stream, name)];
+    head = &meters->accounts[account_slot(group, name)];
     for (number = *head; number != METERS_NONE; number = at(meters, number)->other)
-        if (at(meters, number)->of == stream && strcmp(at(meters, number)->account, name) == 0)
+        if (at(meters, number)->of == group && strcmp(at(meters, number)->account, name) == 0)
             return number;
-    if (meters->account_count == METERS_ACCOUNTS_MAX)
+    number = meters->account_count < METERS_ACCOUNTS_MAX
+                 ? add(meters, METERS_ACCOUNT, caps, group, *head)
+                 : METERS_NONE;
+    if (number == METERS_NONE) {
+        meters->accounts_refused++;
         return METERS_NONE;
-    number = add(meters, METERS_ACCOUNT, caps, stream, 0);
-    if (number == METERS_NONE)
-        return METERS_NONE;
-    meters_at(meters, number)->account = strdup(name);
-    meters_at(meters, number)->other = *head;
-    *head = number;
+    }
     meters->account_count++;
+    at(meters, number)->account = strdup(name);
+    if (at(meters, number)->account == NULL) {
+        make_spare(meters, number);
+        return METERS_NONE;
+    }
+    *head = number;
     return number;
+}
+
+size_t
+meters_accounts(const struct meters *meters, uint64_t *ret_refused)
+{
+    *ret_refused = meters->accounts_refused;
+    return meters->account_count;
+}
+
+/* Take it out of its chain. */
+static void
+forget_account(struct meters *meters, uint32_t number)
+{
+    struct metered *metered = at(meters, number);
+    uint32_t *link = &meters->accounts[account_slot(metered->of, metered->account)];
+
+    while (*link != number)
+        link = &at(meters, *link)->other;
+    *link = metered->other;
+}
+
+bool
+meters_is_used(struct meters *meters, uint32_t number)
+{
+    return meters_at(meters, number)->caps != NULL;
+}
+
+void
+meters_set_keep(struct meters *meters, int64_t keep_ms)
+{
+    meters->keep_ms = keep_ms;
+}
+
+/* Its windows are over, and neither side holds anything: the store knows the rest. */
+static bool
+is_idle(const struct meters *meters, const struct metered *metered, int64_t now_ms)
+{
+    const struct meter *meter = &metered->meter;
+    int64_t last_ms = meter->active_ms > meter->excess_ms ? meter->active_ms : meter->excess_ms;
+    int64_t longest_ms = metered->caps->items[metered->caps->count - 1].window_ms;
+
+    return !meter->asked && !meter->own && !metered->queued &&
+           meter->held + meter->next + meter->use_count + meter->excess == 0 &&
+           meter->again_ms <= now_ms && now_ms - last_ms > longest_ms + meters->keep_ms;
+}
+
+void
+meters_tend(struct meters *meters, uint32_t number, int64_t now_ms)
+{
+    struct metered *metered = meters_at(meters, number);
+    const struct meter *meter = &metered->meter;
+    bool used = metered->state == METERED_USED;
+
+    if (metered->state == METERED_GONE && now_ms - metered->gone_ms > meters->keep_ms) {
+        make_spare(meters, number);
+    } else if (used &&
+               metered->caps == NULL) { /* an account: others were retired with their caps */
+        forget_account(meters, number);
+        retire(meters, number, now_ms);
+    } else if (used && metered->kind == METERS_ACCOUNT && is_idle(meters, metered, now_ms)) {
+        forget_account(meters, number);
+        retire(meters, number, now_ms);
+        make_spare(meters, number);
+    } else if (used && meter->held + meter->use_count + meter->excess > 0) {
+        meters_touch(meters, number);
+    }
 }
 
 void
@@ -259,18 +574,21 @@ meters_key(const struct meters *meters, uint32_t number, char key[static METERS_
 
     switch ((enum meters_kind)metered->kind) {
     case METERS_ADDRESS:
-        snprintf(key, METERS_KEY_SIZE, "address/%s", snapshot->addresses[metered->of].name);
+        snprintf(key, METERS_KEY_SIZE, "address/%s",
+                 snapshot->addresses[place_of(&meters->addresses, metered->of)].name);
         break;
     case METERS_PROVIDER:
-        snprintf(key, METERS_KEY_SIZE, "provider/%s/%s", snapshot->addresses[metered->of].name,
-                 snapshot->providers[metered->other].name);
+        snprintf(key, METERS_KEY_SIZE, "provider/%s/%s",
+                 snapshot->addresses[place_of(&meters->addresses, metered->of)].name,
+                 snapshot->providers[place_of(&meters->providers, metered->other)].name);
         break;
     case METERS_STREAM:
-        snprintf(key, METERS_KEY_SIZE, "stream/%s", snapshot->streams[metered->of].name);
+        snprintf(key, METERS_KEY_SIZE, "stream/%s",
+                 snapshot->streams[place_of(&meters->streams, metered->of)].name);
         break;
     case METERS_ACCOUNT:
-        snprintf(key, METERS_KEY_SIZE, "account/%s/%s", snapshot->streams[metered->of].name,
-                 metered->account);
+        snprintf(key, METERS_KEY_SIZE, "account/%s/%s",
+                 snapshot->streams[place_of(&meters->groups, metered->of)].name, metered->account);
         break;
     }
 }
@@ -322,151 +640,4 @@ meters_find(struct meters *meters, const char *key)
     if (strcmp(kind, "stream") == 0)
         return meters_stream(meters, stream->index);
     return strcmp(kind, "account") == 0 ? meters_account(meters, stream->index, key) : METERS_NONE;
-}
-
-void
-meters_set_nodes(struct meters *meters, unsigned nodes)
-{
-    meters->nodes = nodes > 0 ? nodes : 1;
-}
-
-unsigned
-meters_nodes(const struct meters *meters)
-{
-    return meters->nodes;
-}
-
-void
-meters_touch(struct meters *meters, uint32_t number)
-{
-    struct metered *metered = meters_at(meters, number);
-
-    if (metered->queued)
-        return;
-    if (meters->queue_count == meters->queue_room) {
-        size_t room = meters->queue_room > 0 ? 2 * meters->queue_room : 64;
-        uint32_t *queue = malloc(room * sizeof(*queue));
-
-        if (queue == NULL)
-            return; /* whoever wants it will touch it again */
-        for (size_t i = 0; i < meters->queue_count; i++)
-            queue[i] = meters->queue[(meters->queue_first + i) % meters->queue_room];
-        free(meters->queue);
-        meters->queue = queue;
-        meters->queue_first = 0;
-        meters->queue_room = room;
-    }
-    meters->queue[(meters->queue_first + meters->queue_count++) % meters->queue_room] = number;
-    metered->queued = true;
-}
-
-void
-meters_want(struct meters *meters, uint32_t number)
-{
-    meters_at(meters, number)->meter.wanted = true;
-    meters_touch(meters, number);
-}
-
-void
-meters_want_many(struct meters *meters, uint32_t number, uint32_t count)
-{
-    struct meter *meter = &meters_at(meters, number)->meter;
-
-    count -= count < meter->held + meter->next ? count : meter->held + meter->next;
-    meter->lacking = count < UINT8_MAX ? (uint8_t)count : UINT8_MAX;
-    meters_want(meters, number);
-}
-
-void
-meters_take(struct meters *meters, uint32_t number, int64_t now_ms)
-{
-    struct metered *metered = meters_at(meters, number);
-
-    meter_take(&metered->meter, metered->caps, now_ms);
-    if (metered->meter.next == 0 &&
-        metered->meter.held <= book_lease_size(metered->caps, meters->nodes) / 2)
-        meters_want(meters, number);
-}
-
-void
-meters_exceed(struct meters *meters, uint32_t number, int64_t now_ms)
-{
-    meter_exceed(&meters_at(meters, number)->meter, now_ms);
-    meters_touch(meters, number);
-}
-
-void
-meters_move(struct meters *meters, size_t address, size_t from_provider, size_t to_provider,
-            uint32_t count, int64_t now_ms)
-{
-    uint32_t from = meters_provider(meters, address, from_provider);
-    uint32_t to = meters_provider(meters, address, to_provider);
-
-    if (to != METERS_NONE) {
-        meter_count(&meters_at(meters, to)->meter, count, now_ms);
-        meters_touch(meters, to);
-    }
-    for (uint32_t i = 0; i < count && from != METERS_NONE; i++)
-        meter_give_back(&meters_at(meters, from)->meter, now_ms, now_ms);
-    if (from != METERS_NONE)
-        meters_touch(meters, from);
-}
-
-static int64_t
-idle_ms(const struct caps *caps)
-{
-    int64_t ms = caps->items[0].window_ms / IDLE_PART;
-
-    return ms > IDLE_LEAST_MS ? ms : IDLE_LEAST_MS;
-}
-
-uint32_t
-meters_next(struct meters *meters, int64_t now_ms, struct book_ask *ret_ask)
-{
-    while (meters->queue_count > 0) {
-        uint32_t number = meters->queue[meters->queue_first];
-        struct metered *metered = meters_at(meters, number);
-
-        meters->queue_first = (meters->queue_first + 1) % meters->queue_room;
-        meters->queue_count--;
-        metered->queued = false;
-        if (meter_ask(&metered->meter, metered->caps,
-                      book_lease_size(metered->caps, meters->nodes), idle_ms(metered->caps), now_ms,
-                      ret_ask))
-            return number;
-    }
-    return METERS_NONE;
-}
-
-bool
-meters_pending(const struct meters *meters)
-{
-    return meters->queue_count > 0;
-}
-
-void
-meters_lapse(struct meters *meters, int64_t now_ms)
-{
-    meters->alone = true;
-    for (size_t i = 0; i < meters->count; i++) {
-        struct metered *metered = meters_at(meters, (uint32_t)i);
-
-        meter_lapse(&metered->meter);
-        meter_go_alone(&metered->meter, metered->caps, meters->nodes, now_ms);
-    }
-}
-
-void
-meters_rejoin(struct meters *meters)
-{
-    if (!meters->alone)
-        return;
-    meters->alone = false;
-    for (size_t i = 0; i < meters->count; i++) {
-        struct meter *meter = &meters_at(meters, (uint32_t)i)->meter;
-
-        meter_rejoin(meter);
-        if (meter->use_count + meter->excess > 0)
-            meters_touch(meters, (uint32_t)i);
-    }
 }

@@ -2,8 +2,13 @@
  * The meters of one configuration: one for each thing that has caps.
  *
  * An address, an address at one provider, a stream, an account in a
- * stream.  Meters have numbers that stay the same until a reload; those of
- * address and provider, and of accounts, are made when they are first met.
+ * stream.  Those of address and provider, and of accounts, are made when they
+ * are first met.  A meter keeps its number as long as it is there, from one
+ * configuration to the next; the number of one that is gone is used again when
+ * meters_set_keep() is over.
+ *
+ * Memory: 200 bytes for each, and an account's name; at most
+ * METERS_ACCOUNTS_MAX accounts, and what addresses, providers and streams make.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,7 +26,7 @@ struct snapshot;
 #define METERS_NONE UINT32_MAX /* the number of no meter: nothing is capped there */
 
 enum {
-    METERS_ACCOUNTS_MAX = 200000, /* accounts that are known at a time */
+    METERS_ACCOUNTS_MAX = 200000, /* accounts at a time; those that are idle make room */
     METERS_ACCOUNT_MAX = 255,     /* bytes of an account's name; longer ones are cut */
     METERS_KEY_SIZE = 400,        /* room for any meter's key */
 };
@@ -33,31 +38,57 @@ enum meters_kind {
     METERS_ACCOUNT,
 };
 
+enum metered_state {
+    METERED_USED,
+    METERED_GONE,  /* its caps are no more, its number is not free yet */
+    METERED_SPARE, /* the number is nobody's */
+};
+
 struct metered {
     struct meter meter;
-    const struct caps *caps; /* of the snapshot, not ours */
+    const struct caps *caps; /* of the snapshot, not ours; NULL: they are no more */
     char *account;           /* METERS_ACCOUNT: owned */
-    uint32_t of;             /* place of the address or stream */
-    uint32_t other;          /* METERS_PROVIDER: its place; METERS_ACCOUNT: the next in its chain */
+    int64_t gone_ms;         /* METERED_GONE: since when */
+    uint32_t of;             /* whose: the id of an address or stream */
+    uint32_t other;          /* METERS_PROVIDER: its id; METERS_ACCOUNT: the next in its chain */
+    uint32_t binding;        /* which snapshot caps are of */
     uint8_t kind;            /* enum meters_kind */
+    uint8_t state;           /* enum metered_state */
     bool queued;             /* meters_next() will look at it */
 };
 
 struct meters;
 
-/*
- * Meters for snapshot, which must outlive them.  NULL only without memory.
- * before: the meters of the running configuration, whose state goes over by
- * name; NULL: none.  They are of no more use then, but must still be freed.
- */
-struct meters *meters_new(const struct snapshot *snapshot, struct meters *before);
+/* Meters for snapshot, which must outlive them.  NULL only without memory. */
+struct meters *meters_new(const struct snapshot *snapshot);
 void meters_free(struct meters *meters); /* takes NULL */
 
+/*
+ * The configuration changed.  Meters go over by the names of what they are of;
+ * those without caps now are gone.  The snapshot before must still be there,
+ * and snapshot must outlive the meters.  Takes a fixed time for each address,
+ * and one for each address and provider, but none for accounts.
+ *
+ * False only without memory; then nothing has changed.
+ */
+bool meters_set_snapshot(struct meters *meters, const struct snapshot *snapshot, int64_t now_ms);
+
+/* The longest that anybody keeps the number of a meter that he took a grant of. */
+void meters_set_keep(struct meters *meters, int64_t keep_ms);
+
+/* How many numbers there are, with those that are not used. */
 size_t meters_count(const struct meters *meters);
 struct metered *meters_at(struct meters *meters, uint32_t number);
 
-/* Where before's meters are now, METERS_NONE for those that are gone; the caller frees it. */
-uint32_t *meters_map(const struct meters *before, struct meters *now);
+/* Else nothing but meters_tend() may be asked of that number. */
+bool meters_is_used(struct meters *meters, uint32_t number);
+
+/*
+ * To be called for each number now and then: what is held and not used, or used
+ * and not reported, is queued for meters_next(); an account is forgotten when
+ * its longest window and the time to keep are over and nothing is held of it.
+ */
+void meters_tend(struct meters *meters, uint32_t number, int64_t now_ms);
 
 /*
  * The numbers.  METERS_NONE: no caps there, or (provider and account) no
@@ -71,6 +102,9 @@ bool meters_is_unmet(const struct meters *meters, size_t address, size_t provide
 uint32_t meters_stream(const struct meters *meters, size_t stream);
 uint32_t meters_account(struct meters *meters, size_t stream, const char *account);
 
+/* How many accounts are known; and how often one was not counted because they were too many. */
+size_t meters_accounts(const struct meters *meters, uint64_t *ret_refused);
+
 /* "address/a1", "provider/a1/google", "stream/bulk", "account/bulk/app-news" */
 void meters_key(const struct meters *meters, uint32_t number, char key[static METERS_KEY_SIZE]);
 
@@ -80,6 +114,13 @@ uint32_t meters_find(struct meters *meters, const char *key);
 /* How many nodes share the caps; 1 at first. */
 void meters_set_nodes(struct meters *meters, unsigned nodes);
 unsigned meters_nodes(const struct meters *meters);
+
+/*
+ * Counts events by which an address, or an address at a provider, had room
+ * sooner than its meter had said: an answer of the store, a grant given back,
+ * a reset.
+ */
+uint64_t meters_gains(const struct meters *meters);
 
 /* Somebody wanted a grant of it, or took one and few are left. */
 void meters_want(struct meters *meters, uint32_t number);
@@ -91,12 +132,18 @@ void meters_want_many(struct meters *meters, uint32_t number, uint32_t count);
 void meters_take(struct meters *meters, uint32_t number, int64_t now_ms);
 void meters_exceed(struct meters *meters, uint32_t number, int64_t now_ms);
 
-/*
- * Recipients that were counted for the address at one provider turn out to be
- * at another: count them there, and give them back here.
- */
-void meters_move(struct meters *meters, size_t address, size_t from_provider, size_t to_provider,
-                 uint32_t count, int64_t now_ms);
+/* Count recipients that left already, whether there is room or not. */
+void meters_count_late(struct meters *meters, uint32_t number, uint32_t count, int64_t now_ms);
+
+/* A grant that was spent at at_ms never was used.  Do not call meter_give_back() for it. */
+void meters_give_back(struct meters *meters, uint32_t number, int64_t at_ms, int64_t now_ms);
+
+/* The store's answer to what meters_next() asked.  Likewise. */
+void meters_answered(struct meters *meters, uint32_t number, const struct book_answer *answer,
+                     int64_t now_ms);
+
+/* Every use is forgotten: what is held goes, and it is asked for anew. */
+void meters_reset(struct meters *meters, uint32_t number);
 
 /* Let meters_next() look at it when it has something to return or to report. */
 void meters_touch(struct meters *meters, uint32_t number);

@@ -239,13 +239,28 @@ next_in_leaf(struct rendezvous_walk *walk)
     return r->members[best->index];
 }
 
+static bool
+is_drawing(const struct rendezvous_walk *walk)
+{
+    return walk->draws < DRAWS_MAX && walk->seen_count < RENDEZVOUS_LEAF;
+}
+
+/* Where the walk is in the pool's own order. */
+static size_t
+linear_place(const struct rendezvous_walk *walk)
+{
+    size_t count = walk->rendezvous->count;
+
+    return (size_t)((walk->key % count + walk->linear) % count);
+}
+
 /* Draws while they find new ones; then all others in the pool's own order. */
 static const struct member *
 next_in_tree(struct rendezvous_walk *walk)
 {
     const struct rendezvous *r = walk->rendezvous;
 
-    while (walk->draws < DRAWS_MAX && walk->seen_count < RENDEZVOUS_LEAF) {
+    while (is_drawing(walk)) {
         size_t index = draw(r, walk->draws == 0 ? walk->key : hash_mix(walk->key + walk->draws));
 
         walk->draws++;
@@ -255,8 +270,9 @@ next_in_tree(struct rendezvous_walk *walk)
         }
     }
     while (walk->linear < r->count) {
-        size_t index = (size_t)((walk->key % r->count + walk->linear++) % r->count);
+        size_t index = linear_place(walk);
 
+        walk->linear++;
         if (!was_seen(walk, index))
             return r->members[index];
     }
@@ -267,4 +283,41 @@ const struct member *
 rendezvous_next(struct rendezvous_walk *walk)
 {
     return walk->rendezvous->nodes[0].right == 0 ? next_in_leaf(walk) : next_in_tree(walk);
+}
+
+size_t
+rendezvous_block(const struct rendezvous_walk *walk)
+{
+    const struct rendezvous *r = walk->rendezvous;
+
+    if (r->nodes[0].right == 0 || is_drawing(walk) || walk->linear >= r->count)
+        return RENDEZVOUS_BLOCKLESS;
+    return linear_place(walk) / RENDEZVOUS_BLOCK;
+}
+
+void
+rendezvous_skip_block(struct rendezvous_walk *walk)
+{
+    size_t place = linear_place(walk);
+    size_t end = (place / RENDEZVOUS_BLOCK + 1) * RENDEZVOUS_BLOCK;
+
+    if (end > walk->rendezvous->count)
+        end = walk->rendezvous->count;
+    walk->linear += end - place;
+}
+
+size_t
+rendezvous_blocks(const struct rendezvous *r)
+{
+    return (r->count + RENDEZVOUS_BLOCK - 1) / RENDEZVOUS_BLOCK;
+}
+
+size_t
+rendezvous_block_members(const struct rendezvous *r, size_t block,
+                         const struct member *const **ret_members)
+{
+    size_t rest = r->count - block * RENDEZVOUS_BLOCK;
+
+    *ret_members = &r->members[block * RENDEZVOUS_BLOCK];
+    return rest < RENDEZVOUS_BLOCK ? rest : RENDEZVOUS_BLOCK;
 }

@@ -23,7 +23,10 @@
 
 struct member;
 
-enum { RENDEZVOUS_LEAF = 32 }; /* most members that are compared one by one */
+enum {
+    RENDEZVOUS_LEAF = 32,  /* most members that are compared one by one */
+    RENDEZVOUS_BLOCK = 64, /* members that can be passed over together */
+};
 
 struct rendezvous;
 
@@ -55,5 +58,22 @@ void rendezvous_start(struct rendezvous_walk *walk, const struct rendezvous *ren
  * order of the pool from a place that the key chooses.
  */
 const struct member *rendezvous_next(struct rendezvous_walk *walk);
+
+/*
+ * Behind the first RENDEZVOUS_LEAF members come those of one block of the
+ * pool's order after the other: which block the next one is from, or
+ * RENDEZVOUS_BLOCKLESS before that and at the end.
+ */
+#define RENDEZVOUS_BLOCKLESS SIZE_MAX
+size_t rendezvous_block(const struct rendezvous_walk *walk);
+
+/* Go on behind that block. */
+void rendezvous_skip_block(struct rendezvous_walk *walk);
+
+size_t rendezvous_blocks(const struct rendezvous *rendezvous);
+
+/* The members of a block: how many, and *ret_members the first of them. */
+size_t rendezvous_block_members(const struct rendezvous *rendezvous, size_t block,
+                                const struct member *const **ret_members);
 
 #endif

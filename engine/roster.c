@@ -3,6 +3,7 @@
  */
 #include "engine/roster.h"
 
+#include "engine/memo.h"
 #include "engine/rendezvous.h"
 #include "engine/snapshot.h"
 
@@ -44,6 +45,11 @@ roster_new(const struct snapshot *snapshot, const bool *present)
         if (roster->by_pool[i] == NULL)
             goto fail;
     }
+    if (snapshot->has_caps) {
+        roster->memo = memo_new(snapshot->pool_count, snapshot->provider_count);
+        if (roster->memo == NULL)
+            goto fail;
+    }
     return roster;
 
 fail:
@@ -59,6 +65,7 @@ roster_free(struct roster *roster)
     if (roster->by_pool != NULL)
         for (size_t i = 0; i < roster->snapshot->pool_count; i++)
             rendezvous_free(roster->by_pool[i]);
+    memo_free(roster->memo);
     free(roster->by_pool);
     free(roster->present);
     free(roster);

@@ -3,6 +3,7 @@
  * those that it has.
  *
  * A roster never changes; when an address comes or goes, a new one is made.
+ * With it begins a new memo, which is for whoever decides.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct memo;
 struct rendezvous;
 struct snapshot;
 
@@ -19,6 +21,7 @@ struct roster {
     const struct snapshot *snapshot; /* not ours, must outlive the roster */
     bool *present;                   /* by address.index */
     struct rendezvous **by_pool;     /* by pool.index: its present members */
+    struct memo *memo;               /* NULL: nothing has caps */
 };
 
 /* present: one bool for each address, copied.  NULL only when there is no memory. */

@@ -72,6 +72,26 @@ snapshot_free(struct snapshot *snapshot)
     free(snapshot);
 }
 
+uint32_t *
+snapshot_moves(const struct snapshot *before, const struct snapshot *now)
+{
+    uint32_t *moves = malloc((before->address_count + 1) * sizeof(*moves));
+    size_t i = 0, j = 0;
+
+    while (moves != NULL && i < before->address_count) {
+        const struct address *then = before->addresses_by_name[i];
+        const struct address *address = j < now->address_count ? now->addresses_by_name[j] : NULL;
+        int order = address != NULL ? strcmp(then->name, address->name) : -1;
+
+        if (order <= 0) {
+            moves[then->index] = order == 0 ? (uint32_t)address->index : UINT32_MAX;
+            i++;
+        }
+        j += order >= 0;
+    }
+    return moves;
+}
+
 const struct address *
 snapshot_find_address(const struct snapshot *snapshot, const char *name)
 {

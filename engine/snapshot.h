@@ -30,8 +30,8 @@ struct address {
     size_t index; /* place in snapshot.addresses */
     struct ip ip;
     char *helo;
-    char *node;    /* the node that it is pinned to; NULL: any that has it */
-    bool elsewhere; /* pinned to another node than this one */
+    char *node;            /* the node that it is pinned to; NULL: any that has it */
+    bool elsewhere;        /* pinned to another node than this one */
     int maxproc;           /* most smtp(8) processes at a time */
     uint64_t seed;         /* hash of the name */
     const struct pool *of; /* a pool that has it, whose knobs it takes; NULL: none */
@@ -141,6 +141,13 @@ struct snapshot {
 
 /* Takes NULL. */
 void snapshot_free(struct snapshot *snapshot);
+
+/*
+ * By an address's place in the snapshot before: the place of the address of
+ * that name now, or UINT32_MAX.  The caller frees the list; NULL only without
+ * memory.
+ */
+uint32_t *snapshot_moves(const struct snapshot *before, const struct snapshot *now);
 
 const struct address *snapshot_find_address(const struct snapshot *snapshot, const char *name);
 const struct pool *snapshot_find_pool(const struct snapshot *snapshot, const char *name);

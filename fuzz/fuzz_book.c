@@ -14,8 +14,8 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct caps caps = {
-        {{60000, 300, false, "minute"}, {3600000, 5000, true, "hour"}}, 2};
+    static const struct caps caps = {{{60000, 300, false, "minute"}, {3600000, 5000, true, "hour"}},
+                                     2};
     struct book_ask ask = {
         .node = "mta1",
         .life = 1,

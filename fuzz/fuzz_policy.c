@@ -150,7 +150,7 @@ run_connection(const char *data, size_t size, enum store store, enum over_quota 
     conf->over_quota = over_quota;
     model.view = (struct policy_view){
         .conf = conf,
-        .meters = meters_new(conf->snapshot, NULL),
+        .meters = meters_new(conf->snapshot),
         .transactions = transactions_new(16),
         .now_ms = 1000000,
         .store_ms = 1700000000000,

@@ -52,6 +52,15 @@ static const struct conf_key store_keys[] = {
      NULL, NULL},
     {"url", KEY_TEXT, AT(store_url), "", 0, 0,
      "Redis: \"redis://host:port/database\", \"rediss://...\" or \"unix:/path\".", NULL, NULL},
+    {"tls_ca", KEY_PATH, AT(store_tls_ca), "", 0, 0,
+     "Redis: the file with the CAs that rediss:// trusts; default: the system's.", NULL, NULL},
+    {"tls_cert", KEY_PATH, AT(store_tls_cert), "", 0, 0,
+     "Redis: the file with this host's own certificate; default: none.", NULL, NULL},
+    {"tls_key", KEY_PATH, AT(store_tls_key), "", 0, 0, "Redis: the file with its key.", NULL, NULL},
+    {"tls_name", KEY_HOST, AT(store_tls_name), "", 0, 0,
+     "Redis: the name in its certificate; default: the host that is connected to.", NULL, NULL},
+    {"tls_sentinels", KEY_BOOL, AT(store_tls_sentinels), "false", 0, 0,
+     "Redis: the Sentinels are spoken to with TLS, too.", NULL, NULL},
     {"prefix", KEY_TEXT, AT(store_prefix), "postpool", 0, 0, "Redis: what every key begins with.",
      NULL, NULL},
     {"sentinels", KEY_LIST, AT(store_sentinels), "", 0, 0,
@@ -264,6 +273,20 @@ check_sockets(struct conf_reader *reader, config_setting_t *root)
                      "the daemons give up root's rights, name a user that has none");
 }
 
+static void
+check_store(struct conf_reader *reader, config_setting_t *store)
+{
+    const struct conf *conf = reader->conf;
+    bool tls = conf->store_tls_ca != NULL || conf->store_tls_cert != NULL ||
+               conf->store_tls_key != NULL || conf->store_tls_name != NULL ||
+               conf->store_tls_sentinels;
+
+    if (tls && strncmp(conf->store_url, "rediss://", 9) != 0)
+        conf_problem(reader, store, "tls_... is set, but url is not rediss://, so there is no TLS");
+    if ((conf->store_tls_cert != NULL) != (conf->store_tls_key != NULL))
+        conf_problem(reader, store, "tls_cert and tls_key: one needs the other");
+}
+
 /* What is counted when it comes in is not held back until its turn: it is let in or not. */
 static void
 plain_account_caps(struct snapshot *snapshot)
@@ -299,6 +322,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     conf_read_dns(reader, member_of(member_of(root, "dns"), "servers"));
     check_headers(reader, member_of(root, "milter"));
     check_sockets(reader, root);
+    check_store(reader, member_of(root, "store"));
     conf_read_providers(reader, config_setting_get_member(root, "providers"));
     conf_read_replies(reader, config_setting_get_member(root, "replies"));
     if (addresses != NULL)

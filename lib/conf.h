@@ -61,6 +61,11 @@ struct conf {
     enum store_type store_type;
     char *store_path;                 /* SQLite: the file */
     char *store_url;                  /* Redis: where it is; "" with sentinels */
+    char *store_tls_ca;               /* Redis: whom rediss:// trusts, a file; NULL: the system's */
+    char *store_tls_cert;             /* Redis: our certificate, a file; NULL: none */
+    char *store_tls_key;              /* Redis: its key, a file; NULL: none */
+    char *store_tls_name;             /* Redis: in its certificate; NULL: the host we connect to */
+    bool store_tls_sentinels;         /* Redis: they, too, are spoken to with TLS */
     char *store_prefix;               /* of every key in Redis */
     struct conf_list store_sentinels; /* "host:port" */
     char *store_master;               /* what the sentinels call it */

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *
-must(void *p)
+void *
+mem_must(void *p)
 {
     if (p == NULL) {
         fputs("postpool: out of memory\n", stderr);
@@ -21,33 +21,33 @@ must(void *p)
 void *
 mem_new(size_t size)
 {
-    return must(calloc(1, size));
+    return mem_must(calloc(1, size));
 }
 
 void *
 mem_array(size_t count, size_t size)
 {
-    return must(calloc(count > 0 ? count : 1, size));
+    return mem_must(calloc(count > 0 ? count : 1, size));
 }
 
 void *
 mem_resize(void *old, size_t count, size_t size)
 {
     if (size != 0 && count > SIZE_MAX / size)
-        return must(NULL);
-    return must(realloc(old, count * size > 0 ? count * size : 1));
+        return mem_must(NULL);
+    return mem_must(realloc(old, count * size > 0 ? count * size : 1));
 }
 
 char *
 mem_strdup(const char *text)
 {
-    return must(strdup(text));
+    return mem_must(strdup(text));
 }
 
 char *
 mem_strndup(const char *text, size_t length)
 {
-    return must(strndup(text, length));
+    return mem_must(strndup(text, length));
 }
 
 char *
@@ -57,7 +57,7 @@ mem_vprintf(const char *format, va_list ap)
 
     if (vasprintf(&text, format, ap) < 0)
         text = NULL;
-    return must(text);
+    return mem_must(text);
 }
 
 char *

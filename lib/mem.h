@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+void *mem_must(void *p);                    /* p; what others could not allocate ends the program */
 void *mem_new(size_t size);                 /* zeroed */
 void *mem_array(size_t count, size_t size); /* zeroed; count may be 0 */
 void *mem_resize(void *old, size_t count, size_t size);

@@ -7,6 +7,7 @@
 #include "lib/mem.h"
 #include "lib/nameserver.h"
 
+#define CARES_NO_DEPRECATED /* what 1.18 has works in all that came after it */
 #include <ares.h>
 #include <errno.h>
 #include <event2/event.h>
@@ -242,12 +243,14 @@ dns_new(struct event_base *base, const struct dns_start *start, struct err *err)
         .sock_state_cb = on_state,
         .sock_state_cb_data = dns,
     };
-    int status;
+    int which = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB, status;
 
+#ifdef ARES_OPT_QUERY_CACHE
+    which |= ARES_OPT_QUERY_CACHE; /* for 0 s: mx.c knows how long an answer is good */
+#endif
     dns->base = base;
     LIST_INIT(&dns->watches);
-    status = ares_init_options(&dns->channel, &options,
-                               ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+    status = ares_init_options(&dns->channel, &options, which);
     if (status != ARES_SUCCESS) {
         free(dns);
         err_set(err, -EIO, "c-ares: %s", ares_strerror(status));

@@ -10,31 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int
-compare_names(const void *a, const void *b)
-{
-    const struct address *const *x = a, *const *y = b;
-
-    return strcmp((*x)->name, (*y)->name);
-}
-
-/* The addresses in the order of their names; the caller frees the list. */
-static const struct address **
-by_name(const struct snapshot *snapshot)
-{
-    const struct address **list = mem_array(snapshot->address_count, sizeof(*list));
-
-    for (size_t i = 0; i < snapshot->address_count; i++)
-        list[i] = &snapshot->addresses[i];
-    qsort(list, snapshot->address_count, sizeof(*list), compare_names);
-    return list;
-}
-
 static void
 carry_over(struct figures *figures, const struct figures *before)
 {
     const struct snapshot *now = figures->snapshot, *then = before->snapshot;
-    const struct address **old, **new;
+    uint32_t *moves = mem_must(snapshot_moves(then, now));
 
     figures->deferred = before->deferred;
     figures->full = before->full;
@@ -45,20 +25,12 @@ carry_over(struct figures *figures, const struct figures *before)
         if (stream != NULL)
             figures->by_stream[stream->index] = before->by_stream[i];
     }
-    old = by_name(then);
-    new = by_name(now);
-    for (size_t i = 0, j = 0; i < then->address_count && j < now->address_count;) {
-        int order = strcmp(old[i]->name, new[j]->name);
-
-        if (order == 0) {
-            figures->by_address[new[j]->index] = before->by_address[old[i]->index];
-            figures->exceeded[new[j]->index] = before->exceeded[old[i]->index];
+    for (size_t i = 0; i < then->address_count; i++)
+        if (moves[i] != UINT32_MAX) {
+            figures->by_address[moves[i]] = before->by_address[i];
+            figures->exceeded[moves[i]] = before->exceeded[i];
         }
-        i += order <= 0;
-        j += order >= 0;
-    }
-    free(old);
-    free(new);
+    free(moves);
 }
 
 struct figures *

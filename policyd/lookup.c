@@ -6,6 +6,7 @@
 #include "engine/decide.h"
 #include "engine/grants.h"
 #include "engine/meters.h"
+#include "engine/provider.h"
 #include "engine/roster.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
@@ -289,11 +290,21 @@ open_grant(const struct lookup_view *view, const struct grant_key *key)
     return &view->conf->snapshot->addresses[grant->address];
 }
 
+uint32_t
+lookup_domain(const char *domain)
+{
+    char name[PROVIDER_DOMAIN_SIZE];
+    uint64_t hash = decide_key("", provider_domain(domain, name) ? name : domain);
+
+    return (uint32_t)hash > 0 ? (uint32_t)hash : 1;
+}
+
 static void
 spend(const struct decide_question *question, const struct decision *decision,
-      const struct lookup_view *view, const struct grant_key *key)
+      const struct lookup_view *view, const struct grant_key *key, uint32_t domain)
 {
-    struct grant grant = {.address = (uint32_t)decision->address->index, .at_ms = view->now_ms};
+    struct grant grant = {
+        .address = (uint32_t)decision->address->index, .domain = domain, .at_ms = view->now_ms};
     bool is_new;
 
     decide_spend(question, decision);
@@ -316,6 +327,7 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
         .stream = tagged_stream(view->conf, asked->sender, id),
         .meters = view->meters,
         .now_ms = view->store_ms,
+        .may_wait = view->may_wait,
     };
     struct grant_key key;
     struct decision decision;
@@ -351,7 +363,8 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
     if (decision.address == NULL)
         return answer_none(view, &decision, reply);
     if (view->meters != NULL)
-        spend(&question, &decision, view, &key);
+        spend(&question, &decision, view, &key,
+              view->provider != NULL && result->provider == NULL ? lookup_domain(domain) : 0);
     if (view->provider != NULL && result->provider == NULL)
         view->unknown(view->arg, domain, decision.address);
     return answer_address(decision.address, asked->request->nexthop, reply);

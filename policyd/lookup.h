@@ -113,4 +113,7 @@ size_t lookup_answer(const struct lookup_view *view, struct lookup_session *sess
                      const char *request, size_t length, char reply[static LOOKUP_REPLY_SIZE],
                      struct lookup_result *ret_result);
 
+/* What struct grant has of a domain: the same in every spelling, never 0. */
+uint32_t lookup_domain(const char *domain);
+
 #endif

@@ -11,7 +11,6 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/dns.h"
-#include "policyd/moves.h"
 #include "policyd/mx_fact.h"
 #include "policyd/outage.h"
 
@@ -325,7 +324,7 @@ move_notes(struct entry_list *list, const uint32_t *to, size_t count)
         for (size_t i = 0; i < entry->note_count; i++) {
             struct mx_note note = entry->notes[i];
 
-            if (note.address >= count || to[note.address] == MOVES_GONE)
+            if (note.address >= count || to[note.address] == UINT32_MAX)
                 continue;
             note.address = to[note.address];
             entry->notes[left++] = note;
@@ -337,7 +336,7 @@ move_notes(struct entry_list *list, const uint32_t *to, size_t count)
 void
 mx_set_snapshot(struct mx *mx, const struct snapshot *snapshot)
 {
-    uint32_t *to = moves_of_addresses(mx->snapshot, snapshot);
+    uint32_t *to = mem_must(snapshot_moves(mx->snapshot, snapshot));
 
     move_notes(&mx->queued, to, mx->snapshot->address_count);
     move_notes(&mx->asked, to, mx->snapshot->address_count);

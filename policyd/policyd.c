@@ -69,9 +69,7 @@ on_known(void *arg, const char *domain, const struct provider *provider,
 {
     struct policyd *policyd = arg;
 
-    (void)domain;
-    for (size_t i = 0; i < count; i++)
-        volume_move(policyd->volume, notes[i].address, provider->index, notes[i].count);
+    volume_move(policyd->volume, domain, provider->index, notes, count);
 }
 
 /* Asked for when a recipient comes in, so that its provider is known when it leaves. */

@@ -97,7 +97,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     mx_set_dns(policyd->mx, &dns);
     roster_free(policyd->roster);
     figures_free(policyd->figures);
-    conf_unref(policyd->conf);
+    reload_let_go(policyd->conf);
     policyd->conf = conf;
     policyd->roster = roster;
     policyd->figures = figures;

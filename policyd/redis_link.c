@@ -11,15 +11,13 @@
 #include "lib/err.h"
 #include "lib/mem.h"
 #include "policyd/redis_script.h"
+#include "policyd/redis_tls.h"
 #include "policyd/redis_url.h"
 #include "policyd/resolve.h"
 
+#include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
-#ifdef HAVE_HIREDIS_SSL
-#include <hiredis/hiredis_ssl.h>
-#endif
-#include <hiredis/adapters/libevent.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -85,9 +83,8 @@ struct redis_link {
     struct event *look;
     int64_t again_ms;
     char run_id[RUN_ID_MAX + 1];
-#ifdef HAVE_HIREDIS_SSL
-    redisSSLContext *tls;
-#endif
+    struct redis_tls *tls; /* NULL: url does not ask for it */
+    bool tls_sentinels;
 };
 
 static void attempt(struct redis_link *link);
@@ -434,47 +431,35 @@ on_connect(const redisAsyncContext *ac, int status)
         greet(link);
 }
 
+static bool
+uses_tls(const struct redis_link *link)
+{
+    return link->tls != NULL && (!link->at_sentinel || link->tls_sentinels);
+}
+
 static void
 on_disconnect(const redisAsyncContext *ac, int status)
 {
     struct redis_link *link = ac->data;
-    char why[160];
+    const char *why;
+    struct err err;
 
     (void)status;
     if (link == NULL)
         return;
-    snprintf(why, sizeof(why), "%s", ac->err != 0 ? ac->errstr : "the connection was closed");
+    if (uses_tls(link) && redis_tls_failed(link->tls, &err))
+        why = err.msg;
+    else
+        why = ac->err != 0 ? ac->errstr : "the connection was closed";
     link->ac = NULL; /* hiredis frees it */
     fail(link, why);
 }
 
-#ifdef HAVE_HIREDIS_SSL
-static int
-start_tls(struct redis_link *link)
-{
-    redisSSLContextError error;
-
-    if (!link->url.tls || link->at_sentinel)
-        return 0;
-    if (link->tls == NULL)
-        link->tls =
-            redisCreateSSLContext(NULL, "/etc/ssl/certs", NULL, NULL, link->url.host, &error);
-    if (link->tls == NULL || redisInitiateSSLWithContext(&link->ac->c, link->tls) != REDIS_OK)
-        return -EPROTO;
-    return 0;
-}
-#else
-static int
-start_tls(struct redis_link *link)
-{
-    (void)link;
-    return 0;
-}
-#endif
-
 static void
 open_connection(struct redis_link *link, const char *path, const char *address)
 {
+    struct err err;
+
     link->state = LINK_CONNECTING;
     link->connected = false;
     link->since_ms = clock_ms();
@@ -492,8 +477,8 @@ open_connection(struct redis_link *link, const char *path, const char *address)
         return;
     }
     fcntl(link->ac->c.fd, F_SETFD, FD_CLOEXEC);
-    if (start_tls(link) < 0) {
-        fail(link, "TLS could not be started");
+    if (uses_tls(link) && redis_tls_start(link->tls, &link->ac->c, link->host, &err) < 0) {
+        fail_to_connect(link, err.msg);
         return;
     }
     redisLibeventAttach(link->ac, link->base);
@@ -654,12 +639,13 @@ read_conf(struct redis_link *link, const struct conf *conf, struct err *err)
 
     if (r < 0)
         return err_add(err, r, "store.url");
-#ifndef HAVE_HIREDIS_SSL
-    if (link->url.tls)
+    if (link->url.tls && !redis_tls_is_there())
         return err_set(err, -ENOTSUP,
                        "store.url: rediss:// needs hiredis with TLS, and this "
                        "postpool was built with one that has none");
-#endif
+    if (link->url.tls)
+        link->tls = redis_tls_new(conf);
+    link->tls_sentinels = conf->store_tls_sentinels;
     link->sentinels = mem_array(conf->store_sentinels.count, sizeof(char *));
     for (size_t i = 0; i < conf->store_sentinels.count; i++) {
         char *host;
@@ -717,10 +703,7 @@ redis_link_free(struct redis_link *link)
     let_go(link);
     event_free(link->again);
     event_free(link->look);
-#ifdef HAVE_HIREDIS_SSL
-    if (link->tls != NULL)
-        redisFreeSSLContext(link->tls);
-#endif
+    redis_tls_free(link->tls);
     redis_url_clear(&link->url);
     for (size_t i = 0; i < link->sentinel_count; i++)
         free(link->sentinels[i]);

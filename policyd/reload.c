@@ -12,7 +12,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+enum { NICE = 10 };
 
 struct reload {
     pthread_t thread;
@@ -28,6 +32,13 @@ struct reload {
     struct conf_problems problems;
 };
 
+/* Lookups go first: this thread has time. */
+static void
+step_back(void)
+{
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+}
+
 static void *
 load(void *arg)
 {
@@ -35,6 +46,7 @@ load(void *arg)
     struct err err;
     bool *present;
 
+    step_back();
     if (conf_load(reload->file, &reload->conf, &reload->problems) == 0) {
         present = mem_array(reload->conf->snapshot->address_count, sizeof(*present));
         if (presence_scan(reload->conf->snapshot, present, &err) == 0)
@@ -105,4 +117,28 @@ reload_cancel(struct reload *reload)
     roster_free(reload->roster);
     conf_unref(reload->conf);
     reload_free(reload);
+}
+
+static void *
+let_go(void *arg)
+{
+    step_back();
+    conf_unref(arg);
+    return NULL;
+}
+
+void
+reload_let_go(struct conf *conf)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    if (pthread_attr_init(&attributes) != 0) {
+        conf_unref(conf);
+        return;
+    }
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&thread, &attributes, let_go, conf) != 0)
+        conf_unref(conf);
+    pthread_attr_destroy(&attributes);
 }

@@ -30,4 +30,9 @@ struct reload *reload_start(struct event_base *base, const char *file, reload_do
 /* Wait for the thread and forget what it loaded; done is not called any more.  Takes NULL. */
 void reload_cancel(struct reload *reload);
 
+/*
+ * conf_unref() beside the loop: 10,000 addresses take some milliseconds.
+ */
+void reload_let_go(struct conf *conf);
+
 #endif

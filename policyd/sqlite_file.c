@@ -127,9 +127,8 @@ sqlite_file_open(const char *path, struct sqlite_file **ret_file, struct err *er
 {
     struct sqlite_file *file = mem_new(sizeof(*file));
     mode_t before = umask(0077);
-    int code = sqlite3_open_v2(path, &file->db,
-                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                               NULL);
+    int code = sqlite3_open_v2(
+        path, &file->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     int r = 0;
 
     file->path = mem_strdup(path);
@@ -286,8 +285,8 @@ sqlite_file_load(struct sqlite_file *file, const char *key, struct book *ret_boo
                         (size_t)sqlite3_column_bytes(statement, 0), ret_book);
         if (r == -EINVAL)
             r = err_set(err, -EILSEQ,
-                    "%s: the entry of %s is damaged; forget it with: postpool reset %s",
-                    file->path, key, key);
+                        "%s: the entry of %s is damaged; forget it with: postpool reset %s",
+                        file->path, key, key);
     } else if (code == SQLITE_DONE) {
         *ret_book = (struct book){0};
     } else {

@@ -13,8 +13,7 @@ int
 store_open(struct event_base *base, const struct conf *conf, const struct store_events *events,
            struct store **ret_store, struct err *err)
 {
-    const struct store_kind *kind =
-        conf->store_type == STORE_REDIS ? &store_redis : &store_sqlite;
+    const struct store_kind *kind = conf->store_type == STORE_REDIS ? &store_redis : &store_sqlite;
 
     return kind->open(base, conf, events, ret_store, err);
 }
@@ -27,8 +26,7 @@ store_close(struct store *store)
 }
 
 void
-store_ask(struct store *store, const char *key, const struct caps *caps,
-          const struct book_ask *ask)
+store_ask(struct store *store, const char *key, const struct caps *caps, const struct book_ask *ask)
 {
     store->kind->ask(store, key, caps, ask);
 }

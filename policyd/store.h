@@ -35,9 +35,10 @@ struct store;
 struct store_events {
     void (*on_answer)(void *arg, const char *key, const struct book_answer *answer);
     void (*on_lapse)(void *arg);
-    void (*on_nodes)(void *arg, unsigned nodes); /* how many share the caps now, this one among them */
-    void (*on_up)(void *arg, bool up);           /* it came, or went away; it has logged why */
-    void *arg;                                   /* not ours */
+    void (*on_nodes)(void *arg,
+                     unsigned nodes);  /* how many share the caps now, this one among them */
+    void (*on_up)(void *arg, bool up); /* it came, or went away; it has logged why */
+    void *arg;                         /* not ours */
 };
 
 /* Called once, from the loop: 0, or a negative errno and why. */
@@ -52,7 +53,8 @@ struct store_kind {
                 const struct book_ask *ask);
     int64_t (*now_ms)(const struct store *store);
     bool (*is_up)(const struct store *store);
-    void (*reset)(struct store *store, const char *key); /* forget every use of key; asks of it wait */
+    void (*reset)(struct store *store,
+                  const char *key); /* forget every use of key; asks of it wait */
     void (*status)(const struct store *store, struct buf *text, struct json *json);
     /* NULL, both: this node is the only one there can be. */
     void (*nodes)(const struct store *store, struct buf *text, struct json *json);

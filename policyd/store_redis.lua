@@ -12,6 +12,7 @@
 --   beat     9 the node's former life, 0: none   10 id of the node's journal
 --            11 1: the process has just begun, and may take its own name over
 --   ask      9 seq   10 unused   11 want   12 caps   13 reports
+--            14 1: nothing is known of what was asked before in this life, save that seq is more
 --            then window, limit, smooth for each cap; time, count, excess for each report
 --   state    9 row   10 milliseconds that it matters
 --   confirm  9 generation   then name, heard (0: of late), 1 for a node that is gone, of each
@@ -704,8 +705,8 @@ end
 
 local function read_ask()
   local ask = {seq = tonumber(ARGV[9]), unused = tonumber(ARGV[10]), want = tonumber(ARGV[11]),
-               reports = {}, longest = 0}
-  local i = 14
+               first = ARGV[14] == '1', reports = {}, longest = 0}
+  local i = 15
   for _ = 1, tonumber(ARGV[12]) do
     local cap = {window = tonumber(ARGV[i]), limit = tonumber(ARGV[i + 1]), smooth = ARGV[i + 2] == '1'}
     caps[#caps + 1] = cap
@@ -760,16 +761,18 @@ local function carry_out()
   lapse_others()
   local row = rows[me]
   local newcomer = not row or row[LIFE] ~= life
-  if newcomer and ask.seq ~= 1 then
+  if newcomer and ask.seq ~= 1 and not ask.first then
     save_book(ask.longest)
     return answer('stale')
   end
   row = row or row_new()
   rows[me] = row
-  if newcomer then
+  if newcomer or (ask.first and ask.seq > row[SEQ]) then
     row_lapse(row, now)
-    use_lost_share(ask, row, row[LIFE])
-    row[LIFE], row[SEQ] = life, 0
+    if newcomer then
+      use_lost_share(ask, row, row[LIFE])
+    end
+    row[LIFE], row[SEQ] = life, ask.seq - 1
   end
   if ask.seq == row[SEQ] then
     ask.from = row[FROM]

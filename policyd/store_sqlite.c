@@ -40,14 +40,14 @@ struct call {
     struct caps caps;
     struct book_ask ask;
     struct book_answer answer;
-    bool reset; /* no ask: forget the key */
+    bool reset;   /* no ask: forget the key */
     bool damaged; /* its entry cannot be read: it waits for a reset */
 };
 
 STAILQ_HEAD(call_list, call);
 
 struct sqlite {
-    struct store store; /* first, so that one is the other */
+    struct store store;      /* first, so that one is the other */
     struct event_base *base; /* not ours */
     struct event *finished;
     int ends[2]; /* a pipe: a byte in it says that answers are there */
@@ -56,7 +56,7 @@ struct sqlite {
     char node[BOOK_NODE_MAX + 1];
     int64_t offset_ms; /* store clock - boot clock; constant in a life */
     time_t started;
-    bool up;           /* as the loop knows it */
+    bool up; /* as the loop knows it */
 
     pthread_t thread;
     pthread_mutex_t lock;
@@ -109,10 +109,8 @@ carry_out(struct sqlite *sqlite, struct call *call, struct err *err)
         struct book_ask first = call->ask;
 
         book_clear(&book);
-        first.seq = 1;
+        first.first = true;
         r = book_ask(&book, &call->caps, &first, now_ms(&sqlite->store), &call->answer);
-        if (r == 0)
-            book_row_find(&book, sqlite->node)->seq = call->ask.seq;
     }
     if (r == 0)
         r = sqlite_file_save(sqlite->file, call->key, &book, err);
@@ -161,8 +159,8 @@ carry_out_all(struct sqlite *sqlite, struct call_list *calls, struct err *err)
     int r = sqlite_file_begin(sqlite->file, err);
 
     STAILQ_FOREACH(call, calls, next)
-        if (r == 0)
-            r = carry_out(sqlite, call, err);
+    if (r == 0)
+        r = carry_out(sqlite, call, err);
     if (r == 0)
         r = sqlite_file_commit(sqlite->file, now_ms(&sqlite->store), err);
     if (r < 0)

@@ -12,8 +12,10 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/lookup.h"
+#include "policyd/mx.h"
 #include "policyd/sqlite_file.h"
 #include "policyd/store.h"
+#include "policyd/transactions.h"
 #include "policyd/volume_inside.h"
 
 #include <errno.h>
@@ -25,7 +27,9 @@
 enum {
     SWEEP_PART = 10,     /* a sweep looks at that part of the meters, each second */
     SWEEP_GRANTS = 5000, /* steps of grants_expire() in a sweep */
-    FLUSH_MAX = 5000,    /* asks in one go */
+    FLUSH_MAX = 500,     /* asks in one go: each takes a microsecond or two */
+    MOVE_GRANTS = 20000, /* that are looked at for one domain: not for long */
+    ACCOUNTS_TELL_MS = 10 * 60 * 1000,
 };
 
 int64_t
@@ -66,12 +70,10 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
 
     volume->figures.answers++;
     if (number != METERS_NONE) {
-        struct metered *metered = meters_at(volume->meters, number);
-
-        if (!metered->meter.asked)
+        if (!meters_at(volume->meters, number)->meter.asked)
             log_debug("store: %s: an answer that nobody waits for", key);
-        meter_answered(&metered->meter, answer, volume_now_ms(volume));
-        meters_touch(volume->meters, number);
+        else
+            meters_answered(volume->meters, number, answer, volume_now_ms(volume));
     }
     if (volume->preparing > 0 && --volume->preparing == 0)
         tell_ready(volume);
@@ -142,24 +144,40 @@ volume_flush(struct volume *volume)
     }
 }
 
+/* Accounts that are not capped because there are too many: said once for a while. */
+static void
+tell_accounts(struct volume *volume, int64_t now_ms)
+{
+    uint64_t refused = 0;
+    size_t count = volume->meters != NULL ? meters_accounts(volume->meters, &refused) : 0;
+
+    if (refused == volume->accounts_refused ||
+        (volume->accounts_told_ms > 0 && now_ms - volume->accounts_told_ms < ACCOUNTS_TELL_MS))
+        return;
+    log_warn(
+        "caps: %zu accounts are in use, there can be no more -- %llu times mail of another one "
+        "was not counted for its account",
+        count, (unsigned long long)(refused - volume->accounts_refused));
+    volume->accounts_refused = refused;
+    volume->accounts_told_ms = now_ms;
+}
+
 /* What lies unused or unreported is looked at now and then; grants get old. */
 static void
 on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct volume *volume = arg;
     size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
+    int64_t now_ms = volume_now_ms(volume);
 
     (void)fd;
     (void)what;
     grants_expire(volume->grants, clock_ms(CLOCK_MONOTONIC_COARSE), SWEEP_GRANTS);
     for (size_t i = 0; i < count / SWEEP_PART + 1 && count > 0; i++) {
-        const struct meter *meter;
-
         volume->swept = (volume->swept + 1) % count;
-        meter = &meters_at(volume->meters, (uint32_t)volume->swept)->meter;
-        if (meter->held + meter->use_count + meter->excess > 0)
-            meters_touch(volume->meters, (uint32_t)volume->swept);
+        meters_tend(volume->meters, (uint32_t)volume->swept, now_ms);
     }
+    tell_accounts(volume, now_ms);
     volume_flush(volume);
 }
 
@@ -257,32 +275,37 @@ volume_free(struct volume *volume)
     free(volume);
 }
 
-/* Where each address of before is now. */
-static uint32_t *
-address_map(const struct snapshot *before, const struct snapshot *now)
+static void
+remap_grants(struct volume *volume, const struct snapshot *before)
 {
-    uint32_t *map = mem_array(before->address_count, sizeof(*map));
+    uint32_t *moves = mem_must(snapshot_moves(before, volume->conf->snapshot));
 
-    for (size_t i = 0; i < before->address_count; i++) {
-        const struct address *address = snapshot_find_address(now, before->addresses[i].name);
+    grants_remap(volume->grants, moves, before->address_count, NULL, GRANT_SAME);
+    free(moves);
+}
 
-        map[i] = address != NULL ? (uint32_t)address->index : GRANT_GONE;
-    }
-    return map;
+/* Nothing has caps any more: what grants charged is gone, they count as spent. */
+static void
+drop_meters(struct volume *volume)
+{
+    if (volume->meters == NULL)
+        return;
+    meters_free(volume->meters);
+    volume->meters = NULL;
+    grants_free(volume->grants);
+    volume->grants = mem_must(grants_new(VOLUME_GRANTS_MAX, volume->conf->grant_lifetime_ms));
 }
 
 static void
-remap_grants(struct volume *volume, const struct snapshot *before, struct meters *meters)
+set_meters(struct volume *volume, const struct snapshot *snapshot)
 {
-    uint32_t *addresses = address_map(before, volume->conf->snapshot);
-    uint32_t *numbers = NULL;
+    int64_t keep_ms = volume->conf->grant_lifetime_ms;
 
-    if (volume->meters != NULL && meters != NULL)
-        numbers = meters_map(volume->meters, meters);
-    grants_remap(volume->grants, addresses, before->address_count, numbers,
-                 numbers != NULL ? meters_count(volume->meters) : 0);
-    free(numbers);
-    free(addresses);
+    if (volume->meters == NULL)
+        volume->meters = mem_must(meters_new(snapshot));
+    else if (!meters_set_snapshot(volume->meters, snapshot, volume_now_ms(volume)))
+        mem_must(NULL);
+    meters_set_keep(volume->meters, keep_ms > TRANSACTION_LIFE_MS ? keep_ms : TRANSACTION_LIFE_MS);
 }
 
 int
@@ -290,22 +313,17 @@ volume_set_conf(struct volume *volume, struct conf *conf, struct err *err)
 {
     static const struct timeval soon = {10, 0};
     const struct conf *before = volume->conf;
-    struct meters *meters = NULL;
     int r = 0;
 
     volume->conf = conf;
     grants_set_lifetime(volume->grants, conf->grant_lifetime_ms);
-    if (conf->snapshot->has_caps) {
-        meters = meters_new(conf->snapshot, volume->meters);
-        if (meters == NULL)
-            return err_set(err, -ENOMEM, "no memory for the meters of the caps");
-    }
     if (before != NULL)
-        remap_grants(volume, before->snapshot, meters);
-    meters_free(volume->meters);
-    volume->meters = meters;
-    volume->swept = 0;
-    if (meters != NULL && volume->store == NULL) {
+        remap_grants(volume, before->snapshot);
+    if (conf->snapshot->has_caps)
+        set_meters(volume, conf->snapshot);
+    else
+        drop_meters(volume);
+    if (volume->meters != NULL && volume->store == NULL) {
         r = open_store(volume, err);
         if (r < 0)
             event_add(volume->retry, &soon);
@@ -332,7 +350,8 @@ volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg)
     size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
 
     for (size_t i = 0; i < count; i++)
-        meters_want(volume->meters, (uint32_t)i);
+        if (meters_is_used(volume->meters, (uint32_t)i))
+            meters_want(volume->meters, (uint32_t)i);
     while (volume->store != NULL && count > 0) {
         uint64_t asks = volume->figures.asks;
 
@@ -373,40 +392,92 @@ volume_give_back(struct volume *volume, const char *message_id, const char *reci
 
         if (grant.meters[i] == GRANT_NO_METER)
             continue;
-        meter_give_back(&meters_at(volume->meters, grant.meters[i])->meter,
-                        store_ms - (now_ms - grant.at_ms), store_ms);
-        meters_touch(volume->meters, grant.meters[i]);
+        meters_give_back(volume->meters, grant.meters[i], store_ms - (now_ms - grant.at_ms),
+                         store_ms);
     }
     volume_flush(volume);
     volume->on_room(volume->arg);
     return true;
 }
 
-void
-volume_move(struct volume *volume, size_t address, size_t provider, uint32_t count)
+/* Recipients on their way from "other" to a provider. */
+struct move {
+    struct volume *volume;
+    size_t provider;
+    struct mx_note *notes; /* what is left to be moved */
+    size_t count;
+};
+
+static void
+count_at(const struct move *move, size_t address, uint32_t count, int64_t store_ms)
 {
+    struct meters *meters = move->volume->meters;
+    uint32_t number = meters_provider(meters, address, move->provider);
+
+    if (number != METERS_NONE && count > 0)
+        meters_count_late(meters, number, count, store_ms);
+}
+
+/* False: all are moved. */
+static bool
+take_off(struct move *move, size_t address)
+{
+    bool left = false;
+
+    for (size_t i = 0; i < move->count; i++) {
+        struct mx_note *note = &move->notes[i];
+
+        if (note->address == address && note->count > 0)
+            note->count--;
+        left |= note->count > 0;
+    }
+    return left;
+}
+
+static bool
+move_grant(void *arg, struct grant *grant)
+{
+    struct move *move = arg;
+    struct meters *meters = move->volume->meters;
+    uint32_t from = meters_provider(meters, grant->address, PROVIDER_OTHER);
+    int64_t store_ms = volume_now_ms(move->volume);
+
+    grant->domain = 0;
+    if (from != METERS_NONE && grant->meters[DECISION_PROVIDER] == from)
+        meters_give_back(meters, from, store_ms - (clock_ms(CLOCK_MONOTONIC_COARSE) - grant->at_ms),
+                         store_ms);
+    grant->meters[DECISION_PROVIDER] = meters_provider(meters, grant->address, move->provider);
+    count_at(move, grant->address, 1, store_ms);
+    return take_off(move, grant->address);
+}
+
+void
+volume_move(struct volume *volume, const char *domain, size_t provider, const struct mx_note *notes,
+            size_t count)
+{
+    struct move move = {volume, provider, NULL, count};
+
     if (volume->meters == NULL)
         return;
-    meters_move(volume->meters, address, PROVIDER_OTHER, provider, count, volume_now_ms(volume));
+    move.notes = mem_array(count, sizeof(*notes));
+    memcpy(move.notes, notes, count * sizeof(*notes));
+    grants_of_domain(volume->grants, lookup_domain(domain), MOVE_GRANTS, move_grant, &move);
+    for (size_t i = 0; i < count; i++)
+        count_at(&move, notes[i].address, move.notes[i].count, volume_now_ms(volume));
+    free(move.notes);
     volume_flush(volume);
+    volume->on_room(volume->arg);
 }
 
 bool
 volume_reset(struct volume *volume, const char *key)
 {
     uint32_t number = volume->meters != NULL ? meters_find(volume->meters, key) : METERS_NONE;
-    struct metered *metered;
 
     if (number == METERS_NONE || volume->store == NULL)
         return false;
-    metered = meters_at(volume->meters, number);
-    metered->meter.again_ms = 0;
-    if (!metered->meter.asked) {
-        metered->meter.held = metered->meter.next = 0;
-        metered->meter.use_count = 0;
-    }
     store_reset(volume->store, key);
-    meters_want(volume->meters, number);
+    meters_reset(volume->meters, number);
     volume_flush(volume);
     return true;
 }
@@ -446,6 +517,8 @@ volume_release(struct volume *volume, const char *key)
         struct meter *meter = &meters_at(volume->meters, (uint32_t)i)->meter;
         char name[METERS_KEY_SIZE];
 
+        if (!meters_is_used(volume->meters, (uint32_t)i))
+            continue;
         if (key != NULL)
             meters_key(volume->meters, (uint32_t)i, name);
         if (key != NULL && strcmp(key, name) != 0)

@@ -19,6 +19,7 @@ struct event_base;
 struct json;
 struct lookup_view;
 struct meters;
+struct mx_note;
 struct volume;
 
 enum {
@@ -27,9 +28,9 @@ enum {
 };
 
 struct volume_figures {
-    uint64_t asks;         /* of the store */
+    uint64_t asks; /* of the store */
     uint64_t answers;
-    uint64_t lapses;       /* times that everything held was lost */
+    uint64_t lapses; /* times that everything held was lost */
 };
 
 /*
@@ -61,7 +62,8 @@ void volume_view(struct volume *volume, struct lookup_view *view);
 /* Hand to the store what meters want by now; after each batch of decisions. */
 void volume_flush(struct volume *volume);
 
-/* Ask for leases of everything that the configuration names; ready is called when they are there. */
+/* Ask for leases of everything that the configuration names; ready is called when they are there.
+ */
 void volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg);
 
 struct meters *volume_meters(struct volume *volume);
@@ -75,8 +77,14 @@ bool volume_is_up(const struct volume *volume);
 bool volume_spend(struct volume *volume, const char *message_id, const char *recipient);
 bool volume_give_back(struct volume *volume, const char *message_id, const char *recipient);
 
-/* Recipients that address sent to as "other" are at provider (places). */
-void volume_move(struct volume *volume, size_t address, size_t provider, uint32_t count);
+/*
+ * Recipients in domain that were counted as "other" are at provider (a place).
+ * Those whose grants are open are given back at "other", and settled at the
+ * provider from now on.  Those whose result came before the answer of the DNS
+ * count at both; so do they that are not among the newest 20,000 grants.
+ */
+void volume_move(struct volume *volume, const char *domain, size_t provider,
+                 const struct mx_note *notes, size_t count);
 
 /* Forget every use under key ("address/a1").  False: no such key has caps. */
 bool volume_reset(struct volume *volume, const char *key);
@@ -90,7 +98,8 @@ uint64_t volume_release(struct volume *volume, const char *key);
 /* The nodes that share the caps, see store_nodes().  False: there is no store. */
 bool volume_nodes(struct volume *volume, struct buf *text, struct json *json);
 
-/* A node is gone for good, see store_forget().  False: there is no store, and done is not called. */
+/* A node is gone for good, see store_forget().  False: there is no store, and done is not called.
+ */
 bool volume_forget(struct volume *volume, const char *node,
                    void (*done)(void *arg, int r, const char *why), void *arg);
 

@@ -32,6 +32,8 @@ struct volume {
     void (*on_room)(void *arg);
     void *arg; /* not ours */
     struct volume_figures figures;
+    uint64_t accounts_refused; /* as far as the log has said */
+    int64_t accounts_told_ms;
 };
 
 #endif

@@ -53,7 +53,8 @@ reset(struct volume *volume, char *rest, const char *user, struct buf *answer)
     const char *key = word(&rest);
 
     if (!volume_reset(volume, key)) {
-        buf_printf(answer, "error: there is no cap under %s, or no store; postpool status names them\n",
+        buf_printf(answer,
+                   "error: there is no cap under %s, or no store; postpool status names them\n",
                    key);
         return;
     }

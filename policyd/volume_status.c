@@ -13,7 +13,10 @@
 
 #include <string.h>
 
-enum { LINES_MAX = 2000 }; /* of a text; JSON has all */
+enum {
+    LINES_MAX = 2000,  /* of a text */
+    ITEMS_MAX = 20000, /* of JSON: no lookup waits for longer than those take */
+};
 
 /* What the store said last, as long as it can be true; else what is held here. */
 static uint64_t
@@ -25,8 +28,8 @@ counted(const struct metered *metered, size_t i, int64_t now_ms)
 
     for (size_t j = 0; j < meter->use_count; j++)
         here += meter->uses[j].count > 0 ? (uint64_t)meter->uses[j].count : 0;
-    if (meter->counted[i] > here &&
-        now_ms - (int64_t)meter->counted_s * 1000 < cap->window_ms + 3 * cap->window_ms / BOOK_BUCKETS)
+    if (meter->counted[i] > here && now_ms - (int64_t)meter->counted_s * 1000 <
+                                        cap->window_ms + 3 * cap->window_ms / BOOK_BUCKETS)
         return meter->counted[i];
     return here;
 }
@@ -58,7 +61,8 @@ text_meter(const struct volume *volume, const struct metered *metered, const cha
 
         buf_printf(text, "%-32s  %-8s  %10llu of %-10u  %10u  %s", i == 0 ? key : "", cap->name,
                    (unsigned long long)counted(metered, i, now_ms), cap->limit,
-                   i == 0 ? meter->held + meter->next : 0, i == 0 ? state_name(volume, meter, now_ms) : "");
+                   i == 0 ? meter->held + meter->next : 0,
+                   i == 0 ? state_name(volume, meter, now_ms) : "");
         if (i == 0 && state == METER_FULL)
             buf_printf(text, ", room in %s",
                        units_print_span(meter_room_ms(meter, now_ms) - now_ms, span));
@@ -100,24 +104,36 @@ json_meter(const struct volume *volume, const struct metered *metered, const cha
 static void
 status_text(struct volume *volume, struct buf *text)
 {
-    size_t count = meters_count(volume->meters);
+    size_t count = meters_count(volume->meters), lines = 0, accounts;
+    uint64_t refused;
     int64_t now_ms = volume_now_ms(volume);
 
     buf_puts(text, "\n");
     if (volume->store != NULL)
         store_status(volume->store, text, NULL);
     else
-        buf_puts(text, "the store CANNOT BE OPENED, nothing is given out under caps; see the log\n");
+        buf_puts(text,
+                 "the store CANNOT BE OPENED, nothing is given out under caps; see the log\n");
     buf_printf(text, "\n%-32s  %-8s  %24s  %10s  %s\n", "cap", "window", "used or leased, of all",
                "held here", "state");
-    for (size_t i = 0; i < count && i < LINES_MAX; i++) {
+    for (size_t i = 0; i < count; i++) {
         char key[METERS_KEY_SIZE];
+
+        if (!meters_is_used(volume->meters, (uint32_t)i) || lines++ >= LINES_MAX)
+            continue;
 
         meters_key(volume->meters, (uint32_t)i, key);
         text_meter(volume, meters_at(volume->meters, (uint32_t)i), key, now_ms, text);
     }
-    if (count > LINES_MAX)
-        buf_printf(text, "and %zu more; --json has all\n", count - LINES_MAX);
+    if (lines > LINES_MAX)
+        buf_printf(text, "and %zu more; --json has up to %d\n", lines - LINES_MAX, ITEMS_MAX);
+    accounts = meters_accounts(volume->meters, &refused);
+    if (refused > 0)
+        buf_printf(
+            text,
+            "\n%zu accounts are known of at most %d; %llu times one was NOT COUNTED for there "
+            "being too many\n",
+            accounts, METERS_ACCOUNTS_MAX, (unsigned long long)refused);
 }
 
 static void
@@ -126,6 +142,9 @@ status_json(struct volume *volume, struct json *json)
     size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
     int64_t now_ms = volume_now_ms(volume);
     struct grants_figures grants;
+    uint64_t refused = 0;
+    size_t items = 0;
+    size_t accounts = volume->meters != NULL ? meters_accounts(volume->meters, &refused) : 0;
 
     json_open(json, "store", '{');
     if (volume->store != NULL)
@@ -142,14 +161,20 @@ status_json(struct volume *volume, struct json *json)
     json_number(json, "asks", (long long)volume->figures.asks);
     json_number(json, "answers", (long long)volume->figures.answers);
     json_number(json, "lapses", (long long)volume->figures.lapses);
+    json_number(json, "accounts", (long long)accounts);
+    json_number(json, "accounts_refused", (long long)refused);
     json_open(json, "caps", '[');
     for (size_t i = 0; i < count; i++) {
         char key[METERS_KEY_SIZE];
+
+        if (!meters_is_used(volume->meters, (uint32_t)i) || items++ >= ITEMS_MAX)
+            continue;
 
         meters_key(volume->meters, (uint32_t)i, key);
         json_meter(volume, meters_at(volume->meters, (uint32_t)i), key, now_ms, json);
     }
     json_close(json, ']');
+    json_number(json, "caps_known", (long long)items);
 }
 
 void

@@ -4,12 +4,12 @@
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# Debian 12 packages that build and test everything.
+# Packages of Debian 12 and 13 that build and test everything.
 packages=(
   gcc clang make autoconf automake pkg-config libc6-dev
-  libmilter-dev libevent-dev libc-ares-dev libhiredis-dev libconfig-dev libpcre2-dev libsqlite3-dev libsystemd-dev
+  libmilter-dev libevent-dev libc-ares-dev libhiredis-dev libssl-dev libconfig-dev libpcre2-dev libsqlite3-dev libsystemd-dev
   libcmocka-dev python3-pytest python3-dkim python3-dnspython
-  postfix opendkim opendkim-tools nsd redis-server redis-sentinel redis-tools faketime iproute2 mandoc
+  postfix opendkim opendkim-tools nsd redis-server redis-sentinel redis-tools faketime openssl iproute2 mandoc
 )
 
 if [ -t 1 ]; then
@@ -17,6 +17,14 @@ if [ -t 1 ]; then
 else
   bold='' plain=''
 fi
+
+# Valkey where this Debian has it.
+valkey_packages() {
+  local name
+  for name in valkey-server valkey-sentinel valkey-tools; do
+    apt-cache show "$name" >/dev/null 2>&1 && echo "$name"
+  done
+}
 
 # say TEXT: a step begins
 say() {

@@ -93,8 +93,9 @@ def test_exceed_sends_and_tells(make_host):
     ids = submit_many(host, 30)
     host.postfix.wait_flushed(120)
     assert sources(host, ids) == {A1: 25, A2: 5}
-    assert cap(host, "address/a1")["exceeded"] == 20
-    assert "20 sent over it" in host.postpool("status").stdout
+    over = cap(host, "address/a1")["exceeded"]
+    assert 20 <= over <= 25  # more where the store answered too late, which counts as well
+    assert f"{over} sent over it" in host.postpool("status").stdout
 
 
 def test_asked_again_counts_once(make_host):
@@ -174,20 +175,25 @@ def test_a_domain_that_becomes_known(make_host, directory_of):
         conf["dns"] = {"servers": [nsd.address]}
         conf["providers"] = {"big": {"mx": [".big.test"], "caps": {"hour": 50}},
                              "other": {"caps": {"hour": 1000}}}
+        conf["grant_lifetime"] = "1h"
     try:
         host = make_host(change, start=False)
         host.policyd.start()
         nsd.process.send_signal(signal.SIGSTOP)
         with Socketmap(host.run / "lookup") as postfix:
-            before = [address_of(ask_one(postfix, "one.mail.test", "x.test")[2])
-                      for _ in range(30)]
-        assert before == ["a1"] * 30
+            before = [(f"s{n}@x.test", f"r{n}@one.mail.test") for n in range(30)]
+            assert [address_of(postfix.pair(*one)[1]) for one in before] == ["a1"] * 30
         nsd.process.send_signal(signal.SIGCONT)
         wait_for(lambda: cap(host, "provider/a1/big")["caps"][0]["counted"] >= 30, what="the move")
+        host.postpool("release", "provider/a1/other")
+        wait_for(lambda: cap(host, "provider/a1/other")["caps"][0]["counted"] == 0,
+                 what="everything to be given back at other")
+        for one in before[:3]:  # these are settled at the provider
+            host.postpool("settle", "returned", *one)
         with Socketmap(host.run / "lookup") as postfix:
             after = Counter(address_of(ask_one(postfix, "one.mail.test", "x.test")[2])
                             for _ in range(40))
-        assert after == {"a1": 20, "a2": 20}
+        assert after == {"a1": 23, "a2": 17}
     finally:
         nsd.process.send_signal(signal.SIGCONT)
         nsd.stop()

@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from harness.redis import FAKETIME, Driver, Grants, Redis, long_form, monotonic_us
+from conftest import need_world
+from harness.redis import CLI, FAKETIME, SENTINEL, SERVER, Driver, Grants, Redis, long_form, monotonic_us
 from harness.wait import wait_for
 
 WINDOW_MS = 4000
@@ -23,7 +24,8 @@ SECONDS = 120 if long_form() else 12
 
 @pytest.fixture
 def folder(tmp_path):
-    for command in ("redis-server", "redis-sentinel", "redis-cli"):
+    need_world()
+    for command in (SERVER, SENTINEL, CLI):
         if not shutil.which(command):
             pytest.skip(f"{command} is not installed")
     return tmp_path
@@ -248,6 +250,17 @@ def test_login_and_refusals(running, folder):
     check(good)
 
 
+def test_unix_socket(running, folder):
+    """With a user and a database."""
+    redis = server(running, folder, 6408, "--unixsocket", folder / "redis.sock")
+    redis.cli("ACL", "SETUSER", "pp", "on", ">a:b@c/%", "~{pp}:*", "+@all")
+    drivers = nodes(running, folder, 1, f'url = "unix:pp:a%3Ab%40c%2F%25@{folder}/redis.sock?db=5";')
+    wait_up(drivers)
+    end(drivers)
+    check(drivers)
+    assert int(redis.cli("-n", 5, "DBSIZE")) > 0 and redis.cli("-n", 0, "DBSIZE") == "0"
+
+
 def sentinel(running, folder, port, master):
     home = folder / f"sentinel-{port}"
     home.mkdir()
@@ -332,7 +345,7 @@ def move_slot(servers, slot, source, target):
 def test_cluster(running, folder):
     servers = [server(running, folder, 6440 + i, "--cluster-enabled", "yes",
                       "--cluster-node-timeout", 2000) for i in range(3)]
-    made = subprocess.run(["redis-cli", "--cluster", "create", "--cluster-yes",
+    made = subprocess.run([CLI, "--cluster", "create", "--cluster-yes",
                            *(f"127.0.0.1:{one.port}" for one in servers)],
                           capture_output=True, text=True, timeout=60)
     assert made.returncode == 0, made.stdout

@@ -71,10 +71,11 @@ serve(struct dns_server *server)
     message.records = 0;
     message.bytes[2] = 0x81;
     message.bytes[3] = 0x80;
+    message.bytes[11] = 0; /* the EDNS record of the question is not sent back */
     respond(server, domain);
     for (size_t i = 0; i < server->flood; i++) {
         message.bytes[0] ^= 0xff;
-        sendto(server->fd, message.bytes, 12, 0, (struct sockaddr *)&peer, size);
+        sendto(server->fd, message.bytes, message.length, 0, (struct sockaddr *)&peer, size);
         message.bytes[0] ^= 0xff;
     }
     sendto(server->fd, message.bytes, message.length, 0, (struct sockaddr *)&peer, size);

@@ -41,7 +41,7 @@ policy_world_start(struct policy_world *w, const char *over_quota)
     char *text = mem_printf(site, over_quota);
 
     *w = (struct policy_world){.conf = unit_conf(text)};
-    w->meters = meters_new(w->conf->snapshot, NULL);
+    w->meters = meters_new(w->conf->snapshot);
     w->view = (struct policy_view){
         .conf = w->conf,
         .meters = w->meters,

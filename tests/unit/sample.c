@@ -18,7 +18,7 @@ sample_crowded_key(uint32_t i)
 struct grant
 sample_grant(uint32_t i, int64_t at_ms)
 {
-    return (struct grant){i, {i + 1, GRANT_NO_METER, i + 2, i + 3}, at_ms};
+    return (struct grant){i, {i + 1, GRANT_NO_METER, i + 2, i + 3}, 0, at_ms};
 }
 
 void

@@ -46,7 +46,7 @@ struct world {
     unsigned node_count;
     int64_t now_ms;
     int64_t timeout_ms; /* a node that is not heard of for so long is away */
-    int64_t *grants; /* when each was spent, in order */
+    int64_t *grants;    /* when each was spent, in order */
     size_t grant_count;
     uint64_t lives;
     size_t asks;
@@ -71,8 +71,11 @@ world_end(struct world *w)
 static void
 world_start(struct world *w, const struct caps *caps, unsigned nodes, int64_t *grants)
 {
-    *w = (struct world){.caps = *caps, .node_count = nodes, .now_ms = 1700000000000,
-                         .timeout_ms = caps->items[0].window_ms / 20, .grants = grants};
+    *w = (struct world){.caps = *caps,
+                        .node_count = nodes,
+                        .now_ms = 1700000000000,
+                        .timeout_ms = caps->items[0].window_ms / 20,
+                        .grants = grants};
     for (unsigned i = 0; i < nodes; i++) {
         snprintf(w->nodes[i].name, sizeof(w->nodes[i].name), "mta%u", i);
         w->nodes[i].heard_ms = w->now_ms;
@@ -139,8 +142,7 @@ away(struct world *w, const struct node *but)
             continue;
         count++;
         if (row != NULL && !node->joining) /* else its new life begins with the next ask */
-            assert_int_equal(
-                book_row_lapse(row, &w->caps, node->heard_ms + w->timeout_ms), 0);
+            assert_int_equal(book_row_lapse(row, &w->caps, node->heard_ms + w->timeout_ms), 0);
     }
     return count;
 }

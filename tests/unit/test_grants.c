@@ -335,11 +335,11 @@ test_remap(void **state)
     static const struct {
         struct grant before, after;
     } cases[] = {
-        {{0, {0, 1, 2, 3}, 1}, {2, {7, 6, GRANT_NO_METER, 5}, 1}},
-        {{1, {0, 1, 2, 3}, 2}, {GRANT_GONE, {0}, 0}},
-        {{2, {GRANT_NO_METER, 3, 4, 1000}, 3},
-         {0, {GRANT_NO_METER, 5, GRANT_NO_METER, GRANT_NO_METER}, 3}},
-        {{3, {0, 0, 0, 0}, 4}, {GRANT_GONE, {0}, 0}},
+        {{0, {0, 1, 2, 3}, 0, 1}, {2, {7, 6, GRANT_NO_METER, 5}, 0, 1}},
+        {{1, {0, 1, 2, 3}, 0, 2}, {GRANT_GONE, {0}, 0, 0}},
+        {{2, {GRANT_NO_METER, 3, 4, 1000}, 0, 3},
+         {0, {GRANT_NO_METER, 5, GRANT_NO_METER, GRANT_NO_METER}, 0, 3}},
+        {{3, {0, 0, 0, 0}, 0, 4}, {GRANT_GONE, {0}, 0, 0}},
     };
     struct grants *grants = grants_new(10, LIFETIME);
     struct grant after;
@@ -363,7 +363,8 @@ test_remap(void **state)
     /* One that was reserved in between has missed nothing, others both. */
     reserve(grants, 1, 5);
     grants_remap(grants, back, COUNT(back), NULL, 0);
-    after = (struct grant){0, {GRANT_NO_METER, GRANT_NO_METER, GRANT_NO_METER, GRANT_NO_METER}, 1};
+    after =
+        (struct grant){0, {GRANT_NO_METER, GRANT_NO_METER, GRANT_NO_METER, GRANT_NO_METER}, 0, 1};
     sample_expect(find(grants, 0, 5), &after);
     after.address = 1;
     after.at_ms = 5;
@@ -392,7 +393,7 @@ test_many_remaps(void **state)
         grants = grants_new(GRANTS, LIFETIME);
         for (uint32_t i = 0; i < GRANTS; i++) {
             struct grant_key key = sample_key(i);
-            struct grant grant = {i % ADDRESSES, {i % ADDRESSES, 0, 0, 0}, 0};
+            struct grant grant = {i % ADDRESSES, {i % ADDRESSES, 0, 0, 0}, 0, 0};
             bool is_new;
 
             grants_reserve(grants, &key, &grant, &is_new);
@@ -466,6 +467,59 @@ test_a_million(void **state)
     grants_free(grants);
 }
 
+struct met {
+    uint32_t addresses[8];
+    size_t count, most;
+};
+
+static bool
+on_met(void *arg, struct grant *grant)
+{
+    struct met *met = arg;
+
+    met->addresses[met->count++] = grant->address;
+    grant->domain = 0;
+    grant->meters[1] = 99;
+    return met->count < met->most;
+}
+
+/* Those of one domain, the newest first, as long as they are open, under their numbers of now. */
+static void
+test_of_domain(void **state)
+{
+    struct grants *grants = grants_new(100, LIFETIME);
+    uint32_t map[] = {GRANT_GONE, 11, 12, 13, 14, 15, 16, 17};
+    struct met met = {.most = 2};
+    struct grant_key key;
+    struct grant grant;
+    char message[8];
+    bool is_new;
+
+    (void)state;
+    for (uint32_t i = 0; i < 8; i++) {
+        snprintf(message, sizeof(message), "m%u", i);
+        grant_key(secret, message, "a@b", &key);
+        grant = (struct grant){i, {i, i, i, i}, i % 2 == 0 ? 7 : 8, i};
+        grants_reserve(grants, &key, &grant, &is_new);
+    }
+    grant_key(secret, "m4", "a@b", &key);
+    assert_true(grants_spend(grants, &key, 8));
+    grants_remap(grants, map, COUNT(map), NULL, GRANT_SAME);
+    grants_of_domain(grants, 7, 1, on_met, &met); /* the newest is of another one */
+    assert_int_equal(met.count, 0);
+    grants_of_domain(grants, 7, 100, on_met, &met);
+    assert_int_equal(met.count, 2);
+    assert_int_equal(met.addresses[0], 16);
+    assert_int_equal(met.addresses[1], 12);
+    grants_of_domain(grants, 7, 100, on_met, &met); /* the last one's address is gone */
+    assert_int_equal(met.count, 2);
+    grant_key(secret, "m6", "a@b", &key);
+    assert_true(grants_give_back(grants, &key, 8, &grant));
+    assert_int_equal(grant.meters[0], 6);
+    assert_int_equal(grant.meters[1], 99);
+    grants_free(grants);
+}
+
 int
 main(void)
 {
@@ -479,6 +533,7 @@ main(void)
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_collisions),
+        cmocka_unit_test(test_of_domain),
         cmocka_unit_test(test_remap),
         cmocka_unit_test(test_many_remaps),
         cmocka_unit_test(test_a_million),

@@ -80,7 +80,7 @@ check_step(struct grants *grants, struct model *model, struct grant_key (*key_at
     struct grant_key key = key_at(number);
     size_t at = model_find(model, number);
     const struct grant *found = grants_find(grants, &key, now_ms);
-    struct grant grant = {chance(seed, 20), {chance(seed, 20), chance(seed, 20)}, now_ms};
+    struct grant grant = {chance(seed, 20), {chance(seed, 20), chance(seed, 20)}, 0, now_ms};
     bool is_open = at < model->count, is_new;
 
     if (is_open)

@@ -244,6 +244,10 @@ random_ask(const struct world *w, struct node *node)
         ask.want = 1 + (uint32_t)any(1 + w->caps.items[0].limit / (1 + any(40)));
     if (any(30) == 0)
         ask.seq += any(3) - 1;
+    if (any(30) == 0) {
+        ask.first = true;
+        ask.seq += any(3) * 100;
+    }
     node->ask = ask;
     node->asked = true;
 }

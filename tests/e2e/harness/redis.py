@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Private Redis servers, and nodes that take from one all that they can get."""
+"""Private Redis servers, and nodes that take from one all that they can get.
+
+POSTPOOL_REDIS_SERVER is the server's command, redis-server or such as
+valkey-server; -sentinel and -cli of the same name are the others, if
+POSTPOOL_REDIS_SENTINEL and POSTPOOL_REDIS_CLI do not say otherwise.
+"""
 
 import bisect
 import json
@@ -12,6 +17,9 @@ from pathlib import Path
 from .programs import BUILD, SANITIZER, environment
 from .wait import wait_for
 
+SERVER = os.environ.get("POSTPOOL_REDIS_SERVER", "redis-server")
+SENTINEL = os.environ.get("POSTPOOL_REDIS_SENTINEL", SERVER.replace("-server", "-sentinel"))
+CLI = os.environ.get("POSTPOOL_REDIS_CLI", SERVER.replace("-server", "-cli"))
 DRIVER = BUILD / "tests/store/driver"
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
@@ -30,9 +38,9 @@ class Redis:
     def start(self, *options):
         log = open(self.folder / "log", "ab")
         if self.sentinel:
-            command = ["redis-sentinel", str(self.sentinel)]
+            command = [SENTINEL, str(self.sentinel)]
         else:
-            command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
+            command = [SERVER, "--port", str(self.port), "--bind", "127.0.0.1",
                        "--dir", str(self.folder), "--save", "", "--repl-diskless-sync-delay", "0",
                        *self.options, *options]
         self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
@@ -40,7 +48,7 @@ class Redis:
         return self
 
     def cli(self, *words):
-        done = subprocess.run(["redis-cli", "-p", str(self.port), *map(str, words)],
+        done = subprocess.run([CLI, "-p", str(self.port), *map(str, words)],
                               capture_output=True, text=True, timeout=20)
         return done.stdout.strip()
 

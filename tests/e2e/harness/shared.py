@@ -11,6 +11,7 @@ from pathlib import Path
 from . import libconf, programs
 from .host import USER, configuration
 from .programs import Daemon, postpool
+from .redis import CLI, SERVER
 from .wait import wait_for
 
 
@@ -27,14 +28,14 @@ class Redis:
 
     def start(self):
         self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", str(self.socket),
+            [SERVER, "--port", "0", "--unixsocket", str(self.socket),
              "--unixsocketperm", "777", "--dir", str(self.root), "--appendonly", "yes",
              "--appendfsync", "always", "--save", "", *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_for(lambda: self.cli("PING") == "PONG", what="redis-server")
 
     def cli(self, *args):
-        done = subprocess.run(["redis-cli", "-s", str(self.socket), *args], capture_output=True,
+        done = subprocess.run([CLI, "-s", str(self.socket), *args], capture_output=True,
                               text=True, timeout=30, check=False)
         return done.stdout.strip()
 
@@ -43,6 +44,7 @@ class Redis:
         self.process.wait()
         if lose:
             shutil.rmtree(self.root / "appendonlydir", ignore_errors=True)
+            (self.root / "appendonly.aof").unlink(missing_ok=True)  # before Redis 7
 
     def restart(self, lose=False):
         self.kill(lose)

@@ -1,0 +1,40 @@
+/*
+ * What is known to be full: pools, and blocks of their members, of which no
+ * address has room at a provider before some time.  It spares decisions the
+ * walk along thousands of addresses that each says no.
+ *
+ * Only the caps of addresses and of addresses at a provider count here.  They
+ * lose room by sending and gain it by time, which a note foresees, or by an
+ * event that meters_gains() counts; a note from before such an event is void.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ENGINE_MEMO_H
+#define ENGINE_MEMO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct memo;
+
+struct memo_note {
+    int64_t until_ms; /* full before that; 0: nothing is known */
+    uint64_t gains;   /* meters_gains() when it was noted */
+    uint32_t meter;   /* the one that will have room then */
+};
+
+/* NULL only when there is no memory. */
+struct memo *memo_new(size_t pools, size_t providers);
+void memo_free(struct memo *memo); /* takes NULL */
+
+/*
+ * The notes of a pool at a provider, made when they are first asked for: [0]
+ * is the whole pool, [1 + b] is block b.  They belong to memo.  NULL: memo is
+ * NULL, or there is no memory.  blocks: always the same for one pool.
+ */
+struct memo_note *memo_notes(struct memo *memo, size_t pool, size_t provider, size_t blocks);
+
+bool memo_holds(const struct memo_note *note, uint64_t gains, int64_t now_ms);
+
+#endif

@@ -1,0 +1,370 @@
+/*
+ * The choice under caps: what is noted as full spares looking, and changes no choice.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/book.h"
+#include "engine/decide.h"
+#include "engine/hash.h"
+#include "engine/meters.h"
+#include "engine/rendezvous.h"
+#include "engine/roster.h"
+#include "engine/snapshot.h"
+#include "lib/conf.h"
+#include "lib/mem.h"
+
+enum { HISTORIES = 300, STEPS = 1500, GRANTS = 64, LATE = 16 };
+
+static uint64_t seed;
+
+static uint64_t
+any(uint64_t below)
+{
+    seed = hash_mix(seed + 0x9e3779b97f4a7c15);
+    return seed % below;
+}
+
+struct spent {
+    uint32_t meters[DECISION_METERS];
+    int64_t at_ms;
+};
+
+struct world {
+    struct conf *conf;
+    struct roster *roster;
+    struct meters *meters;
+    struct book *books; /* by number of the meter */
+    size_t book_count;
+    struct spent spent[GRANTS]; /* which may be given back */
+    int64_t now_ms;
+    uint64_t life;
+    bool away; /* the store */
+    struct {
+        uint32_t number;
+        struct book_answer answer;
+    } late[LATE]; /* answers on their way */
+    size_t late_count;
+    size_t found, missed; /* decisions with an address, and without */
+};
+
+/* One pool of many addresses and one of few, one on the ladder of the other. */
+static char *
+configuration(size_t many)
+{
+    struct buf text = {0};
+    bool common = any(3) == 0;
+
+    buf_puts(&text, "node = \"mta1\";\naddresses: {\n");
+    for (size_t i = 0; i < many + 2; i++) {
+        buf_printf(&text, "a%zu = { ip = \"127.1.%zu.%zu\"; helo = \"a.test\"; ", i, i / 250,
+                   i % 250 + 1);
+        if (any(8) > 0)
+            buf_printf(&text, "caps = { minute = %u; smooth = false; };", 1 + (unsigned)any(3));
+        buf_puts(&text, " };\n");
+    }
+    buf_puts(&text, "};\nproviders: { p1 = { domains = ( \"p1.test\" ); caps = { minute = 1; "
+                    "smooth = false; }; };\n"
+                    " p2 = { domains = ( \"p2.test\" ); caps = { minute = 2; hour = 40; }; };\n"
+                    " p3 = { domains = ( \"p3.test\" ); }; };\n"
+                    "pools: { many = { addresses = ( ");
+    for (size_t i = 0; i < many; i++)
+        buf_printf(&text, "%s\"a%zu\"", i > 0 ? ", " : "", i);
+    buf_printf(&text,
+               " ); overflow = [ \"few\" ]; exhausted = \"%s\"; };\n"
+               " few = { addresses = ( \"a%zu\", \"a%zu\", \"a0\" ); exhausted = \"%s\"; }; };\n",
+               any(2) == 0 ? "defer" : "exceed", many, many + 1, any(2) == 0 ? "defer" : "exceed");
+    buf_printf(
+        &text,
+        "streams: ( { name = \"s1\"; pool = \"many\"; match = ( { sasl_user = \"x\"; } ); %s },"
+        "{ name = \"default\"; pool = \"%s\"; match = (); %s } );\n",
+        common ? "caps = { minute = 60; };" : "", any(2) == 0 ? "few" : "many",
+        common ? "account_caps = { minute = 20; };" : "");
+    return buf_take(&text);
+}
+
+static void
+world_start(struct world *w)
+{
+    char *text = configuration(1 + any(any(2) == 0 ? 300 : 40));
+    bool *present;
+
+    *w = (struct world){.conf = unit_conf(text), .now_ms = 1700000000000, .life = 1};
+    present = mem_array(w->conf->snapshot->address_count, sizeof(*present));
+    for (size_t i = 0; i < w->conf->snapshot->address_count; i++)
+        present[i] = any(20) > 0;
+    w->roster = roster_new(w->conf->snapshot, present);
+    w->meters = meters_new(w->conf->snapshot);
+    free(present);
+    free(text);
+}
+
+static void
+world_end(struct world *w)
+{
+    for (size_t i = 0; i < w->book_count; i++)
+        book_clear(&w->books[i]);
+    free(w->books);
+    meters_free(w->meters);
+    roster_free(w->roster);
+    conf_unref(w->conf);
+}
+
+static struct book *
+book_of(struct world *w, uint32_t number)
+{
+    if (number >= w->book_count) {
+        w->books = mem_resize(w->books, number + 100, sizeof(*w->books));
+        memset(w->books + w->book_count, 0, (number + 100 - w->book_count) * sizeof(*w->books));
+        w->book_count = number + 100;
+    }
+    return &w->books[number];
+}
+
+/* The store answers some of what is asked. */
+static void
+talk(struct world *w, size_t most)
+{
+    struct book_ask ask;
+    uint32_t number;
+
+    if (any(2) == 0) {
+        for (size_t i = 0; i < w->late_count; i++)
+            meters_answered(w->meters, w->late[i].number, &w->late[i].answer, w->now_ms);
+        w->late_count = 0;
+    }
+    for (size_t i = 0; i < most && !w->away; i++) {
+        struct book_answer answer;
+
+        number = meters_next(w->meters, w->now_ms, &ask);
+        if (number == METERS_NONE)
+            break;
+        ask.node = "mta1";
+        ask.life = w->life;
+        assert_int_equal(book_ask(book_of(w, number), meters_at(w->meters, number)->caps, &ask,
+                                  w->now_ms, &answer),
+                         0);
+        if (w->late_count < LATE && any(4) == 0) {
+            w->late[w->late_count].number = number;
+            w->late[w->late_count++].answer = answer;
+        } else {
+            meters_answered(w->meters, number, &answer, w->now_ms);
+        }
+    }
+}
+
+static void
+same_choice(const struct decision *a, const struct decision *b, int64_t now_ms)
+{
+    assert_ptr_equal(a->address, b->address);
+    assert_ptr_equal(a->pool, b->pool);
+    assert_int_equal(a->cold, b->cold);
+    assert_int_equal(a->full, b->full);
+    assert_int_equal(a->exceeds, b->exceeds);
+    assert_memory_equal(a->meters, b->meters, sizeof(a->meters));
+    assert_int_equal(a->refused_by == METERS_NONE, b->refused_by == METERS_NONE);
+    if (a->full && a->refused_by != METERS_NONE) {
+        assert_true(a->room_ms > now_ms);
+        assert_true(a->room_ms <= b->room_ms);
+    }
+}
+
+/* Decide with what is noted and without, and now and then spend. */
+static void
+decide_twice(struct world *w)
+{
+    const struct snapshot *snapshot = w->conf->snapshot;
+    struct roster bare = *w->roster;
+    struct decide_question question = {
+        .roster = w->roster,
+        .stream = &snapshot->streams[any(snapshot->stream_count)],
+        .key = any(UINT64_MAX),
+        .meters = w->meters,
+        .provider = any(snapshot->provider_count),
+        .account = METERS_NONE,
+        .now_ms = w->now_ms,
+        .may_wait = any(2) == 0,
+    };
+    struct decision with, without;
+
+    bare.memo = NULL;
+    question.account = meters_account(w->meters, question.stream->index, any(2) == 0 ? "x" : "y");
+    decide(&question, &with);
+    question.roster = &bare;
+    decide(&question, &without);
+    same_choice(&with, &without, w->now_ms);
+    if (with.address == NULL || with.exceeds)
+        w->missed++;
+    else
+        w->found++;
+    if (with.address != NULL && any(10) > 0) {
+        struct spent *spent = &w->spent[any(GRANTS)];
+
+        decide_spend(&question, &with);
+        memcpy(spent->meters, with.meters, sizeof(spent->meters));
+        spent->at_ms = with.exceeds ? 0 : w->now_ms;
+    }
+}
+
+static void
+give_back(struct world *w)
+{
+    struct spent *spent = &w->spent[any(GRANTS)];
+
+    for (size_t i = 0; spent->at_ms != 0 && i < DECISION_METERS; i++)
+        if (spent->meters[i] != METERS_NONE)
+            meters_give_back(w->meters, spent->meters[i], spent->at_ms, w->now_ms);
+    spent->at_ms = 0;
+}
+
+static void
+lapse(struct world *w)
+{
+    w->away = true;
+    for (size_t i = 0; i < w->book_count; i++)
+        if (book_row_find(&w->books[i], "mta1") != NULL)
+            book_row_lapse(book_row_find(&w->books[i], "mta1"),
+                           meters_at(w->meters, (uint32_t)i)->caps, w->now_ms);
+    w->life++;
+    w->late_count = 0;
+    memset(w->spent, 0, sizeof(w->spent));
+    meters_lapse(w->meters, w->now_ms);
+}
+
+/* As a store does it: rows stay, uses go. */
+static void
+reset(struct world *w, uint32_t number)
+{
+    struct book_row *row = book_row_find(book_of(w, number), "mta1");
+
+    for (size_t i = 0; row != NULL && i < CAP_WINDOWS_MAX; i++)
+        row->uses[i].count = 0;
+    meters_reset(w->meters, number);
+}
+
+static void
+step(struct world *w)
+{
+    uint32_t number = (uint32_t)any(meters_count(w->meters) + 1);
+    bool known = number < meters_count(w->meters);
+
+    switch (any(40)) {
+    case 0:
+    case 1:
+        give_back(w);
+        break;
+    case 2:
+        w->now_ms += (int64_t)any(any(4) == 0 ? 70000 : 3000);
+        break;
+    case 3:
+        if (known && any(4) == 0)
+            reset(w, number);
+        break;
+    case 4:
+        if (known) {
+            meter_return(&meters_at(w->meters, number)->meter);
+            meters_touch(w->meters, number);
+        }
+        break;
+    case 5:
+        if (any(60) == 0 && !w->away)
+            lapse(w);
+        else if (w->away && any(4) == 0) {
+            w->away = false;
+            meters_rejoin(w->meters);
+        }
+        break;
+    case 6:
+    case 7:
+    case 8:
+    case 9:
+        talk(w, any(2) == 0 ? any(4) : 1000);
+        break;
+    default:
+        decide_twice(w);
+        w->now_ms += (int64_t)any(20);
+        break;
+    }
+}
+
+static void
+test_the_memo_changes_no_choice(void **state)
+{
+    size_t found = 0, missed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < HISTORIES; i++) {
+        struct world w;
+
+        seed = i;
+        world_start(&w);
+        for (size_t j = 0; j < STEPS; j++)
+            step(&w);
+        found += w.found;
+        missed += w.missed;
+        world_end(&w);
+    }
+    assert_true(found > 1000 && missed > 1000);
+}
+
+/* Blocks, walked or skipped, are each met, and no member twice. */
+static void
+test_blocks(void **state)
+{
+    enum { MOST = 200 };
+    static struct address addresses[MOST];
+    static struct member members[MOST];
+    const struct member *list[MOST];
+
+    (void)state;
+    for (size_t i = 0; i < MOST; i++) {
+        addresses[i] = (struct address){.seed = hash_mix(i), .index = i};
+        members[i] = (struct member){&addresses[i], 1};
+        list[i] = &members[i];
+    }
+    for (size_t count = 0; count <= MOST; count++) {
+        struct rendezvous *order = rendezvous_new(list, count);
+
+        for (uint64_t key = 0; key < 10; key++) {
+            unsigned met[MOST] = {0};
+            struct rendezvous_walk walk;
+            const struct member *member;
+            size_t block;
+
+            rendezvous_start(&walk, order, hash_mix(key));
+            for (;;) {
+                block = rendezvous_block(&walk);
+                if (block != RENDEZVOUS_BLOCKLESS && hash_mix(block ^ key) % 2 == 0) {
+                    const struct member *const *of_block;
+                    size_t size = rendezvous_block_members(order, block, &of_block);
+
+                    assert_true(block < rendezvous_blocks(order));
+                    for (size_t i = 0; i < size; i++)
+                        met[of_block[i]->address->index] |= 2;
+                    rendezvous_skip_block(&walk);
+                    continue;
+                }
+                member = rendezvous_next(&walk);
+                if (member == NULL)
+                    break;
+                assert_false(met[member->address->index] & 1);
+                met[member->address->index] |= 1;
+            }
+            for (size_t i = 0; i < count; i++)
+                assert_true(met[i] != 0);
+        }
+        rendezvous_free(order);
+    }
+}
+
+int
+main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_the_memo_changes_no_choice),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
