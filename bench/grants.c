@@ -2,7 +2,9 @@
  * Asks a running postpool-policyd for grants, as Postfix does: pairs of sender
  * and rcpt, each message a new one, over some connections at a time.
  *
- *   bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS ACCOUNTS
+ *   bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS ACCOUNTS [NEW]
+ *
+ * Senders are of so many domains; with NEW each NEW-th is of one that was never seen.
  *
  * Prints one line: pairs a second, how many got an address, and of a pair's
  * microseconds the median, the 99th percentile and the most.
@@ -31,11 +33,13 @@ struct connection {
 };
 
 static void
-send_pair(struct connection *connection, long number, long providers, long accounts)
+send_pair(struct connection *connection, long number, long providers, long accounts, long new_each)
 {
     char sender[100], recipient[100], out[300];
     size_t length;
-    int n = snprintf(sender, sizeof(sender), "sender m%ld@d%ld.test", number, number % accounts);
+    bool is_new = new_each > 0 && number % new_each == 0;
+    int n = snprintf(sender, sizeof(sender), "sender m%ld@%s%ld.test", number, is_new ? "n" : "d",
+                     is_new ? number : number % accounts);
 
     length = netstring_print(sender, (size_t)n, out);
     n = snprintf(recipient, sizeof(recipient), "rcpt r%ld@p%ld.test", number, number % providers);
@@ -76,24 +80,25 @@ main(int argc, char **argv)
 {
     struct connection connections[CONNECTIONS_MAX] = {0};
     struct pollfd polls[CONNECTIONS_MAX];
-    long count, pairs, providers, accounts, sent = 0, done = 0, granted = 0, base;
+    long count, pairs, providers, accounts, new_each, sent = 0, done = 0, granted = 0, base;
     double *took, begin;
 
-    if (argc != 6) {
-        fprintf(stderr, "usage: bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS ACCOUNTS\n");
+    if (argc < 6 || argc > 7) {
+        fprintf(stderr, "usage: bin_grants SOCKET CONNECTIONS PAIRS PROVIDERS ACCOUNTS [NEW]\n");
         return 2;
     }
     count = atol(argv[2]) < CONNECTIONS_MAX ? atol(argv[2]) : CONNECTIONS_MAX;
     pairs = atol(argv[3]);
     providers = atol(argv[4]);
     accounts = atol(argv[5]);
+    new_each = argc > 6 ? atol(argv[6]) : 0;
     took = mem_array((size_t)pairs, sizeof(*took));
     base = (long)getpid() * 100000000L; /* no message comes twice */
     begin = measure_now_us();
     for (long i = 0; i < count; i++) {
         connections[i].fd = measure_connect(argv[1], 0);
         polls[i] = (struct pollfd){connections[i].fd, POLLIN, 0};
-        send_pair(&connections[i], base + sent++, providers, accounts);
+        send_pair(&connections[i], base + sent++, providers, accounts, new_each);
     }
     while (done < pairs) {
         if (poll(polls, (nfds_t)count, 60000) <= 0)
@@ -108,7 +113,7 @@ main(int argc, char **argv)
             done++;
             granted += got;
             if (sent < pairs)
-                send_pair(&connections[i], base + sent++, providers, accounts);
+                send_pair(&connections[i], base + sent++, providers, accounts, new_each);
             else
                 polls[i].fd = -1;
         }

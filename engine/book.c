@@ -3,6 +3,8 @@
  */
 #include "engine/book.h"
 
+#include "engine/book_uses.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,24 +14,11 @@ enum {
     LEASE_LEAST = 10, /* ... or so many, where the nodes are few enough */
     BURST_PART = 20,
     BURST_LEAST = 100,
-    NEAR = 16, /* a whole lease is waited for when it comes within this part of the window */
-    AHEAD = 2, /* tickets reach this part of the window into the future */
-    LATE = BOOK_BUCKETS / 16, /* buckets that a use may be reported later than it was */
+    NEAR = 16,  /* a whole lease is waited for when it comes within this part of the window */
+    AHEAD = 2,  /* tickets reach this part of the window into the future ... */
+    SLACK = 16, /* ... and this part further: many who were told the same time all get one */
     RETRY = 64, /* everything is held by others: come again after this part of the window */
 };
-
-static int64_t
-bucket_ms(int64_t window_ms)
-{
-    return window_ms > BOOK_BUCKETS ? window_ms / BOOK_BUCKETS : 1;
-}
-
-/* The moment from which a bucket counts no more. */
-static int64_t
-bucket_end(int64_t window_ms, int64_t bucket)
-{
-    return (bucket + 2) * bucket_ms(window_ms) + window_ms;
-}
 
 uint32_t
 book_burst(const struct cap *cap)
@@ -63,81 +52,6 @@ book_lease_size(const struct caps *caps, unsigned nodes)
     return size > 0 ? size : 1;
 }
 
-/* Where bucket is, or would be. */
-static size_t
-uses_place(const struct book_uses *uses, int64_t bucket)
-{
-    size_t low = 0, high = uses->count;
-
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-
-        if (uses->items[middle].bucket < bucket)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/*
- * Given back: out of the bucket it was counted in, which may be a little later
- * than when it was, because uses are reported several at a time.
- */
-static void
-uses_take_out(struct book_uses *uses, size_t at, int64_t bucket, uint32_t count)
-{
-    for (; at < uses->count && uses->items[at].bucket <= bucket + LATE && count > 0; at++) {
-        uint32_t out = count < uses->items[at].count ? count : uses->items[at].count;
-
-        uses->items[at].count -= out;
-        count -= out;
-    }
-}
-
-static int
-uses_add(struct book_uses *uses, int64_t at_ms, int32_t count)
-{
-    int64_t bucket = at_ms / bucket_ms(uses->window_ms);
-    size_t at = uses_place(uses, bucket);
-    bool there = at < uses->count && uses->items[at].bucket == bucket;
-
-    if (count < 0) {
-        uses_take_out(uses, at, bucket, (uint32_t)-count);
-        return 0;
-    }
-    if (there) {
-        uses->items[at].count += (uint32_t)count;
-        return 0;
-    }
-    if (uses->count == uses->room) {
-        size_t room = uses->room > 0 ? 2 * uses->room : 8;
-        struct book_use *items = realloc(uses->items, room * sizeof(*items));
-
-        if (items == NULL)
-            return -ENOMEM;
-        uses->items = items;
-        uses->room = room;
-    }
-    memmove(uses->items + at + 1, uses->items + at, (uses->count - at) * sizeof(*uses->items));
-    uses->items[at] = (struct book_use){bucket, (uint32_t)count};
-    uses->count++;
-    return 0;
-}
-
-static void
-uses_trim(struct book_uses *uses, int64_t now_ms)
-{
-    size_t gone = 0;
-
-    while (gone < uses->count && bucket_end(uses->window_ms, uses->items[gone].bucket) <= now_ms)
-        gone++;
-    if (gone == 0)
-        return;
-    memmove(uses->items, uses->items + gone, (uses->count - gone) * sizeof(*uses->items));
-    uses->count -= gone;
-}
-
 /* The row's uses of a window; a window that was not there before starts empty.  NULL: no place. */
 static struct book_uses *
 row_uses(struct book_row *row, const struct caps *caps, int64_t window_ms)
@@ -168,7 +82,7 @@ row_add(struct book_row *row, const struct caps *caps, int64_t at_ms, int32_t co
     for (size_t i = 0; i < caps->count; i++) {
         struct book_uses *uses = row_uses(row, caps, caps->items[i].window_ms);
 
-        if (uses == NULL || uses_add(uses, at_ms, count) < 0)
+        if (uses == NULL || book_uses_add(uses, at_ms, count) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -194,7 +108,8 @@ use_share(struct book_row *row, const struct caps *caps, uint32_t nodes, int64_t
     for (size_t i = 0; i < caps->count; i++) {
         struct book_uses *uses = row_uses(row, caps, caps->items[i].window_ms);
 
-        if (uses == NULL || uses_add(uses, now_ms, (int32_t)book_share(&caps->items[i], nodes)) < 0)
+        if (uses == NULL ||
+            book_uses_add(uses, now_ms, (int32_t)book_share(&caps->items[i], nodes)) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -240,17 +155,9 @@ used_in(const struct book *book, const struct cap *cap, int64_t now_ms)
     uint64_t used = 0;
 
     for (size_t i = 0; i < book->row_count; i++)
-        for (size_t j = 0; j < CAP_WINDOWS_MAX; j++) {
-            const struct book_uses *uses = &book->rows[i].uses[j];
-
-            if (uses->window_ms != cap->window_ms)
-                continue;
-            for (size_t k = uses->count; k-- > 0;) {
-                if (bucket_end(cap->window_ms, uses->items[k].bucket) <= now_ms)
-                    break;
-                used += uses->items[k].count;
-            }
-        }
+        for (size_t j = 0; j < CAP_WINDOWS_MAX; j++)
+            if (book->rows[i].uses[j].window_ms == cap->window_ms)
+                used += book_uses_sum(&book->rows[i].uses[j], now_ms);
     return used;
 }
 
@@ -265,7 +172,50 @@ book_trim(struct book *book, int64_t now_ms)
 {
     for (size_t i = 0; i < book->row_count; i++)
         for (size_t j = 0; j < CAP_WINDOWS_MAX; j++)
-            uses_trim(&book->rows[i].uses[j], now_ms);
+            book_uses_trim(&book->rows[i].uses[j], now_ms);
+}
+
+/* Of the windows that the row or the book knows; 0: none. */
+static int64_t
+longest_window(const struct book *book, const struct book_row *row)
+{
+    int64_t longest = 0;
+
+    for (size_t i = 0; i < CAP_WINDOWS_MAX; i++) {
+        if (row->uses[i].window_ms > longest)
+            longest = row->uses[i].window_ms;
+        if (book->paced_window_ms[i] > longest)
+            longest = book->paced_window_ms[i];
+    }
+    return longest;
+}
+
+static bool
+row_is_over(const struct book *book, const struct book_row *row, uint64_t life, int64_t since_ms,
+            int64_t now_ms)
+{
+    int64_t longest = longest_window(book, row);
+
+    if (row->held > 0 &&
+        (row->life == life || longest == 0 ||
+         book_bucket_end(longest, since_ms / book_bucket_ms(longest)) > now_ms))
+        return false;
+    for (size_t i = 0; i < CAP_WINDOWS_MAX; i++)
+        if (book_uses_end(&row->uses[i]) > now_ms)
+            return false;
+    return true;
+}
+
+bool
+book_is_over(const struct book *book, uint64_t life, int64_t since_ms, int64_t now_ms)
+{
+    for (size_t i = 0; i < CAP_WINDOWS_MAX; i++)
+        if (book->paced_us[i] / 1000 + book->paced_window_ms[i] >= now_ms)
+            return false;
+    for (size_t i = 0; i < book->row_count; i++)
+        if (!row_is_over(book, &book->rows[i], life, since_ms, now_ms))
+            return false;
+    return true;
 }
 
 /*
@@ -289,9 +239,8 @@ freed_at(const struct book *book, const struct cap *cap, int64_t now_ms, uint64_
 
                 if (uses->window_ms != cap->window_ms)
                     continue;
-                k = after == INT64_MIN ? 0 : uses_place(uses, after + 1);
-                while (k < uses->count &&
-                       bucket_end(cap->window_ms, uses->items[k].bucket) <= now_ms)
+                k = after == INT64_MIN ? 0 : book_uses_place(uses, after + 1);
+                while (k < uses->count && book_bucket_end(cap->window_ms, uses->items[k].bucket) <= now_ms)
                     k++;
                 if (k == uses->count || uses->items[k].bucket > oldest)
                     continue;
@@ -302,7 +251,7 @@ freed_at(const struct book *book, const struct cap *cap, int64_t now_ms, uint64_
         if (oldest == INT64_MAX)
             return INT64_MAX;
         if (count >= too_many)
-            return bucket_end(cap->window_ms, oldest);
+            return book_bucket_end(cap->window_ms, oldest);
         too_many -= count;
         after = oldest;
     }
@@ -393,19 +342,42 @@ give(struct book *book, const struct caps *caps, struct book_row *row, uint32_t 
     answer->from_ms = from_ms;
 }
 
+/* Where the latest ticket begins that somebody holds; now_ms: there is none. */
+static int64_t
+tickets_end(const struct book *book, int64_t now_ms)
+{
+    int64_t end = now_ms;
+
+    for (size_t i = 0; i < book->row_count; i++)
+        if (book->rows[i].held > 0 && book->rows[i].from_ms > end)
+            end = book->rows[i].from_ms;
+    return end;
+}
+
+/* Nobody will ask before again_ms, and who does then gets no grant that begins before this. */
+static int64_t
+room_at(struct book *book, const struct caps *caps, const struct book_ask *ask, int64_t now_ms,
+        int64_t again_ms)
+{
+    int64_t at = tickets_end(book, again_ms);
+
+    for (size_t i = 0; i < caps->count; i++) {
+        int64_t fits = fits_at(book, caps, i, ask, 1, now_ms);
+
+        at = fits > at ? fits : at;
+    }
+    return at < INT64_MAX ? at : again_ms;
+}
+
 static void
 lease(struct book *book, const struct caps *caps, struct book_row *row, const struct book_ask *ask,
       int64_t now_ms, struct book_answer *answer)
 {
-    int64_t at = now_ms, tickets = now_ms;
+    int64_t at = now_ms, tickets = tickets_end(book, now_ms);
     int64_t window_ms = caps->items[0].window_ms;
     uint32_t now;
 
     answer->window = 0;
-
-    for (size_t i = 0; i < book->row_count; i++)
-        if (book->rows[i].held > 0 && book->rows[i].from_ms > tickets)
-            tickets = book->rows[i].from_ms;
     for (size_t i = 0; i < caps->count; i++) {
         int64_t fits = fits_at(book, caps, i, ask, ask->want, now_ms);
 
@@ -426,7 +398,7 @@ lease(struct book *book, const struct caps *caps, struct book_row *row, const st
     }
     if (at == INT64_MAX)
         answer->again_ms = now_ms + window_ms / RETRY + 1;
-    else if (at - now_ms > window_ms / AHEAD)
+    else if (at - now_ms > window_ms / AHEAD + window_ms / SLACK)
         answer->again_ms = at - window_ms / AHEAD;
     else
         give(book, caps, row, ask->want, at, answer);
@@ -509,6 +481,8 @@ book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask,
     row->last_again_ms = answer.again_ms;
     row->last_window = answer.window;
 out:
+    if (answer.again_ms != 0)
+        answer.room_ms = room_at(book, caps, ask, now_ms, answer.again_ms);
     for (size_t i = 0; i < caps->count; i++)
         answer.counted[i] = (uint32_t)book_counted(book, &caps->items[i], now_ms);
     *ret_answer = answer;

@@ -100,6 +100,8 @@ struct book_answer {
     uint32_t count;   /* grants; 0: none for now */
     int64_t from_ms;  /* when they may be used from */
     int64_t again_ms; /* count is 0: not before this will an ask have more; 0: when it is wanted */
+    int64_t room_ms;  /* again_ms is not 0: when one grant can be used at the earliest, if nothing
+                         is given back; the same where others hold all, and nobody knows */
     uint8_t window;   /* place of the cap that made it later than now */
     uint32_t counted[CAP_WINDOWS_MAX]; /* used and held by all under each cap, with this */
 };
@@ -130,6 +132,13 @@ struct book_row *book_row_find(struct book *book, const char *node);
 
 /* The most that is counted in a window of that cap now: used and held. */
 uint64_t book_counted(const struct book *book, const struct cap *cap, int64_t now_ms);
+
+/*
+ * Is the book as good as an empty one at now_ms, for every cap that it was
+ * kept for?  life: of the process that can still ask; what rows of other lives
+ * hold was used by since_ms, when that one began, or never.
+ */
+bool book_is_over(const struct book *book, uint64_t life, int64_t since_ms, int64_t now_ms);
 
 /* Take out what no window counts any more. */
 void book_trim(struct book *book, int64_t now_ms);

@@ -99,6 +99,8 @@ hear(const struct walk *walk, uint32_t number, struct candidate *candidate)
             candidate->room_ms = room_ms;
             candidate->meter = number;
         }
+        if (candidate->verdict != VERDICT_FULL || meter_full_ms(meter) > candidate->full_ms)
+            candidate->full_ms = meter_full_ms(meter);
         candidate->verdict = VERDICT_FULL;
     } else if (state == METER_COLD && candidate->verdict == VERDICT_TAKEN) {
         candidate->verdict = VERDICT_COLD;
@@ -138,6 +140,7 @@ check(const struct walk *walk, struct candidate *candidate)
     candidate->verdict = walk->common.verdict;
     candidate->meter = walk->common.meter;
     candidate->room_ms = walk->common.room_ms;
+    candidate->full_ms = walk->common.full_ms;
     if (question->meters == NULL)
         return;
     if (walk->colds >= COLDS_MAX &&
@@ -171,7 +174,7 @@ choose(struct walk *walk, const struct candidate *candidate)
 }
 
 static void
-refuse_full(struct walk *walk, int64_t room_ms, uint32_t meter)
+refuse_full(struct walk *walk, int64_t room_ms, int64_t full_ms, uint32_t meter)
 {
     struct decision *decision = walk->decision;
 
@@ -179,6 +182,8 @@ refuse_full(struct walk *walk, int64_t room_ms, uint32_t meter)
         decision->room_ms = room_ms;
         decision->refused_by = meter;
     }
+    if (walk->least.meter == METERS_NONE || full_ms < walk->least.full_ms)
+        walk->least.full_ms = full_ms;
     if (walk->least.meter == METERS_NONE || room_ms < walk->least.room_ms) {
         walk->least.room_ms = room_ms;
         walk->least.meter = meter;
@@ -202,7 +207,7 @@ static bool
 consider(struct walk *walk, const struct pool *pool, const struct address *address)
 {
     struct decision *decision = walk->decision;
-    struct candidate candidate = {pool, address, VERDICT_NOT_ASKED, METERS_NONE, 0};
+    struct candidate candidate = {pool, address, VERDICT_NOT_ASKED, METERS_NONE, 0, 0};
 
     if (decision->address == NULL) {
         check(walk, &candidate);
@@ -212,7 +217,7 @@ consider(struct walk *walk, const struct pool *pool, const struct address *addre
             (candidate.verdict == VERDICT_COLD && walk->explain))
             choose(walk, &candidate); /* a lookup asks for its lease, and mostly gets it */
         else if (candidate.verdict == VERDICT_FULL)
-            refuse_full(walk, candidate.room_ms, candidate.meter);
+            refuse_full(walk, candidate.room_ms, candidate.full_ms, candidate.meter);
         else
             refuse_cold(walk, &candidate);
         if (candidate.verdict == VERDICT_COLD && walk->explain)
@@ -229,7 +234,7 @@ look_at_block(const struct walk *walk, const struct rendezvous *order, size_t bl
               struct memo_note *ret_note)
 {
     const struct decide_question *question = walk->question;
-    struct memo_note note = {INT64_MAX, meters_gains(question->meters), METERS_NONE};
+    struct memo_note note = {INT64_MAX, INT64_MAX, meters_gains(question->meters), METERS_NONE};
     const struct member *const *members;
     size_t count = rendezvous_block_members(order, block, &members);
 
@@ -243,8 +248,10 @@ look_at_block(const struct walk *walk, const struct rendezvous *order, size_t bl
         hear(walk, meters_provider(question->meters, address, question->provider), &candidate);
         if (candidate.verdict != VERDICT_FULL)
             return false;
-        if (candidate.room_ms < note.until_ms) {
-            note.until_ms = candidate.room_ms;
+        if (candidate.full_ms < note.until_ms)
+            note.until_ms = candidate.full_ms;
+        if (candidate.room_ms < note.room_ms) {
+            note.room_ms = candidate.room_ms;
             note.meter = candidate.meter;
         }
     }
@@ -272,7 +279,7 @@ next_member(struct walk *walk, struct rendezvous_walk *order, struct memo_note *
         *block = next;
         if (!note_holds(walk, note) && !look_at_block(walk, order->rendezvous, next, note))
             break;
-        refuse_full(walk, note->until_ms, note->meter);
+        refuse_full(walk, note->room_ms, note->until_ms, note->meter);
         rendezvous_skip_block(order);
     }
     return rendezvous_next(order);
@@ -309,15 +316,15 @@ walk_pool(struct walk *walk, const struct pool *pool)
             walk->first =
                 (struct candidate){.pool = pool, .address = rendezvous_next(&order)->address};
         if (walk->common.verdict != VERDICT_FULL)
-            refuse_full(walk, notes->until_ms, notes->meter);
+            refuse_full(walk, notes->room_ms, notes->until_ms, notes->meter);
         return true;
     }
     while ((member = next_member(walk, &order, notes, &block)) != NULL)
         if (!consider(walk, pool, member->address) || is_enough(walk))
             return false;
     if (notes != NULL && walk->least.meter != METERS_NONE && !walk->pool_colds)
-        *notes = (struct memo_note){walk->least.room_ms, meters_gains(question->meters),
-                                    walk->least.meter};
+        *notes = (struct memo_note){walk->least.full_ms, walk->least.room_ms,
+                                    meters_gains(question->meters), walk->least.meter};
     return true;
 }
 
@@ -335,9 +342,9 @@ explain_pool(struct walk *walk, const struct pool *pool)
     for (size_t i = 0; i < pool->member_count; i++)
         if (!roster->present[pool->members[i].address->index]) {
             const struct address *address = pool->members[i].address;
-            struct candidate candidate = {pool, address,
-                                          address->elsewhere ? VERDICT_ELSEWHERE : VERDICT_NOT_HERE,
-                                          METERS_NONE, 0};
+            struct candidate candidate = {
+                pool,        address, address->elsewhere ? VERDICT_ELSEWHERE : VERDICT_NOT_HERE,
+                METERS_NONE, 0,       0};
 
             record(walk->decision, &candidate);
         }

@@ -33,6 +33,7 @@ struct candidate {
     enum verdict verdict;
     uint32_t meter;  /* VERDICT_FULL, _COLD, _EXCEEDS: whose cap; see engine/meters.h */
     int64_t room_ms; /* VERDICT_FULL: when it may have room */
+    int64_t full_ms; /* VERDICT_FULL: until then nobody need look again */
 };
 
 /* Most candidates that a record names; the rest is counted. */

@@ -20,6 +20,7 @@ struct memo;
 
 struct memo_note {
     int64_t until_ms; /* full before that; 0: nothing is known */
+    int64_t room_ms;  /* when there can be room; no sooner */
     uint64_t gains;   /* meters_gains() when it was noted */
     uint32_t meter;   /* the one that will have room then */
 };

@@ -42,12 +42,27 @@ meter_state(const struct meter *meter, int64_t now_ms)
     return meter->again_ms > now_ms ? METER_FULL : METER_COLD;
 }
 
+/* As the store said last, with nothing held. */
+static int64_t
+told_room_ms(const struct meter *meter)
+{
+    return meter->again_ms + meter->room_after_ms;
+}
+
 int64_t
 meter_room_ms(const struct meter *meter, int64_t now_ms)
 {
+    int64_t room_ms = told_room_ms(meter);
+
     if (meter->held > 0)
         return meter->from_ms;
-    return meter->again_ms > now_ms ? meter->again_ms : now_ms;
+    return room_ms > now_ms ? room_ms : now_ms;
+}
+
+int64_t
+meter_full_ms(const struct meter *meter)
+{
+    return meter->held > 0 ? meter->from_ms : meter->again_ms;
 }
 
 enum meter_state
@@ -71,7 +86,7 @@ meter_state_many(const struct meter *meter, uint32_t count, int64_t now_ms)
 int64_t
 meter_room_many_ms(const struct meter *meter, uint32_t count, int64_t now_ms)
 {
-    int64_t room_ms = meter->again_ms;
+    int64_t room_ms = told_room_ms(meter);
 
     if (count <= meter->held + meter->next) {
         room_ms = meter->from_ms;
@@ -266,7 +281,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
         ask.want = meter->lacking > size ? meter->lacking : size;
     } else if (meter->next == 0 && meter->held <= size / 2 &&
                (meter->returned || (meter->wanted && meter->again_ms <= now_ms))) {
-        ask.want = size;
+        ask.want = size + (meter->held == 0 && meter->wanted ? size / 2 : 0);
     } else if ((idle || meter->returning) && meter->held + meter->next > 0) {
         ask.unused += meter->held + meter->next;
         meter->held = meter->next = 0;
@@ -296,8 +311,13 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
 void
 meter_answered(struct meter *meter, const struct book_answer *answer, int64_t now_ms)
 {
+    int64_t after_ms = answer->room_ms - answer->again_ms;
+
     meter->asked = false;
     meter->again_ms = answer->again_ms;
+    meter->room_after_ms = after_ms < 0            ? 0
+                           : after_ms < UINT32_MAX ? (uint32_t)after_ms
+                                                   : UINT32_MAX;
     meter->window = answer->window;
     meter->counted_s = (uint32_t)(now_ms / 1000);
     memcpy(meter->counted, answer->counted, sizeof(meter->counted));

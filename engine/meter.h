@@ -39,7 +39,8 @@ struct meter {
     uint32_t asked_low;    /* when it was made, in ms: the lower 32 bits */
     uint32_t counted[CAP_WINDOWS_MAX]; /* by all nodes, under each cap, as the store said */
     uint32_t counted_s;                /* when it said so, in s */
-    uint8_t window;                    /* place of the cap that room is waited for under */
+    uint32_t room_after_ms; /* so long after again_ms there can be room */
+    uint8_t window; /* place of the cap that room is waited for under */
     uint8_t use_count;
     uint8_t lacking;    /* grants that somebody needs at once and that are not held; at most 255 */
     bool asked : 1;     /* an ask is under way */
@@ -59,8 +60,11 @@ enum meter_state {
 
 enum meter_state meter_state(const struct meter *meter, int64_t now_ms);
 
-/* METER_FULL: when there may be room. */
+/* METER_FULL: when there can be room, if nothing is given back before. */
 int64_t meter_room_ms(const struct meter *meter, int64_t now_ms);
+
+/* METER_FULL: until when; then it is free, or worth asking for. */
+int64_t meter_full_ms(const struct meter *meter);
 
 /* The same for count grants at once; METER_FULL also when some of them are there. */
 enum meter_state meter_state_many(const struct meter *meter, uint32_t count, int64_t now_ms);
@@ -109,7 +113,8 @@ void meter_lapse(struct meter *meter);
  * the others meanwhile.
  *
  * That is twice the longest window: leases that others had then are used within
- * half a window, for tickets, and a quarter, their age; and count for one more.
+ * nine sixteenths of a window, for tickets, and a quarter, their age; and count for
+ * one more.
  *
  * nodes: how many there are, this one among them.
  */

@@ -8,8 +8,8 @@
 #include "fuzz/fuzz.h"
 
 #include "lib/err.h"
+#include "lib/redis_url.h"
 #include "policyd/redis_script.h"
-#include "policyd/redis_url.h"
 
 #include <hiredis/hiredis.h>
 #include <string.h>

@@ -45,35 +45,6 @@ static const struct conf_key listen_keys[] = {
     CONF_KEY_END,
 };
 
-static const struct conf_key store_keys[] = {
-    {"type", KEY_STORE, AT(store_type), "sqlite", 0, 0,
-     "\"sqlite\": this host alone; \"redis\": shared by all hosts.", NULL, NULL},
-    {"path", KEY_PATH, AT(store_path), "/var/lib/postpool/state.db", 0, 0, "SQLite: the file.",
-     NULL, NULL},
-    {"url", KEY_TEXT, AT(store_url), "", 0, 0,
-     "Redis: \"redis://host:port/database\", \"rediss://...\" or \"unix:/path\".", NULL, NULL},
-    {"tls_ca", KEY_PATH, AT(store_tls_ca), "", 0, 0,
-     "Redis: the file with the CAs that rediss:// trusts; default: the system's.", NULL, NULL},
-    {"tls_cert", KEY_PATH, AT(store_tls_cert), "", 0, 0,
-     "Redis: the file with this host's own certificate; default: none.", NULL, NULL},
-    {"tls_key", KEY_PATH, AT(store_tls_key), "", 0, 0, "Redis: the file with its key.", NULL, NULL},
-    {"tls_name", KEY_HOST, AT(store_tls_name), "", 0, 0,
-     "Redis: the name in its certificate; default: the host that is connected to.", NULL, NULL},
-    {"tls_sentinels", KEY_BOOL, AT(store_tls_sentinels), "false", 0, 0,
-     "Redis: the Sentinels are spoken to with TLS, too.", NULL, NULL},
-    {"prefix", KEY_TEXT, AT(store_prefix), "postpool", 0, 0, "Redis: what every key begins with.",
-     NULL, NULL},
-    {"sentinels", KEY_LIST, AT(store_sentinels), "", 0, 0,
-     "Redis: Sentinels that know the master, \"host:port\".", NULL, NULL},
-    {"master", KEY_TEXT, AT(store_master), "mymaster", 0, 0,
-     "Redis: the name that the Sentinels know it by.", NULL, NULL},
-    {"durable", KEY_BOOL, AT(store_durable), "false", 0, 0,
-     "Redis: a lease counts only when a replica has it, too.", NULL, NULL},
-    {"node_timeout", KEY_DURATION, AT(store_node_timeout_ms), "30s", 2000, 3600 * 1000,
-     "Redis: a node that is not heard of for so long is away.", NULL, NULL},
-    CONF_KEY_END,
-};
-
 static const struct conf_key milter_keys[] = {
     {"socket", KEY_ENDPOINT, AT(milter_socket), "unix:/var/spool/postfix/postpool/milter", 0, 0,
      "Where Postfix reaches the milter.", NULL, NULL},
@@ -116,7 +87,7 @@ static const struct conf_key keys[] = {
      "What the policy service says to a client over its quota.", NULL, NULL},
     {"grant_lifetime", KEY_DURATION, AT(grant_lifetime_ms), "4m", 1000, 24 * 3600 * 1000,
      "A message and recipient that is asked for again within it counts once.", NULL, NULL},
-    {"store", KEY_GROUP, 0, NULL, 0, 0, "Where caps are counted.", store_keys, NULL},
+    {"store", KEY_GROUP, 0, NULL, 0, 0, "Where caps are counted.", conf_store_keys, NULL},
     {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
     {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
     {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", conf_dns_keys, NULL},
@@ -273,20 +244,6 @@ check_sockets(struct conf_reader *reader, config_setting_t *root)
                      "the daemons give up root's rights, name a user that has none");
 }
 
-static void
-check_store(struct conf_reader *reader, config_setting_t *store)
-{
-    const struct conf *conf = reader->conf;
-    bool tls = conf->store_tls_ca != NULL || conf->store_tls_cert != NULL ||
-               conf->store_tls_key != NULL || conf->store_tls_name != NULL ||
-               conf->store_tls_sentinels;
-
-    if (tls && strncmp(conf->store_url, "rediss://", 9) != 0)
-        conf_problem(reader, store, "tls_... is set, but url is not rediss://, so there is no TLS");
-    if ((conf->store_tls_cert != NULL) != (conf->store_tls_key != NULL))
-        conf_problem(reader, store, "tls_cert and tls_key: one needs the other");
-}
-
 /* What is counted when it comes in is not held back until its turn: it is let in or not. */
 static void
 plain_account_caps(struct snapshot *snapshot)
@@ -320,9 +277,9 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     set_node(reader->conf);
     read_internal(reader, member_of(member_of(root, "milter"), "internal"));
     conf_read_dns(reader, member_of(member_of(root, "dns"), "servers"));
+    conf_check_store(reader, config_setting_get_member(root, "store"));
     check_headers(reader, member_of(root, "milter"));
     check_sockets(reader, root);
-    check_store(reader, member_of(root, "store"));
     conf_read_providers(reader, config_setting_get_member(root, "providers"));
     conf_read_replies(reader, config_setting_get_member(root, "replies"));
     if (addresses != NULL)

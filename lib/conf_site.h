@@ -19,7 +19,8 @@ extern const struct conf_key conf_member_keys[]; /* an address in a pool */
 extern const struct conf_key conf_stream_keys[];
 extern const struct conf_key conf_match_keys[];
 extern const struct conf_key conf_provider_keys[];
-extern const struct conf_key conf_dns_keys[]; /* members of struct conf */
+extern const struct conf_key conf_dns_keys[];   /* members of struct conf */
+extern const struct conf_key conf_store_keys[]; /* likewise */
 
 void conf_read_addresses(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_pools(struct conf_reader *reader, config_setting_t *setting);
@@ -31,6 +32,9 @@ void conf_read_providers(struct conf_reader *reader, config_setting_t *setting);
 
 /* Make conf.dns_servers of conf.dns_server_text, which the group "dns" gave. */
 void conf_read_dns(struct conf_reader *reader, config_setting_t *servers);
+
+/* Does the group "store", NULL: there is none, say where a Redis is that it needs? */
+void conf_check_store(struct conf_reader *reader, config_setting_t *store);
 
 /* Warn of addresses in no pool, of pools that nothing leads to, and of IPv6. */
 void conf_warn_pools(struct conf_reader *reader, config_setting_t *addresses,

@@ -6,11 +6,10 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "policyd/sqlite_file.h"
+#include "policyd/journal_file.h"
 
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/util.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -19,55 +18,25 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
     AGAIN_S = 1,     /* after a write that failed */
     BATCH_MAX = 512, /* in one transaction */
-    LIFE_BITS = 53,  /* what a number in Lua can hold */
 };
 
-/* Its tables have names of their own: the file may be that of the other kind of store, too. */
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS redis_self (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS redis_nodes (name TEXT PRIMARY KEY, heard INTEGER, gone INTEGER) "
-    "WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS redis_rows (key TEXT PRIMARY KEY, row BLOB, until INTEGER)"
-    " WITHOUT ROWID;";
-
-enum statement {
-    PUT_ROW,
-    PUT_LIFE,
-    DROP_NODES,
-    PUT_NODE,
-    READ_ROWS,
-    FIND_ROW,
-    TRIM_ROWS,
-    STATEMENTS,
-};
-
-static const char *const texts[STATEMENTS] = {
-    [PUT_ROW] = "REPLACE INTO redis_rows VALUES (?1, ?2, ?3)",
-    [PUT_LIFE] = "REPLACE INTO redis_self VALUES ('life', ?1)",
-    [DROP_NODES] = "DELETE FROM redis_nodes",
-    [PUT_NODE] = "REPLACE INTO redis_nodes VALUES (?1, ?2, ?3)",
-    [READ_ROWS] = "SELECT key, row, until FROM redis_rows WHERE key > ?1 ORDER BY key LIMIT ?2",
-    [FIND_ROW] = "SELECT key, row, until FROM redis_rows WHERE key = ?1",
-    [TRIM_ROWS] = "DELETE FROM redis_rows WHERE until < ?1",
-};
+enum work { PUT_ROW, PUT_LIFE, PUT_NODES, READ_ROWS, FIND_ROW, TRIM_ROWS };
 
 /* Something to do, and later something done. */
 struct job {
     STAILQ_ENTRY(job) next;
-    enum statement what;    /* DROP_NODES: put nodes instead */
+    enum work what;
     struct journal_row row; /* PUT_ROW; READ_ROWS, FIND_ROW: its key */
     int64_t number;         /* PUT_LIFE, READ_ROWS, TRIM_ROWS */
     struct journal_node *nodes;
     size_t node_count;
-    struct journal_row *found;
-    size_t found_count;
+    struct journal_rows found;
     journal_put_fn *put;
     journal_read_fn *read;
     void *arg; /* not ours */
@@ -76,8 +45,7 @@ struct job {
 STAILQ_HEAD(jobs, job);
 
 struct journal {
-    sqlite3 *db; /* the thread's, once it runs */
-    sqlite3_stmt *statements[STATEMENTS];
+    struct journal_file *file; /* the thread's, once it runs */
     pthread_t thread;
     bool running;
     pthread_mutex_t lock; /* of what follows, to the next empty line */
@@ -89,39 +57,16 @@ struct journal {
 
     struct event *readable;
     int fd; /* an eventfd: something is done */
-    uint64_t id;
-    uint64_t life;
-    struct journal_node *nodes; /* owned */
-    size_t node_count;
+    struct journal_self self;
 };
-
-static void
-nodes_free(struct journal_node *nodes, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(nodes[i].name);
-    free(nodes);
-}
-
-static void
-found_free(struct job *job)
-{
-    for (size_t i = 0; i < job->found_count; i++) {
-        free(job->found[i].key);
-        free(job->found[i].row);
-    }
-    free(job->found);
-    job->found = NULL;
-    job->found_count = 0;
-}
 
 static void
 job_free(struct job *job)
 {
     free(job->row.key);
     free(job->row.row);
-    nodes_free(job->nodes, job->node_count);
-    found_free(job);
+    journal_nodes_free(job->nodes, job->node_count);
+    journal_rows_clear(&job->found);
     free(job);
 }
 
@@ -138,100 +83,46 @@ copy(const void *data, size_t length)
 /* -------------------------------------------------------------- the thread */
 
 static int
-run(sqlite3_stmt *statement)
+carry_out(struct journal_file *file, struct job *job)
 {
-    int r = sqlite3_step(statement);
-
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    return r == SQLITE_DONE || r == SQLITE_ROW ? SQLITE_OK : r;
-}
-
-static int
-put_nodes(struct journal *journal, const struct job *job)
-{
-    int r = run(journal->statements[DROP_NODES]);
-
-    for (size_t i = 0; r == SQLITE_OK && i < job->node_count; i++) {
-        sqlite3_stmt *put = journal->statements[PUT_NODE];
-
-        sqlite3_bind_text(put, 1, job->nodes[i].name, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(put, 2, job->nodes[i].heard_ms);
-        sqlite3_bind_int(put, 3, job->nodes[i].gone);
-        r = run(put);
-    }
-    return r;
-}
-
-static int
-read_rows(sqlite3_stmt *statement, struct job *job)
-{
-    size_t room = 0;
-    int r;
-
-    found_free(job); /* it may be the second time */
-    while ((r = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct journal_row *row;
-
-        if (job->found_count == room) {
-            room = room > 0 ? 2 * room : 16;
-            job->found = mem_resize(job->found, room, sizeof(*job->found));
-        }
-        row = &job->found[job->found_count++];
-        row->key = mem_strdup((const char *)sqlite3_column_text(statement, 0));
-        row->length = (size_t)sqlite3_column_bytes(statement, 1);
-        row->row = copy(sqlite3_column_blob(statement, 1), row->length);
-        row->until_ms = sqlite3_column_int64(statement, 2);
-    }
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    return r == SQLITE_DONE ? SQLITE_OK : r;
-}
-
-static int
-carry_out(struct journal *journal, struct job *job)
-{
-    sqlite3_stmt *statement = journal->statements[job->what];
-
     switch (job->what) {
     case PUT_ROW:
-        sqlite3_bind_text(statement, 1, job->row.key, -1, SQLITE_STATIC);
-        sqlite3_bind_blob(statement, 2, job->row.row, (int)job->row.length, SQLITE_STATIC);
-        sqlite3_bind_int64(statement, 3, job->row.until_ms);
-        return run(statement);
+        return journal_file_put_row(file, &job->row);
+    case PUT_LIFE:
+        return journal_file_put_life(file, (uint64_t)job->number);
+    case PUT_NODES:
+        return journal_file_put_nodes(file, job->nodes, job->node_count);
     case READ_ROWS:
-        sqlite3_bind_int64(statement, 2, job->number);
-        /* fall through */
+        journal_rows_clear(&job->found); /* it may be the second time */
+        return journal_file_read(file, job->row.key, (int)job->number, &job->found);
     case FIND_ROW:
-        sqlite3_bind_text(statement, 1, job->row.key, -1, SQLITE_STATIC);
-        return read_rows(statement, job);
-    case DROP_NODES:
-        return put_nodes(journal, job);
-    default:
-        sqlite3_bind_int64(statement, 1, job->number);
-        return run(statement);
+        journal_rows_clear(&job->found);
+        return journal_file_find(file, job->row.key, &job->found);
+    case TRIM_ROWS:
+        return journal_file_trim(file, job->number);
     }
+    return SQLITE_MISUSE;
 }
 
 /* All of it, or nothing. */
 static int
 write_batch(struct journal *journal, struct jobs *batch)
 {
-    int r = sqlite3_exec(journal->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    int r = journal_file_begin(journal->file);
     struct job *job;
 
     if (r != SQLITE_OK)
         return r;
     STAILQ_FOREACH(job, batch, next)
     {
-        r = carry_out(journal, job);
+        r = carry_out(journal->file, job);
         if (r != SQLITE_OK)
             break;
     }
     if (r == SQLITE_OK)
-        r = sqlite3_exec(journal->db, "COMMIT", NULL, NULL, NULL);
+        r = journal_file_commit(journal->file);
     if (r != SQLITE_OK)
-        sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL);
+        journal_file_rollback(journal->file);
     return r;
 }
 
@@ -244,9 +135,9 @@ set_trouble(struct journal *journal, const char *why)
     snprintf(journal->trouble, sizeof(journal->trouble), "%s", why);
     if (why[0] != '\0' && !was)
         log_error("store: cannot write %s: %s -- no grants are taken until it can be",
-                  sqlite3_db_filename(journal->db, "main"), why);
+                  journal_file_path(journal->file), why);
     if (why[0] == '\0' && was)
-        log_info("store: %s can be written to again", sqlite3_db_filename(journal->db, "main"));
+        log_info("store: %s can be written to again", journal_file_path(journal->file));
 }
 
 static void
@@ -271,7 +162,7 @@ work(struct journal *journal, struct jobs *batch)
     pthread_mutex_unlock(&journal->lock);
     r = write_batch(journal, batch);
     pthread_mutex_lock(&journal->lock);
-    set_trouble(journal, r == SQLITE_OK ? "" : sqlite3_errmsg(journal->db));
+    set_trouble(journal, r == SQLITE_OK ? "" : journal_file_why(journal->file));
     if (r == SQLITE_OK) {
         STAILQ_CONCAT(&journal->done, batch);
         ignored = write(journal->fd, &one, sizeof(one));
@@ -334,7 +225,7 @@ on_done(evutil_socket_t fd, short what, void *arg)
         if (job->put != NULL)
             job->put(job->arg);
         if (job->read != NULL)
-            job->read(job->arg, job->found, job->found_count);
+            job->read(job->arg, job->found.items, job->found.count);
         job_free(job);
     }
 }
@@ -349,7 +240,7 @@ hand_over(struct journal *journal, struct job *job)
 }
 
 static struct job *
-job_new(enum statement what)
+job_new(enum work what)
 {
     struct job *job = mem_new(sizeof(*job));
 
@@ -373,7 +264,7 @@ journal_put(struct journal *journal, const struct journal_row *row, journal_put_
 void
 journal_set_nodes(struct journal *journal, const struct journal_node *nodes, size_t count)
 {
-    struct job *job = job_new(DROP_NODES);
+    struct job *job = job_new(PUT_NODES);
 
     job->nodes = mem_array(count, sizeof(*nodes));
     job->node_count = count;
@@ -384,8 +275,8 @@ journal_set_nodes(struct journal *journal, const struct journal_node *nodes, siz
 }
 
 static void
-ask_for(struct journal *journal, enum statement what, const char *key, int most,
-        journal_read_fn *done, void *arg)
+ask_for(struct journal *journal, enum work what, const char *key, int most, journal_read_fn *done,
+        void *arg)
 {
     struct job *job = job_new(what);
 
@@ -417,162 +308,37 @@ journal_trim(struct journal *journal, int64_t now_ms)
     hand_over(journal, job);
 }
 
-/* Lives ascend, so that of two rows it can be told which is the later. */
-static uint64_t
-life_after(uint64_t life)
-{
-    struct timespec now;
-    uint64_t us;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-    return us > life && us < (uint64_t)1 << LIFE_BITS ? us : life + 1;
-}
-
 uint64_t
 journal_new_life(struct journal *journal)
 {
     struct job *job = job_new(PUT_LIFE);
 
-    journal->life = life_after(journal->life);
-    job->number = (int64_t)journal->life;
+    journal->self.life = journal_file_life_after(journal->self.life);
+    job->number = (int64_t)journal->self.life;
     hand_over(journal, job);
-    return journal->life;
+    return journal->self.life;
 }
 
 uint64_t
 journal_life(const struct journal *journal)
 {
-    return journal->life;
+    return journal->self.life;
 }
 
 uint64_t
 journal_id(const struct journal *journal)
 {
-    return journal->id;
+    return journal->self.id;
 }
 
 const struct journal_node *
 journal_nodes(const struct journal *journal, size_t *ret_count)
 {
-    *ret_count = journal->node_count;
-    return journal->nodes;
+    *ret_count = journal->self.node_count;
+    return journal->self.nodes;
 }
 
 /* ------------------------------------------------------------ open, close */
-
-static int
-fail(struct journal *journal, const char *path, struct err *err)
-{
-    int code = sqlite3_errcode(journal->db) & 0xff;
-    int r = code == SQLITE_BUSY || code == SQLITE_LOCKED      ? -EBUSY
-            : code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? -EINVAL
-                                                              : -EIO;
-
-    if (r == -EBUSY)
-        return err_set(err, r, "%s: another process has it open", path);
-    return err_set(err, r, "%s: %s", path, sqlite3_errmsg(journal->db));
-}
-
-static int
-read_self(struct journal *journal)
-{
-    sqlite3_stmt *statement;
-    int r =
-        sqlite3_prepare_v2(journal->db, "SELECT name, value FROM redis_self", -1, &statement, NULL);
-
-    if (r != SQLITE_OK)
-        return r;
-    while ((r = sqlite3_step(statement)) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(statement, 0);
-        uint64_t value = (uint64_t)sqlite3_column_int64(statement, 1);
-
-        if (strcmp(name, "id") == 0)
-            journal->id = value;
-        if (strcmp(name, "life") == 0)
-            journal->life = value;
-    }
-    sqlite3_finalize(statement);
-    return r == SQLITE_DONE ? SQLITE_OK : r;
-}
-
-static int
-write_self(struct journal *journal)
-{
-    char text[200];
-
-    while (journal->id == 0) {
-        evutil_secure_rng_get_bytes(&journal->id, sizeof(journal->id));
-        journal->id >>= 64 - LIFE_BITS;
-    }
-    journal->life = life_after(journal->life);
-    snprintf(text, sizeof(text), "REPLACE INTO redis_self VALUES ('id', %llu), ('life', %llu)",
-             (unsigned long long)journal->id, (unsigned long long)journal->life);
-    return sqlite3_exec(journal->db, text, NULL, NULL, NULL);
-}
-
-static int
-read_nodes(struct journal *journal)
-{
-    sqlite3_stmt *statement;
-    size_t room = 0;
-    int r = sqlite3_prepare_v2(journal->db, "SELECT name, heard, gone FROM redis_nodes", -1,
-                               &statement, NULL);
-
-    if (r != SQLITE_OK)
-        return r;
-    while ((r = sqlite3_step(statement)) == SQLITE_ROW) {
-        if (journal->node_count == room) {
-            room = room > 0 ? 2 * room : 16;
-            journal->nodes = mem_resize(journal->nodes, room, sizeof(*journal->nodes));
-        }
-        journal->nodes[journal->node_count++] = (struct journal_node){
-            mem_strdup((const char *)sqlite3_column_text(statement, 0)),
-            sqlite3_column_int64(statement, 1), sqlite3_column_int(statement, 2) != 0};
-    }
-    sqlite3_finalize(statement);
-    return r == SQLITE_DONE ? SQLITE_OK : r;
-}
-
-/* The file is checked, or made, as that of the other kind of store. */
-static int
-prepare(const char *path, struct err *err)
-{
-    struct sqlite_file *file;
-    int r = sqlite_file_open(path, &file, err);
-
-    if (r == 0)
-        sqlite_file_close(file);
-    return r;
-}
-
-static int
-open_db(struct journal *journal, const char *path, struct err *err)
-{
-    mode_t before = umask(0077);
-    int r =
-        sqlite3_open_v2(path, &journal->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL);
-
-    if (r == SQLITE_OK)
-        r = sqlite3_exec(journal->db,
-                         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
-                         "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE;",
-                         NULL, NULL, NULL);
-    if (r == SQLITE_OK)
-        r = sqlite3_exec(journal->db, schema, NULL, NULL, NULL);
-    if (r == SQLITE_OK)
-        r = read_self(journal);
-    if (r == SQLITE_OK)
-        r = read_nodes(journal);
-    if (r == SQLITE_OK)
-        r = write_self(journal);
-    if (r == SQLITE_OK)
-        r = sqlite3_exec(journal->db, "COMMIT", NULL, NULL, NULL);
-    for (int i = 0; r == SQLITE_OK && i < STATEMENTS; i++)
-        r = sqlite3_prepare_v2(journal->db, texts[i], -1, &journal->statements[i], NULL);
-    umask(before);
-    return r == SQLITE_OK ? 0 : fail(journal, path, err);
-}
 
 static int
 start_thread(struct journal *journal)
@@ -601,9 +367,7 @@ journal_open(struct event_base *base, const char *path, struct journal **ret_jou
     pthread_cond_init(&journal->wake, NULL);
     journal->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     journal->readable = event_new(base, journal->fd, EV_READ | EV_PERSIST, on_done, journal);
-    r = prepare(path, err);
-    if (r == 0)
-        r = open_db(journal, path, err);
+    r = journal_file_open(path, &journal->file, &journal->self, err);
     if (r == 0) {
         r = start_thread(journal);
         if (r < 0)
@@ -641,12 +405,10 @@ journal_close(struct journal *journal)
         pthread_mutex_unlock(&journal->lock);
         pthread_join(journal->thread, NULL);
     }
-    for (int i = 0; i < STATEMENTS; i++)
-        sqlite3_finalize(journal->statements[i]);
-    sqlite3_close(journal->db);
+    journal_file_close(journal->file);
     jobs_free(&journal->todo);
     jobs_free(&journal->done);
-    nodes_free(journal->nodes, journal->node_count);
+    journal_nodes_free(journal->self.nodes, journal->self.node_count);
     event_free(journal->readable);
     if (journal->fd >= 0)
         close(journal->fd);

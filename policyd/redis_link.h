@@ -17,7 +17,6 @@
 #include <stdint.h>
 
 struct conf;
-struct err;
 struct event_base;
 struct redis_args;
 struct redis_link;
@@ -39,10 +38,9 @@ struct redis_link_events {
  */
 typedef void redis_link_done_fn(void *arg, const struct redisReply *reply);
 
-/* 0, or -EINVAL or -ENOTSUP for what conf says.  The first attempt is made from the loop. */
-int redis_link_new(struct event_base *base, const struct conf *conf,
-                   const struct redis_link_events *events, struct redis_link **ret_link,
-                   struct err *err);
+/* The first attempt is made from the loop. */
+struct redis_link *redis_link_new(struct event_base *base, const struct conf *conf,
+                                  const struct redis_link_events *events);
 
 /* Takes NULL.  Open calls hear nothing more: their callers are going away, too. */
 void redis_link_free(struct redis_link *link);

@@ -86,12 +86,13 @@ redis_script_begin(struct redis_args *args, const struct redis_caller *caller, c
     redis_args_print(args, "%" PRIu64, caller->life);
     add_text(args, caller->run_id);
     redis_args_print(args, "%" PRId64, caller->node_timeout_ms);
-    redis_args_print(args, "%" PRId64, caller->estimate_ms);
+    redis_args_print(args, "%" PRId64, caller->earliest_ms);
     if (caller->clock_ms > 0)
         redis_args_print(args, "%" PRId64, caller->clock_ms);
     else
         add_text(args, "");
     redis_args_print(args, "%u", caller->nodes);
+    redis_args_print(args, "%" PRId64, caller->latest_ms);
 }
 
 void
@@ -132,7 +133,7 @@ static enum redis_status
 status_of(const char *text)
 {
     static const char *const texts[] = {"ok",      "stale", "hello",  "taken",
-                                        "restate", "alive", "unknown"};
+                                        "restate", "alive", "unknown", "late"};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         if (strcmp(text, texts[i]) == 0)
@@ -186,22 +187,23 @@ read_counted(const redisReply *reply, size_t i, struct book_answer *answer)
 static void
 read_special(const redisReply *reply, struct redis_answer *answer)
 {
-    if (reply->elements == 11 && is_integer(reply, 5) && is_integer(reply, 6) &&
-        is_integer(reply, 7) && is_integer(reply, 8) && is_string(reply, 9) &&
-        read_counted(reply, 10, &answer->book)) {
-        answer->book.count = (uint32_t)reply->element[5]->integer;
-        answer->book.from_ms = reply->element[6]->integer;
-        answer->book.again_ms = reply->element[7]->integer;
-        answer->book.window = (uint8_t)reply->element[8]->integer;
-        answer->row = reply->element[9]->str;
-        answer->row_length = (size_t)reply->element[9]->len;
-    } else if (reply->elements == 7 && is_integer(reply, 5) && is_node_list(reply, 6)) {
-        answer->confirmed = reply->element[5]->integer == 1;
-        answer->nodes = reply->element[6];
-    } else if (reply->elements == 6 && is_string(reply, 5)) {
-        answer->row = reply->element[5]->str;
-        answer->row_length = (size_t)reply->element[5]->len;
-    } else if (reply->elements != 5) {
+    if (reply->elements == 13 && is_integer(reply, 6) && is_integer(reply, 7) &&
+        is_integer(reply, 8) && is_integer(reply, 9) && is_integer(reply, 10) &&
+        is_string(reply, 11) && read_counted(reply, 12, &answer->book)) {
+        answer->book.count = (uint32_t)reply->element[6]->integer;
+        answer->book.from_ms = reply->element[7]->integer;
+        answer->book.again_ms = reply->element[8]->integer;
+        answer->book.room_ms = reply->element[9]->integer;
+        answer->book.window = (uint8_t)reply->element[10]->integer;
+        answer->row = reply->element[11]->str;
+        answer->row_length = (size_t)reply->element[11]->len;
+    } else if (reply->elements == 8 && is_integer(reply, 6) && is_node_list(reply, 7)) {
+        answer->confirmed = reply->element[6]->integer == 1;
+        answer->nodes = reply->element[7];
+    } else if (reply->elements == 7 && is_string(reply, 6)) {
+        answer->row = reply->element[6]->str;
+        answer->row_length = (size_t)reply->element[6]->len;
+    } else if (reply->elements != 6) {
         answer->status = REDIS_STRANGE;
     }
 }
@@ -212,12 +214,14 @@ redis_script_answer(const redisReply *reply, struct redis_answer *ret_answer)
     struct redis_answer answer = {.status = REDIS_STRANGE};
 
     if (reply->type == REDIS_REPLY_ARRAY && is_string(reply, 0) && is_integer(reply, 1) &&
-        is_integer(reply, 2) && is_integer(reply, 3) && is_integer(reply, 4)) {
+        is_integer(reply, 2) && is_integer(reply, 3) && is_integer(reply, 4) &&
+        is_integer(reply, 5)) {
         answer.status = status_of(reply->element[0]->str);
         answer.now_ms = reply->element[1]->integer;
         answer.generation = reply->element[2]->integer;
         answer.count = (unsigned)reply->element[3]->integer;
         answer.learning = reply->element[4]->integer == 1;
+        answer.stepped_ms = reply->element[5]->integer;
         read_special(reply, &answer);
     }
     *ret_answer = answer;

@@ -39,7 +39,8 @@ struct redis_caller {
     const char *run_id;
     uint64_t life;
     int64_t node_timeout_ms;
-    int64_t estimate_ms; /* what the time is there, at the earliest; 0: it does not know */
+    int64_t earliest_ms; /* what the time is there, at the earliest; 0: it does not know */
+    int64_t latest_ms;   /* the same, at the latest */
     unsigned nodes;      /* how many there are, as far as the caller knows; 0: it does not */
     int64_t clock_ms;    /* for tests: the time; 0: the server's own */
 };
@@ -61,6 +62,7 @@ enum redis_status {
     REDIS_RESTATE,  /* rows must be put back, and confirmed, first */
     REDIS_ALIVE,    /* forget: the node is there */
     REDIS_UNKNOWN,  /* forget: there is no such node */
+    REDIS_LATE,     /* it was sent too long ago, by what the others know */
     REDIS_STRANGE,  /* no answer of the script */
 };
 
@@ -70,6 +72,7 @@ struct redis_answer {
     int64_t generation;
     unsigned count; /* of nodes, with those that are away */
     bool learning;
+    int64_t stepped_ms;      /* so far was the clock put forward, as was found, and put right */
     struct book_answer book; /* ask */
     const char *row;         /* ask, reset: the node's own, as it stands; not ours */
     size_t row_length;

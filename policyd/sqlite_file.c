@@ -20,12 +20,13 @@
 
 enum { APPLICATION_ID = 0x70706f6f, FILE_VERSION = 1 };
 
-enum statement { LOAD, SAVE, REMOVE, SET, STATEMENTS };
+enum statement { LOAD, SAVE, REMOVE, SET, WALK, STATEMENTS };
 
 struct sqlite_file {
     sqlite3 *db;
     char *path;
     int64_t offset_ms; /* of the clock to the boot clock */
+    char *walked;      /* owned; the last key that a trim looked at; NULL: it begins */
     sqlite3_stmt *statements[STATEMENTS];
 };
 
@@ -33,6 +34,7 @@ static const char *const texts[STATEMENTS] = {
     [LOAD] = "SELECT data FROM book WHERE key = ?1",
     [SAVE] = "INSERT OR REPLACE INTO book (key, data) VALUES (?1, ?2)",
     [REMOVE] = "DELETE FROM book WHERE key = ?1",
+    [WALK] = "SELECT key, data FROM book WHERE key > ?1 ORDER BY key LIMIT ?2",
     [SET] = "INSERT OR REPLACE INTO clock (name, value) VALUES (?1, ?2)",
 };
 
@@ -163,6 +165,7 @@ sqlite_file_close(struct sqlite_file *file)
     for (int i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(file->statements[i]);
     sqlite3_close(file->db);
+    free(file->walked);
     free(file->path);
     free(file);
 }
@@ -319,4 +322,68 @@ sqlite_file_remove(struct sqlite_file *file, const char *key, struct err *err)
 
     sqlite3_bind_text(statement, 1, key, -1, SQLITE_TRANSIENT);
     return step(file, statement, err);
+}
+
+static bool
+is_over(sqlite3_stmt *row, uint64_t life, int64_t since_ms, int64_t now_ms)
+{
+    struct book book;
+    bool over;
+
+    if (book_unpack(sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), &book) < 0)
+        return false;
+    over = book_is_over(&book, life, since_ms, now_ms);
+    book_clear(&book);
+    return over;
+}
+
+/* The keys of what is over among the next most entries; the caller frees them. */
+static int
+find_over(struct sqlite_file *file, int most, uint64_t life, int64_t since_ms, int64_t now_ms,
+          char **keys, int *ret_count, struct err *err)
+{
+    sqlite3_stmt *walk = file->statements[WALK];
+    char *last = NULL;
+    int code, looked = 0, r = 0;
+
+    sqlite3_bind_text(walk, 1, file->walked != NULL ? file->walked : "", -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int(walk, 2, most);
+    *ret_count = 0;
+    while ((code = sqlite3_step(walk)) == SQLITE_ROW) {
+        const char *key = (const char *)sqlite3_column_text(walk, 0);
+
+        if (is_over(walk, life, since_ms, now_ms))
+            keys[(*ret_count)++] = mem_strdup(key);
+        if (++looked == most)
+            last = mem_strdup(key);
+    }
+    if (code != SQLITE_DONE)
+        r = fail(file, err);
+    sqlite3_reset(walk);
+    sqlite3_clear_bindings(walk);
+    free(file->walked);
+    file->walked = last;
+    return r;
+}
+
+int
+sqlite_file_trim(struct sqlite_file *file, int most, uint64_t life, int64_t since_ms,
+                 int64_t now_ms, struct err *err)
+{
+    char **keys = mem_array((size_t)most, sizeof(*keys));
+    int count, r = find_over(file, most, life, since_ms, now_ms, keys, &count, err);
+
+    if (r == 0 && count > 0) {
+        r = sqlite_file_begin(file, err);
+        for (int i = 0; i < count && r == 0; i++)
+            r = sqlite_file_remove(file, keys[i], err);
+        if (r == 0)
+            r = sqlite_file_commit(file, now_ms, err);
+        if (r < 0)
+            sqlite_file_rollback(file);
+    }
+    for (int i = 0; i < count; i++)
+        free(keys[i]);
+    free(keys);
+    return r < 0 ? r : count;
 }

@@ -41,4 +41,13 @@ int sqlite_file_save(struct sqlite_file *file, const char *key, const struct boo
                      struct err *err);
 int sqlite_file_remove(struct sqlite_file *file, const char *key, struct err *err);
 
+/*
+ * Remove entries in which nothing counts any more (book_is_over()): of the next
+ * most ones, in the order of their keys, and from the first again when the
+ * last was reached.  What cannot be read stays.  A transaction of its own, if
+ * there is anything to remove.  Returns how many are gone, or a negative errno.
+ */
+int sqlite_file_trim(struct sqlite_file *file, int most, uint64_t life, int64_t since_ms,
+                     int64_t now_ms, struct err *err);
+
 #endif

@@ -8,31 +8,35 @@
 -- KEYS  1 "{PREFIX}:nodes"   2 "{PREFIX}:KEY", the book (ask, state, reset)
 -- ARGV  1 op   2 node   3 life   4 run id of this Redis   5 node timeout   6 the node's idea of
 --       the time, at the earliest, 0: none   7 the time, for tests; "": the server's
---       8 how many nodes there are, as far as the node knows, 0: it does not   then, by op:
---   beat     9 the node's former life, 0: none   10 id of the node's journal
---            11 1: the process has just begun, and may take its own name over
---   ask      9 seq   10 unused   11 want   12 caps   13 reports
---            14 1: nothing is known of what was asked before in this life, save that seq is more
+--       8 how many nodes there are, as far as the node knows, 0: it does not   9 as 6, at the latest
+--       then, by op:
+--   beat     10 the node's former life, 0: none   11 id of the node's journal
+--            12 1: the process has just begun, and may take its own name over
+--   ask      10 seq   11 unused   12 want   13 caps   14 reports
+--            15 1: nothing is known of what was asked before in this life, save that seq is more
 --            then window, limit, smooth for each cap; time, count, excess for each report
---   state    9 row   10 milliseconds that it matters
---   confirm  9 generation   then name, heard (0: of late), 1 for a node that is gone, of each
+--   state    10 row   11 milliseconds that it matters
+--   confirm  10 generation   then name, heard (0: of late), 1 for a node that is gone, of each
 --   reset
---   forget   9 name
+--   forget   10 name
 --   bye
 local op, me, life, run = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local timeout, estimate, known_nodes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[8])
+local timeout, known_nodes = tonumber(ARGV[5]), tonumber(ARGV[8])
+local estimate, latest = tonumber(ARGV[6]), tonumber(ARGV[9])
 
 local floor, max, min, huge = math.floor, math.max, math.min, math.huge
 
 local BUCKETS = 512
 local LATE = BUCKETS / 16
 local BURST_PART, BURST_LEAST = 20, 100
-local NEAR, AHEAD, RETRY = 16, 2, 64
+local NEAR, AHEAD, SLACK, RETRY = 16, 2, 16, 64
 local SLOTS = 4
 local MONTH = 32 * 24 * 3600 * 1000 -- longer than any window
 local MINUTE = 60 * 1000
 local LEARN, LEARN_ALONE = 2000, 500
 local GONE, UNKNOWN = 0, 1 -- lives that no process has: it said goodbye; it was only heard of
+local STEP = 250 -- further ahead of what a node knows than a call takes: the clock was put forward
+local LATE_CALL = 3000 -- more than a node waits for an answer
 local CLOCK_OFF = 10 -- so far may the clock be from that idea; a later one would forget uses
 
 local function text(number)
@@ -89,7 +93,16 @@ end
 
 load_meta()
 
--- Time goes on where it was, whatever the server's clock does meanwhile.
+local stepped = 0 -- so far was the clock put forward, as is found now
+local is_late = false -- it was sent long ago, and who sent it does not wait any more
+
+-- Time goes on where it was, whatever the server's clock does meanwhile.  Put forward, it would
+-- make windows pass that have not: what is beyond the latest that the caller can imagine is left
+-- out, as far as it came since the last call.  If it was the server that stood still, a later
+-- caller knows that this time did pass, and it is put back in.
+--
+-- Another server, or one that has lost all, may lack the shift: until every node has come, whoever
+-- knows an earlier time is right, because the rows tell that one.
 local function tell_time()
   local t, shift, before = nil, tonumber(meta.shift or 0), tonumber(meta.clock or 0)
   local begins = not meta.gen or meta.run ~= run
@@ -99,11 +112,30 @@ local function tell_time()
     local clock = redis.call('TIME')
     t = tonumber(clock[1]) * 1000 + floor(tonumber(clock[2]) / 1000)
   end
+  -- A link that was cut brings old calls when it is mended.  Carried out they would say that the
+  -- node is here, when that goes on alone.  While all is learnt anew, nobody gets a lease by them.
+  if not begins and not meta.learn and latest > 0 and before > latest + LATE_CALL then
+    is_late, now = true, before
+    set('clock', text(now))
+    return
+  end
   if begins and estimate > 0 and math.abs(t + shift - estimate) > CLOCK_OFF then
     shift = estimate - t
   end
   if t + shift < before then
     shift = before - t
+  end
+  local doubt = begins and 0 or tonumber(meta.doubt or 0)
+  if not begins and latest > 0 and t + shift > latest + STEP then
+    stepped = t + shift - (meta.learn and latest or max(latest, before))
+    shift = shift - stepped
+    doubt = meta.learn and 0 or stepped
+  elseif doubt > 0 and estimate > t + shift then
+    local back = min(doubt, estimate - t - shift)
+    shift, doubt = shift + back, doubt - back
+  end
+  if text(doubt) ~= (meta.doubt or '0') then
+    set('doubt', text(doubt))
   end
   if text(shift) ~= (meta.shift or '0') then
     set('shift', text(shift))
@@ -114,11 +146,11 @@ end
 
 tell_time()
 
--- Another server than the last one, or one that has lost everything: before
--- anybody gets a lease, all nodes put back what this one may not have.
+-- Another server than the last one, or one that has lost everything, or by a step of its clock
+-- what was to stay: before anybody gets a lease, all nodes put back what this one may not have.
 gen, learn, lost = tonumber(meta.gen), tonumber(meta.learn), tonumber(meta.lost)
-if not gen or meta.run ~= run then
-  if not gen then
+if not gen or meta.run ~= run or stepped >= MINUTE then
+  if not gen or stepped >= MINUTE then -- books expired by the server's clock, a minute late
     lost = now
     set('lost', text(now))
   end
@@ -187,7 +219,7 @@ end
 
 local function answer(status, ...)
   save_meta()
-  return {status, now, gen, count_nodes(), learn and 1 or 0, ...}
+  return {status, now, gen, count_nodes(), learn and 1 or 0, stepped, ...}
 end
 
 local function all_nodes()
@@ -231,7 +263,7 @@ local function note_back(n, starts)
 end
 
 local function beat()
-  local former, id, starts = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1'
+  local former, id, starts = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12] == '1'
   local n = nodes[me]
   forget_old()
   if n and n.life ~= life and is_alive(n) and n.life ~= UNKNOWN and n.life ~= former and
@@ -261,16 +293,16 @@ end
 
 local function confirm()
   local status = not_known()
-  if status == 'hello' or tonumber(ARGV[9]) ~= gen then
+  if status == 'hello' or tonumber(ARGV[10]) ~= gen then
     return answer_nodes(status or 'restate')
   end
   local count = 0
   nodes[me].gen, nodes[me].seen = gen, now
   set_node(me)
-  for i = 10, #ARGV, 3 do
+  for i = 11, #ARGV, 3 do
     count = count + (ARGV[i + 2] == '1' and 0 or 1)
   end
-  for i = 10, #ARGV, 3 do
+  for i = 11, #ARGV, 3 do
     if learn and not nodes[ARGV[i]] then
       local heard = tonumber(ARGV[i + 1])
       heard = (heard == 0 or heard + 2 * timeout > learn) and learn or heard
@@ -293,15 +325,15 @@ local function is_unheard_of()
 end
 
 local function forget()
-  local n = nodes[ARGV[9]]
+  local n = nodes[ARGV[10]]
   if not n then
     return answer_nodes('unknown')
   end
   if is_alive(n) then
     return answer_nodes('alive')
   end
-  nodes[ARGV[9]] = nil
-  redis.call('HDEL', KEYS[1], 'n:' .. ARGV[9])
+  nodes[ARGV[10]] = nil
+  redis.call('HDEL', KEYS[1], 'n:' .. ARGV[10])
   return answer_nodes('ok')
 end
 
@@ -668,11 +700,28 @@ local function lease(row, want, longest)
   end
   if at == huge then
     return 0, 0, now + floor(window / RETRY) + 1, which
-  elseif at - now > floor(window / AHEAD) then
+  elseif at - now > floor(window / AHEAD) + floor(window / SLACK) then
     return 0, 0, at - floor(window / AHEAD), which
   end
   local c, f, a = give(row, want, at)
   return c, f, a, which
+end
+
+-- Nobody will ask before again, and who does then gets no grant that begins before this.
+local function room_at(again, longest)
+  local held, at = 0, max(again, blocked_until(longest))
+  for _, other in pairs(rows) do
+    held = held + other[HELD]
+    if other[HELD] > 0 then
+      at = max(at, other[FROM])
+    end
+  end
+  for i, cap in ipairs(caps) do
+    look_at(cap)
+    cap.kept = kept_back(cap, longest)
+    at = max(at, fits_at(i, held, 1))
+  end
+  return at < huge and at or again
 end
 
 -- Grants that were not used: smooth caps go on as if they had not been given.
@@ -704,16 +753,16 @@ local function take_reports(row, reports, unused)
 end
 
 local function read_ask()
-  local ask = {seq = tonumber(ARGV[9]), unused = tonumber(ARGV[10]), want = tonumber(ARGV[11]),
-               first = ARGV[14] == '1', reports = {}, longest = 0}
-  local i = 15
-  for _ = 1, tonumber(ARGV[12]) do
+  local ask = {seq = tonumber(ARGV[10]), unused = tonumber(ARGV[11]), want = tonumber(ARGV[12]),
+               first = ARGV[15] == '1', reports = {}, longest = 0}
+  local i = 16
+  for _ = 1, tonumber(ARGV[13]) do
     local cap = {window = tonumber(ARGV[i]), limit = tonumber(ARGV[i + 1]), smooth = ARGV[i + 2] == '1'}
     caps[#caps + 1] = cap
     ask.longest = max(ask.longest, cap.window)
     i = i + 3
   end
-  for _ = 1, tonumber(ARGV[13]) do
+  for _ = 1, tonumber(ARGV[14]) do
     ask.reports[#ask.reports + 1] = {tonumber(ARGV[i]), tonumber(ARGV[i + 1]), ARGV[i + 2] == '1'}
     i = i + 3
   end
@@ -721,9 +770,12 @@ local function read_ask()
 end
 
 local function answer_ask(ask, row)
-  local held, counted = 0, {}
+  local held, counted, again, room = 0, {}, row[LAST_AGAIN], 0
   for _, other in pairs(rows) do
     held = held + other[HELD]
+  end
+  if again > 0 then
+    room = room_at(again, ask.longest)
   end
   for i, cap in ipairs(caps) do
     if not cap.fronts then
@@ -733,7 +785,7 @@ local function answer_ask(ask, row)
   end
   dirty[me] = true
   save_book(ask.longest)
-  return answer('ok', row[LAST_COUNT], ask.from, row[LAST_AGAIN], row[LAST_WINDOW],
+  return answer('ok', row[LAST_COUNT], ask.from, again, room, row[LAST_WINDOW],
                 cmsgpack.pack(row), counted)
 end
 
@@ -810,12 +862,12 @@ local function state()
   if status == 'hello' then
     return answer(status)
   end
-  local row, there = cmsgpack.unpack(ARGV[9]), redis.call('HGET', KEYS[2], 'r:' .. me)
+  local row, there = cmsgpack.unpack(ARGV[10]), redis.call('HGET', KEYS[2], 'r:' .. me)
   there = there and cmsgpack.unpack(there)
   if not there or there[LIFE] < row[LIFE] or (there[LIFE] == row[LIFE] and there[SEQ] < row[SEQ]) then
-    redis.call('HSET', KEYS[2], 'r:' .. me, ARGV[9])
+    redis.call('HSET', KEYS[2], 'r:' .. me, ARGV[10])
   end
-  keep_for(tonumber(ARGV[10]))
+  keep_for(tonumber(ARGV[11]))
   return answer('ok')
 end
 
@@ -844,4 +896,7 @@ end
 
 local ops = {beat = beat, ask = carry_out, state = state, confirm = confirm, reset = reset,
              forget = forget, bye = bye}
+if is_late then
+  return answer('late')
+end
 return ops[op]()

@@ -32,7 +32,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RETRY_MS = 1000, BATCH_MAX = 1000 };
+enum {
+    RETRY_MS = 1000,
+    BATCH_MAX = 1000,
+    TRIM_MS = 10 * 1000, /* so often ... */
+    TRIM_STEP = 200,     /* ... so many entries are looked at: 200,000 in three hours */
+};
 
 struct call {
     STAILQ_ENTRY(call) next;
@@ -68,6 +73,8 @@ struct sqlite {
     char why[256];             /* under lock: why */
 
     struct sqlite_file *file; /* the thread's, once it runs */
+    int64_t opened_ms;        /* by the store's clock */
+    int64_t trimmed_ms;       /* likewise; the thread's */
     struct call_list damaged; /* likewise */
     uint64_t calls, commits;  /* the loop's */
 };
@@ -188,16 +195,33 @@ tell_loop(struct sqlite *sqlite)
         log_error("store: pipe: %s", strerror(errno));
 }
 
-/* With the lock held; waits for RETRY_MS or the end. */
+/* With the lock held; waits for something to do, at most so long. */
 static void
-pause_thread(struct sqlite *sqlite)
+pause_thread(struct sqlite *sqlite, int ms)
 {
     struct timespec until;
 
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += RETRY_MS / 1000;
+    until.tv_sec += ms / 1000;
     if (!sqlite->ending)
         pthread_cond_timedwait(&sqlite->wake, &sqlite->lock, &until);
+}
+
+/* With the lock held, which is let go meanwhile: entries that nobody needs go, some at a time. */
+static void
+trim(struct sqlite *sqlite)
+{
+    int64_t time_ms = now_ms(&sqlite->store);
+    struct err err;
+
+    if (time_ms - sqlite->trimmed_ms < TRIM_MS)
+        return;
+    sqlite->trimmed_ms = time_ms;
+    pthread_mutex_unlock(&sqlite->lock);
+    if (sqlite_file_trim(sqlite->file, TRIM_STEP, sqlite->life, sqlite->opened_ms, time_ms, &err) <
+        0)
+        log_debug("store: %s", err.msg); /* what is wrong is said when something is asked */
+    pthread_mutex_lock(&sqlite->lock);
 }
 
 static void *
@@ -211,8 +235,11 @@ work(void *arg)
         struct err err;
         int r;
 
-        while (!sqlite->ending && STAILQ_EMPTY(&sqlite->asked) && STAILQ_EMPTY(&batch))
-            pthread_cond_wait(&sqlite->wake, &sqlite->lock);
+        trim(sqlite);
+        if (!sqlite->ending && STAILQ_EMPTY(&sqlite->asked) && STAILQ_EMPTY(&batch)) {
+            pause_thread(sqlite, TRIM_MS);
+            continue;
+        }
         if (STAILQ_EMPTY(&batch))
             take_batch(sqlite, &batch);
         if (STAILQ_EMPTY(&batch))
@@ -229,7 +256,7 @@ work(void *arg)
         if (r < 0 && sqlite->ending)
             break;
         if (r < 0)
-            pause_thread(sqlite);
+            pause_thread(sqlite, RETRY_MS);
     }
     pthread_mutex_unlock(&sqlite->lock);
     while (!STAILQ_EMPTY(&batch)) {
@@ -420,6 +447,7 @@ open_store(struct event_base *base, const struct conf *conf, const struct store_
         r = sqlite_file_open(sqlite->path, &sqlite->file, err);
     if (r == 0)
         r = sqlite_file_clock(sqlite->file, clock_ms(CLOCK_BOOTTIME), &sqlite->offset_ms, err);
+    sqlite->opened_ms = sqlite->trimmed_ms = now_ms(&sqlite->store);
     if (r == 0)
         r = start(sqlite, err);
     if (r < 0) {

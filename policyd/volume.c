@@ -30,6 +30,7 @@ enum {
     FLUSH_MAX = 500,     /* asks in one go: each takes a microsecond or two */
     MOVE_GRANTS = 20000, /* that are looked at for one domain: not for long */
     ACCOUNTS_TELL_MS = 10 * 60 * 1000,
+    SILENT_MS = 20, /* a store that owes answers and gives none is not waited for */
 };
 
 int64_t
@@ -44,22 +45,21 @@ volume_is_up(const struct volume *volume)
     return volume->store != NULL && store_is_up(volume->store);
 }
 
+/*
+ * Is an answer of the store worth waiting for?  A Redis that hangs is noticed
+ * late; until then a few lookups wait in vain, not each one.
+ */
+static bool
+may_wait(const struct volume *volume)
+{
+    return volume_is_up(volume) &&
+           (volume->owed == 0 || clock_ms(CLOCK_MONOTONIC_COARSE) - volume->owed_ms < SILENT_MS);
+}
+
 struct meters *
 volume_meters(struct volume *volume)
 {
     return volume->meters;
-}
-
-static void
-tell_ready(struct volume *volume)
-{
-    void (*ready)(void *arg) = volume->ready;
-
-    volume->preparing = 0;
-    volume->ready = NULL;
-    event_del(volume->late);
-    if (ready != NULL)
-        ready(volume->ready_arg);
 }
 
 static void
@@ -69,14 +69,16 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
     uint32_t number = volume->meters != NULL ? meters_find(volume->meters, key) : METERS_NONE;
 
     volume->figures.answers++;
+    volume->owed -= volume->owed > 0;
+    volume->owed_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     if (number != METERS_NONE) {
         if (!meters_at(volume->meters, number)->meter.asked)
             log_debug("store: %s: an answer that nobody waits for", key);
         else
             meters_answered(volume->meters, number, answer, volume_now_ms(volume));
     }
-    if (volume->preparing > 0 && --volume->preparing == 0)
-        tell_ready(volume);
+    if (volume->preparing > 0 && number < volume->prepared)
+        volume_ready_note(volume, answer);
     volume->on_room(volume->arg);
     volume_flush(volume);
 }
@@ -87,6 +89,7 @@ on_lapse(void *arg)
     struct volume *volume = arg;
 
     volume->figures.lapses++;
+    volume->owed = 0;
     if (volume->meters == NULL)
         return;
     meters_lapse(volume->meters, volume_now_ms(volume));
@@ -139,6 +142,8 @@ volume_flush(struct volume *volume)
         if (number == METERS_NONE)
             break;
         volume->figures.asks++;
+        if (volume->owed++ == 0)
+            volume->owed_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
         meters_key(volume->meters, number, key);
         store_ask(volume->store, key, meters_at(volume->meters, number)->caps, &ask);
     }
@@ -200,18 +205,6 @@ on_retry(evutil_socket_t fd, short what, void *arg)
     volume_flush(volume);
 }
 
-static void
-on_late(evutil_socket_t fd, short what, void *arg)
-{
-    struct volume *volume = arg;
-
-    (void)fd;
-    (void)what;
-    log_warn("store: %zu of the first leases did not come in %d ms -- starting without them",
-             volume->preparing, VOLUME_READY_MS);
-    tell_ready(volume);
-}
-
 int
 volume_check(const struct conf *conf, struct err *err)
 {
@@ -241,7 +234,7 @@ volume_new(struct event_base *base, struct conf *conf, void (*on_room)(void *arg
     volume->grants = grants_new(VOLUME_GRANTS_MAX, conf->grant_lifetime_ms);
     volume->sweep = event_new(base, -1, EV_PERSIST, on_sweep, volume);
     volume->retry = evtimer_new(base, on_retry, volume);
-    volume->late = evtimer_new(base, on_late, volume);
+    volume_ready_open(volume);
     event_add(volume->sweep, &second);
     if (volume->grants == NULL)
         r = err_set(err, -ENOMEM, "no memory");
@@ -271,7 +264,7 @@ volume_free(struct volume *volume)
     grants_free(volume->grants);
     event_free(volume->sweep);
     event_free(volume->retry);
-    event_free(volume->late);
+    volume_ready_close(volume);
     free(volume);
 }
 
@@ -323,6 +316,7 @@ volume_set_conf(struct volume *volume, struct conf *conf, struct err *err)
         set_meters(volume, conf->snapshot);
     else
         drop_meters(volume);
+    volume->prepared = 0; /* the numbers are others now; what is waited for is late */
     if (volume->meters != NULL && volume->store == NULL) {
         r = open_store(volume, err);
         if (r < 0)
@@ -339,33 +333,7 @@ volume_view(struct volume *volume, struct lookup_view *view)
     view->grants = volume->meters != NULL ? volume->grants : NULL;
     view->grant_secret = volume->grant_secret;
     view->store_ms = volume->meters != NULL ? volume_now_ms(volume) : 0;
-    view->may_wait = volume_is_up(volume);
-}
-
-void
-volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg)
-{
-    static const struct timeval limit = {VOLUME_READY_MS / 1000, VOLUME_READY_MS % 1000 * 1000};
-    uint64_t before = volume->figures.asks;
-    size_t count = volume->meters != NULL ? meters_count(volume->meters) : 0;
-
-    for (size_t i = 0; i < count; i++)
-        if (meters_is_used(volume->meters, (uint32_t)i))
-            meters_want(volume->meters, (uint32_t)i);
-    while (volume->store != NULL && count > 0) {
-        uint64_t asks = volume->figures.asks;
-
-        volume_flush(volume);
-        if (volume->figures.asks == asks)
-            break;
-    }
-    volume->ready = ready;
-    volume->ready_arg = arg;
-    volume->preparing = (size_t)(volume->figures.asks - before);
-    if (volume->preparing == 0)
-        tell_ready(volume);
-    else
-        event_add(volume->late, &limit);
+    view->may_wait = may_wait(volume);
 }
 
 bool

@@ -24,7 +24,7 @@ struct volume;
 
 enum {
     VOLUME_GRANTS_MAX = 1000 * 1000,
-    VOLUME_READY_MS = 2000, /* how long the start waits for the first leases */
+    VOLUME_READY_MS = 3000, /* how long the start waits for the first leases */
 };
 
 struct volume_figures {
@@ -62,7 +62,10 @@ void volume_view(struct volume *volume, struct lookup_view *view);
 /* Hand to the store what meters want by now; after each batch of decisions. */
 void volume_flush(struct volume *volume);
 
-/* Ask for leases of everything that the configuration names; ready is called when they are there.
+/*
+ * Ask for leases of what every lookup needs, addresses and streams, again where
+ * the store has none yet; ready is called when they are there, or will not be
+ * within VOLUME_READY_MS.
  */
 void volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg);
 

@@ -1,5 +1,5 @@
 /*
- * The inside of struct volume, for volume.c and volume_status.c.
+ * The inside of struct volume, for volume.c, volume_ready.c and volume_status.c.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+struct book_answer;
 struct event;
 struct grants;
 struct store;
@@ -26,14 +27,26 @@ struct volume {
     struct event *retry; /* a store that could not be opened at a reload */
     size_t swept;        /* where the next sweep begins */
     struct event *late;  /* the first leases did not come in time */
-    size_t preparing;    /* first answers that are waited for */
+    struct event *again; /* some of them are worth asking for again */
+    size_t prepared;     /* meters that are to have a lease first: all below that number */
+    size_t preparing;    /* those of them that are waited for */
+    int64_t ready_ms;    /* no longer than that, in the store's time */
     void (*ready)(void *arg);
     void *ready_arg;
+    uint64_t owed;   /* answers that the store owes */
+    int64_t owed_ms; /* since when it gave none of them; owed > 0 */
     void (*on_room)(void *arg);
     void *arg; /* not ours */
     struct volume_figures figures;
     uint64_t accounts_refused; /* as far as the log has said */
     int64_t accounts_told_ms;
 };
+
+/* volume_ready.c */
+void volume_ready_open(struct volume *volume);
+void volume_ready_close(struct volume *volume);
+
+/* One of the first leases: is it there, or not to be had in time?  Else ask for it again. */
+void volume_ready_note(struct volume *volume, const struct book_answer *answer);
 
 #endif

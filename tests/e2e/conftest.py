@@ -5,6 +5,8 @@ import os
 import shutil
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import namespace, programs  # noqa: E402
 from harness.host import Host  # noqa: E402
+from harness.node import Node  # noqa: E402
+from harness.redis import DURABLE, SERVER, Redis  # noqa: E402
 from harness.sink import Sink  # noqa: E402
 from harness.site import Site  # noqa: E402
 
@@ -127,6 +131,29 @@ def make_host(directory_of):
     make, close = _maker(directory_of, True)
     yield make
     close()
+
+
+@pytest.fixture
+def make_nodes(directory_of):
+    """Start policy daemons on one Redis, each (name, keywords of its Node), at the same time."""
+    need_world()
+    if not shutil.which(SERVER):
+        pytest.skip(f"{SERVER} is not installed")
+    with ExitStack() as to_end:
+        def make(change, *wanted, redis=None):
+            if redis is None:
+                redis = Redis(directory_of("redis"), *DURABLE).start()
+                to_end.callback(redis.stop)
+            root = directory_of("nodes")
+            nodes = [Node(root, name, **{"url": redis.url, "change": change, **kwargs})
+                     for name, kwargs in wanted]
+            for node in nodes:
+                to_end.callback(node.stop)
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(Node.start, nodes))
+            return redis, nodes
+
+        yield make
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Caps on one host: what is promised holds, and what may be sent is sent."""
 
+import contextlib
 import json
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -96,6 +98,23 @@ def test_exceed_sends_and_tells(make_host):
     over = cap(host, "address/a1")["exceeded"]
     assert 20 <= over <= 25  # more where the store answered too late, which counts as well
     assert f"{over} sent over it" in host.postpool("status").stdout
+
+
+def entries(host):
+    """How many the file has, of a copy: the daemon has it for itself."""
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{host.run}/state.db{suffix}", f"{host.run}/copy.db{suffix}")
+    with contextlib.closing(sqlite3.connect(host.run / "copy.db")) as db:
+        return db.execute("SELECT count(*) FROM book").fetchone()[0]
+
+
+def test_what_is_not_used_leaves_the_file(make_host):
+    host = make_host(with_caps(a1=window("10s", 100), d1=window("10s", 100)), start=False)
+    host.policyd.start()
+    with Socketmap(host.run / "lookup") as postfix:
+        assert address_of(ask_one(postfix, sender_domain="site.test")[2]) == "d1"
+    assert entries(host) == 2
+    wait_for(lambda: entries(host) == 0, 90, "an empty file")
 
 
 def test_asked_again_counts_once(make_host):

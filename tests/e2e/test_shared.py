@@ -1,108 +1,124 @@
 # SPDX-License-Identifier: MIT
-"""Several hosts on one Redis: no cap is passed by them together, whatever is killed."""
+"""Several hosts on one Redis: together they use all of a cap, never more, and ask seldom."""
 
 import json
-import os
-import random
 import signal
 import time
-from collections import Counter
 
 import pytest
 
-from conftest import need_world
-from harness.grants import Load, most_in_window
+from harness.grants import most_in_window
+from harness.node import cap_of, enough, granted, take_all, wait_grants
 from harness.programs import postpool
-from harness.shared import Node, Redis
-from harness.wait import wait_for
+from harness.wait import LONG, wait_for
 
-CHAOS_S = 120 if os.environ.get("POSTPOOL_LONG") else 20
-
-
-def cap_of(length, recipients, smooth=False):
-    def change(conf):
-        conf["addresses"]["d1"]["caps"] = {
-            "windows": [{"length": length, "recipients": recipients, "smooth": smooth}]}
-    return change
+LENGTH, CAP = ("30s", 10000) if LONG else ("10s", 2000)
+WINDOW_S = int(LENGTH[:-1])
+WINDOWS = 3 if LONG else 2
 
 
-@pytest.fixture
-def cluster(directory_of):
-    """A function that makes a Redis and so many nodes on it."""
-    need_world()
-    made = []
-
-    def make(count, change, **kwargs):
-        root = directory_of("shared")
-        redis = Redis(directory_of("redis"))
-        nodes = [Node(root, f"mta{n}", f"unix:{redis.socket}", change, **kwargs)
-                 for n in range(count)]
-        made.append((redis, nodes))
-        for node in nodes:
-            node.start()
-        return redis, nodes
-
-    yield make
-    for redis, nodes in made:
-        for node in nodes:
-            if node.daemon.running:
-                node.stop()
-        redis.stop()
+def hosts(count):
+    return [(f"mta{i}", {}) for i in range(count)]
 
 
-def loads(nodes, pause=0.002):
-    """One client at each node, asking for d1 alone."""
-    made = [Load(node.lookup, pause=pause, sender_domain=f"{node.name}.test") for node in nodes]
-    for load in made:
-        load.start()
-    return made
+def cost(nodes):
+    """(asks, calls of all kinds) so far; the others are signs of life."""
+    found = [node.status()["store"] for node in nodes]
+    return tuple(sum(one[what] for one in found) for what in ("asks", "calls"))
 
 
-def finish(made):
-    for load in made:
-        load.stop()
-    return [grant for load in made for grant in load.grants]
+def saturate(sites):
+    """{count: (share of the cap that is used, asks, calls)}, the latter for 100 grants.
+
+    The share is the time that so many windows' grants must take by the time that they took, from
+    the first grant to the first one behind them: so it does not matter where in a window one looks.
+    """
+    nodes = [node for site in sites.values() for node in site]
+    before = {count: cost(site) for count, site in sites.items()}
+    take_all(nodes)
+    wanted = WINDOWS * CAP + 1
+    for site in sites.values():
+        wait_for(lambda: len(granted(site)) >= wanted, 60 + 2 * WINDOWS * WINDOW_S, "the grants of all windows")
+    after = {count: cost(site) for count, site in sites.items()}
+    enough(nodes)
+    found = {}
+    for count, site in sites.items():
+        times = sorted(answered for _, answered, _ in granted(site))
+        found[count] = (WINDOWS * WINDOW_S / (times[wanted - 1] - times[0]),
+                        *(100 * (b - a) / len(times) for a, b in zip(before[count], after[count])))
+    return found
 
 
-def test_a_cap_is_shared(cluster):
-    """All of it is used, none of it twice, and Redis is asked seldom."""
-    def change(conf):
-        cap_of("10s", 10000)(conf)
-        conf["store"]["node_timeout"] = "60s"  # signs of life are calls, too
-    _, nodes = cluster(4, change)
-    before = sum(node.status()["asks"] for node in nodes)  # signs of life are beside
-    made = loads(nodes, pause=0)
-    wait_for(lambda: time.monotonic() and sum(len(load.grants) for load in made) >= 12000,
-             120, "more than one window's grants")
-    grants = finish(made)
+# all at the same time where there is little of it
+@pytest.mark.parametrize("counts", [(1,), (4,), (16,)] if LONG else [(1, 4, 16)])
+def test_saturated(make_nodes, counts):
+    redis, sites = None, {}
+    for count in counts:
+        redis, sites[count] = make_nodes(
+            cap_of(LENGTH, CAP, prefix=f"n{count}", node_timeout="30s"), *hosts(count), redis=redis)
+    for count, (used, asks, calls) in saturate(sites).items():
+        most = most_in_window(granted(sites[count]), WINDOW_S)
+        print(f"{count} nodes, {CAP} in {LENGTH}: at most {most}, {100 * used:.1f} % used, "
+              f"{asks:.2f} asks and {calls:.2f} calls for 100 grants")
+        assert most <= CAP
+        assert used >= 0.98
+        assert CAP < 10000 or asks <= 1
+
+
+def test_redis_is_asked_seldom(make_nodes):
+    _, nodes = make_nodes(cap_of("10s", 10000), *hosts(4))
+    before, _ = cost(nodes)
+    take_all(nodes)
+    wait_for(lambda: len(granted(nodes)) >= 12000, 120, "more than one window's grants")
+    grants = enough(nodes)
     assert most_in_window(grants, 10) <= 10000
-    asks = sum(node.status()["asks"] for node in nodes) - before
+    asks = cost(nodes)[0] - before
+    print(f"{asks} asks for {len(grants)} grants")
     assert asks * 100 <= len(grants)
-    assert {load.answers["d1"] > 0 for load in made} == {True}
+    assert all(node.load.grants for node in nodes)
 
 
-@pytest.mark.parametrize("count", [1, 4])
-def test_saturated(cluster, count):
-    _, nodes = cluster(count, cap_of("10s", 400))
-    made = loads(nodes)
-    begin = wait_for(lambda: next((load.grants[0][0] for load in made if load.grants), None))
-    wait_for(lambda: time.monotonic() > begin + 33, what="three windows and more")
-    grants = finish(made)
-    assert most_in_window(grants, 10) <= 400
-    assert sum(after < begin + 30.5 for _, after, _ in grants) >= 0.98 * 3 * 400
+def test_ready_means_leases(make_nodes):
+    """A Redis that is new gives none for a while; the daemon is not ready before it does."""
+    _, nodes = make_nodes(cap_of("10m", 400), *hosts(1))
+    take_all(nodes)
+    load = nodes[0].load
+    wait_for(lambda: sum(load.answers.values()) >= 5, what="answers")
+    enough(nodes)
+    assert next(iter(load.answers)) == "d1"
 
 
-def test_two_in_an_hour(cluster):
+def test_refusals_ask_nothing(make_nodes):
+    """A cap that is used up is known to be so."""
+    _, nodes = make_nodes(cap_of("1h", 100), *hosts(2))
+    take_all(nodes)
+
+    def refused():
+        return sum(sum(node.load.answers.values()) for node in nodes) - len(granted(nodes))
+
+    def wait_refusals(count):
+        there = refused()
+        wait_for(lambda: refused() >= there + count, what="refusals")
+        return cost(nodes)[0]
+
+    wait_for(lambda: len(granted(nodes)) == 100, what="the cap to be used")
+    wait_for(lambda: wait_refusals(200) == wait_refusals(400), what="the last reports")
+    before = wait_refusals(1)
+    assert wait_refusals(3000) == before
+    assert len(enough(nodes)) == 100
+
+
+def test_two_in_an_hour(make_nodes):
     """A tiny cap over four nodes."""
-    _, nodes = cluster(4, lambda conf: conf["addresses"]["d1"].update(caps={"hour": 2}))
-    made = loads(nodes)
-    wait_for(lambda: sum(len(load.grants) for load in made) >= 2, what="two grants")
+    _, nodes = make_nodes(cap_of("1h", 2), *hosts(4))
+    take_all(nodes)
+    wait_for(lambda: len(granted(nodes)) >= 2, what="two grants")
     time.sleep(3)  # more must not come, and this is when they would
-    assert len(finish(made)) == 2
+    assert len(enough(nodes)) == 2
 
 
-def test_nodes(cluster):
-    _, nodes = cluster(2, cap_of("10s", 100))
+def test_nodes(make_nodes):
+    _, nodes = make_nodes(cap_of("10s", 100), *hosts(2))
 
     def told():
         text = postpool("-c", nodes[0].conf, "--json", "nodes").stdout
@@ -112,52 +128,18 @@ def test_nodes(cluster):
     postpool("-c", nodes[0].conf, "nodes", "forget", "mta1", status=1)  # it is there
 
 
-def chaos(redis, nodes, seed):
-    """Kill what there is, in a random order that seed makes again."""
-    rng = random.Random(seed)
-    done = Counter()
-    end = time.monotonic() + CHAOS_S
-    while time.monotonic() < end:
-        what = rng.choice(["worker", "worker", "keep", "lose", "flush", "pause", "stop"])
-        done[what] += 1
-        if what == "worker":
-            rng.choice(nodes).kill_worker()
-        elif what in ("keep", "lose"):
-            redis.restart(lose=what == "lose")
-        elif what == "flush":
-            redis.cli("FLUSHALL")
-        elif what == "pause":
-            redis.cli("CLIENT", "PAUSE", "700")
-        else:
-            redis.signal(signal.SIGSTOP)
-            time.sleep(rng.uniform(0.1, 3))
-            redis.signal(signal.SIGCONT)
-        time.sleep(rng.uniform(0.1, 1.5))
-    return done
-
-
-@pytest.mark.parametrize("limit", [300, 2])
-def test_chaos(cluster, limit):
-    redis, nodes = cluster(4, cap_of("10s", limit))
-    made = loads(nodes)
-    done = chaos(redis, nodes, seed=limit)
-    begin = time.monotonic()
-    wait_for(lambda: any(after > begin + 1 for load in made for _, after, _ in load.grants[-1:]),
-             60, "grants after all that")
-    grants = finish(made)
-    assert most_in_window(grants, 10) <= limit, done
-
-
-def test_a_paused_redis_is_not_felt(cluster):
+def test_a_paused_redis_is_not_felt(make_nodes):
     """Lookups go on from what is held, and none waits longer than its deadline."""
-    redis, nodes = cluster(1, cap_of("1h", 1000000))
-    (load,) = loads(nodes, pause=0.001)
+    redis, nodes = make_nodes(cap_of("1h", 1000000), *hosts(1))
+    load = nodes[0].load
+    load.pause = 0.001
+    take_all(nodes)
     wait_for(lambda: len(load.grants) > 300, what="grants")
     redis.signal(signal.SIGSTOP)
     at, before = len(load.grants), load.answers.copy()
     wait_for(lambda: len(load.grants) > at + 300, what="grants without Redis")
-    refused = +(load.answers - before)
+    answers = +(load.answers - before)
     redis.signal(signal.SIGCONT)
-    finish([load])
-    assert set(refused) == {"d1"}
+    enough(nodes)
+    assert set(answers) == {"d1"}
     assert max(after - asked for asked, after, _ in load.grants[at:at + 300]) < 1

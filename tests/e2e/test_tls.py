@@ -12,7 +12,8 @@ import pytest
 
 from conftest import need_world
 from harness.programs import BUILD
-from harness.redis import CLI, SERVER, Driver, Redis
+from harness.driver import Driver
+from harness.redis import CLI, SERVER, Redis
 from harness.wait import wait_for
 
 CAPPED = "k:10000/4000"
@@ -65,9 +66,9 @@ def world(running, tmp_path):
     world.other = Authority(tmp_path, "other")
     world.client = world.ca.issue(tmp_path, "client", "DNS:mta1.test")
     world.server = world.ca.issue(tmp_path, "server", "DNS:both.test,DNS:*.redis.test,IP:127.0.9.7")
-    world.redis = Redis(tmp_path, 6450, "--bind", "127.0.0.1", "127.0.9.7", "--tls-port", 6451,
+    world.redis = Redis(tmp_path / "6450", "--bind", "127.0.0.1", "127.0.9.7", "--tls-port", 6451,
                         "--tls-cert-file", world.server.cert, "--tls-key-file", world.server.key,
-                        "--tls-ca-cert-file", world.ca.cert)
+                        "--tls-ca-cert-file", world.ca.cert, port=6450)
     running.append(world.redis)
     begin(world.redis)
     world.own = f'tls_cert = "{world.client.cert}"; tls_key = "{world.client.key}";'
@@ -159,7 +160,7 @@ tls-key-file {world.server.key}
 tls-ca-cert-file {world.ca.cert}
 sentinel monitor mymaster 127.0.9.7 6451 1
 """)
-    running.append(Redis(world.folder, 6460, sentinel=conf))
+    running.append(Redis(world.folder / "6460", sentinel=conf, port=6460))
     running[-1].start()
     url = f"rediss://{LOGIN}@/2"
     more = 'sentinels = ( "both.test:6461" ); tls_sentinels = '
@@ -176,9 +177,9 @@ sentinel monitor mymaster 127.0.9.7 6451 1
 def test_cluster(running, world):
     """Our keys are elsewhere than where we are sent first: the redirection is followed with TLS."""
     cert = world.ca.issue(world.folder, "cluster", "IP:127.0.0.1")
-    servers = [Redis(world.folder, 6470 + i, "--tls-port", 6480 + i, "--tls-cert-file", cert.cert,
+    servers = [Redis(world.folder / str(6470 + i), "--tls-port", 6480 + i, "--tls-cert-file", cert.cert,
                      "--tls-key-file", cert.key, "--tls-ca-cert-file", world.ca.cert,
-                     "--cluster-enabled", "yes") for i in range(3)]
+                     "--cluster-enabled", "yes", port=6470 + i) for i in range(3)]
     for server in servers:
         running.append(server)
         begin(server)

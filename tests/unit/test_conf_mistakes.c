@@ -21,6 +21,13 @@ struct mistake {
 static const struct mistake of_keys[] = {
     {"streems = 1;", "streems: unknown key, did you mean \"streams\"?"},
     {"caps = 1;", "caps: unknown key"},
+    {"store: { type = \"redis\"; url = \"redsi://h\"; };",
+     "store.url: begins with none of redis://, rediss://, unix:"},
+    {"store: { url = \"redis://u:secret@h:99999\"; };",
+     "store.url: the port is no number from 1 to 65535"},
+    {"store: { type = \"redis\"; sentinels = ( \"h:x\" ); };",
+     "store.sentinels: \"h:x\": the port is no number from 1 to 65535"},
+    {"store: { type = \"redis\"; };", "store: \"redis\" needs a url, or sentinels"},
     {"listen: { lokup = \"unix:/x\"; };", "listen.lokup: unknown key, did you mean \"lookup\"?"},
     {"node = 5;", "node: is a number, a text in quotes is needed"},
     {"listen = 5;", "listen: is a number, a group { ... } is needed"},

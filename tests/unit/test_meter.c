@@ -34,9 +34,10 @@ test_several_at_once(void **state)
     assert_int_equal(meter_state_many(&meter, 21, 5000), METER_COLD);
     meter.lacking = 1;
     assert_true(meter_ask(&meter, &caps, 10, 10000, 5000, &ask));
-    meter_answered(&meter, &(struct book_answer){.again_ms = 9000}, 5000);
+    meter_answered(&meter, &(struct book_answer){.again_ms = 9000, .room_ms = 12000}, 5000);
     assert_int_equal(meter_state_many(&meter, 21, 5000), METER_FULL);
-    assert_int_equal(meter_room_many_ms(&meter, 21, 5000), 9000);
+    assert_int_equal(meter_room_many_ms(&meter, 21, 5000), 12000);
+    assert_int_equal(meter_state_many(&meter, 21, 9000), METER_COLD); /* it is worth asking */
     meter.lacking = 1;
     assert_false(meter_ask(&meter, &caps, 10, 10000, 5001, &ask));
     assert_int_equal(meter_state_many(&meter, 20, 5000), METER_FREE);

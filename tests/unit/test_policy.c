@@ -55,7 +55,7 @@ test_an_account_over_its_quota(void **state)
     assert_int_equal(policy_message(w, "app-news", 15), 5);
     assert_string_equal(policy_rcpt(w, "app-news", "x@one.test"),
                         "DEFER_IF_PERMIT 4.7.1 hourly limit of 20 recipients for app-news reached, "
-                        "no room for another 31 min");
+                        "no room for another 61 min");
     assert_true(w->result.over);
     assert_false(w->result.unsure);
     assert_int_equal(policy_counted(w, "account/app/app-news"), 20);
@@ -76,18 +76,18 @@ test_sentences(void **state)
     policy_rcpt(w, "a@vip.test", "1@one.test");
     assert_string_equal(policy_rcpt(w, "a@vip.test", "2@one.test"),
                         "DEFER_IF_PERMIT 4.7.1 15m limit of 1 recipient for vip.test reached, "
-                        "no room for another 8 min");
+                        "no room for another 16 min");
     policy_rcpt(w, "b@s.test", "1@list.test");
     policy_rcpt(w, "b@s.test", "2@list.test");
     assert_string_equal(
         policy_rcpt(w, "b@s.test", "3@list.test"),
         "DEFER_IF_PERMIT 4.7.1 per-minute limit of 2 recipients for s.test reached, "
-        "no room for another 31 s");
+        "no room for another 61 s");
     policy_message(w, "c@s.test", 50);
     policy_rcpt(w, "c@s.test", "more@one.test");
     assert_string_equal(w->answer,
                         "DEFER_IF_PERMIT 4.7.1 daily limit of 50 recipients for s.test reached, "
-                        "no room for another 13 h");
+                        "no room for another 25 h");
 }
 
 static void
@@ -98,11 +98,11 @@ test_over_quota_each_way(void **state)
         const char *first, *again, *next, *at_end, *at_data;
     } cases[] = {
         {"over_quota = \"reject\";",
-         "REJECT 5.7.1 hourly limit of 20 recipients for app-news reached, no room for another 31 "
+         "REJECT 5.7.1 hourly limit of 20 recipients for app-news reached, no room for another 61 "
          "min",
          NULL, NULL, NULL, NULL},
         {"over_quota = \"hold\";",
-         "HOLD hourly limit of 20 recipients for app-news reached, no room for another 31 min",
+         "HOLD hourly limit of 20 recipients for app-news reached, no room for another 61 min",
          NULL, NULL, NULL, NULL},
         {"over_quota = \"tag\";", "PREPEND X-Postpool-Over-Quota: yes", NULL, "DUNNO", "DUNNO",
          NULL},
@@ -145,7 +145,7 @@ test_names_from_strangers(void **state)
     policy_message(w, who, 20);
     expected =
         mem_printf("DEFER_IF_PERMIT 4.7.1 hourly limit of 20 recipients for app-??? $x %.53s... "
-                   "reached, no room for another 31 min",
+                   "reached, no room for another 61 min",
                    who + 11);
     assert_string_equal(policy_rcpt(w, who, "x@one.test"), expected);
     free(expected);
@@ -169,7 +169,7 @@ test_a_stream_without_room(void **state)
     assert_string_equal(policy_ask(w, "protocol_state=RCPT\ninstance=9\nsasl_username=joe\n"
                                       "sender=b@vip.test\nrecipient=1@one.test\n"),
                         "DEFER_IF_PERMIT 4.7.1 daily limit of 5 recipients for stream vip reached, "
-                        "no room for another 13 h");
+                        "no room for another 25 h");
     policy_pass(w, 20 * 3600000);
     assert_string_equal(policy_ask(w, "protocol_state=RCPT\ninstance=9\nsasl_username=joe\n"
                                       "sender=b@vip.test\nrecipient=1@one.test\n"),

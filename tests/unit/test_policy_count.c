@@ -90,7 +90,7 @@ test_only_asked_at_the_end(void **state)
     w->instance++;
     assert_string_equal(policy_end(w, "app-1", 6, "END-OF-MESSAGE"),
                         "DEFER_IF_PERMIT 4.7.1 hourly limit of 20 recipients for app-1 reached, "
-                        "no room for another 31 min");
+                        "no room for another 61 min");
     assert_int_equal(policy_counted(w, "account/app/app-1"), 15);
     w->instance++;
     policy_pass(w, 32 * 60000);

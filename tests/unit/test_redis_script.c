@@ -24,7 +24,7 @@ static redisContext *redis;
 static pid_t server;
 static char folder[] = "/tmp/postpool-test-XXXXXX";
 static char sha[REDIS_SHA_SIZE];
-static size_t asks, leases, tickets, stale, lapses, shares;
+static size_t asks, leases, tickets, rooms, stale, lapses, shares;
 
 static uint64_t
 any(uint64_t below)
@@ -269,16 +269,19 @@ compare(struct world *w, const struct node *node, const struct book_ask *ask)
     asks++;
     assert_int_equal(answer.status, r == -ESTALE ? REDIS_STALE : REDIS_OK_THERE);
     if (r == 0 && (wanted.count != answer.book.count || wanted.from_ms != answer.book.from_ms ||
-                   wanted.again_ms != answer.book.again_ms || wanted.window != answer.book.window ||
+                   wanted.again_ms != answer.book.again_ms ||
+                   wanted.room_ms != answer.book.room_ms || wanted.window != answer.book.window ||
                    memcmp(wanted.counted, answer.book.counted, sizeof(wanted.counted)) != 0))
-        fail_msg("%s, %s: %u from %lld again %lld window %u counted %u in C, "
-                 "%u from %lld again %lld window %u counted %u in Lua",
+        fail_msg("%s, %s: %u from %lld again %lld room %lld window %u counted %u in C, "
+                 "%u from %lld again %lld room %lld window %u counted %u in Lua",
                  w->prefix, node->name, wanted.count, (long long)wanted.from_ms,
-                 (long long)wanted.again_ms, wanted.window, wanted.counted[0], answer.book.count,
+                 (long long)wanted.again_ms, (long long)wanted.room_ms, wanted.window, wanted.counted[0], answer.book.count,
                  (long long)answer.book.from_ms, (long long)answer.book.again_ms,
+                 (long long)answer.book.room_ms,
                  answer.book.window, answer.book.counted[0]);
     stale += r == -ESTALE;
     leases += wanted.count > 0;
+    rooms += wanted.room_ms > wanted.again_ms;
     tickets += wanted.count > 0 && wanted.from_ms > w->now_ms;
     freeReplyObject(reply);
 }
@@ -318,10 +321,135 @@ test_same_answers(void **state)
         book_clear(&w.book);
     }
     print_message(
-        "  %zu asks: %zu leases, %zu of them tickets; %zu stale; %zu lapses; %zu shares\n", asks,
-        leases, tickets, stale, lapses, shares);
-    assert_true(asks >= 20000 && leases > asks / 10 && tickets > 500 && stale > 100 &&
+        "  %zu asks: %zu leases, %zu of them tickets; %zu times room told; %zu stale; %zu lapses; %zu shares\n", asks,
+        leases, tickets, rooms, stale, lapses, shares);
+    assert_true(asks >= 20000 && leases > asks / 10 && tickets > 500 && rooms > 500 && stale > 100 &&
                 lapses > 500 && shares > 100);
+}
+
+static int64_t who_earliest_ms; /* what ask_at() takes for the time at the earliest */
+
+/* An ask of one node at that time of the server, which the node takes to be latest_ms at most. */
+static struct redis_answer
+ask_at(struct world *w, uint64_t seq, int64_t clock_ms, int64_t latest_ms)
+{
+    struct book_ask ask = {.node = w->nodes[0].name, .life = w->nodes[0].life, .seq = seq,
+                           .want = 60};
+    struct redis_args args = {0};
+    struct redis_caller who = caller(w, &w->nodes[0]);
+    struct redis_answer answer;
+    redisReply *reply;
+
+    who.clock_ms = clock_ms;
+    who.latest_ms = latest_ms;
+    who.earliest_ms = who_earliest_ms;
+    redis_script_ask(&args, &who, "address/a1", &w->caps, &ask);
+    reply = run(&args);
+    redis_script_answer(reply, &answer);
+    answer.row = NULL;
+    freeReplyObject(reply);
+    return answer;
+}
+
+/* The server's clock is put forward: the window is not over by that. */
+static void
+test_clock_put_forward(void **state)
+{
+    struct world w = {.node_count = 1, .now_ms = 1700000000000, .prefix = "clock"};
+    struct redis_answer answer;
+    int64_t now_ms, step_ms = 59900;
+
+    (void)state;
+    w.caps = (struct caps){{{60000, 60, false, "minute"}}, 1};
+    strcpy(w.nodes[0].name, "mta1");
+    node_beat(&w, &w.nodes[0], true);
+    w.now_ms += 2000; /* it learns until then */
+    now_ms = w.now_ms;
+    answer = ask_at(&w, 1, now_ms, now_ms);
+    assert_int_equal(answer.book.count, 60);
+    assert_int_equal(answer.stepped_ms, 0);
+    answer = ask_at(&w, 2, now_ms + 1000 + step_ms, now_ms + 1000);
+    assert_int_equal(answer.status, REDIS_OK_THERE);
+    assert_int_equal(answer.book.count, 0);
+    assert_int_equal(answer.now_ms, now_ms + 1000);
+    assert_int_equal(answer.stepped_ms, step_ms);
+    answer = ask_at(&w, 3, now_ms + 2000 + step_ms, now_ms + 2000); /* and stays put right */
+    assert_int_equal(answer.now_ms, now_ms + 2000);
+    assert_int_equal(answer.stepped_ms, 0);
+    answer = ask_at(&w, 4, now_ms + 2300 + step_ms, now_ms + 2100); /* a call that took long */
+    assert_int_equal(answer.now_ms, now_ms + 2300);
+    answer = ask_at(&w, 5, now_ms + 2400 + step_ms, now_ms - 600); /* a node that is behind */
+    assert_int_equal(answer.now_ms, now_ms + 2300);                /* costs no more than this */
+    answer = ask_at(&w, 6, now_ms + 2500, now_ms + 2500); /* put back: time goes on where it was */
+    assert_int_equal(answer.now_ms, now_ms + 2300);
+    answer = ask_at(&w, 7, now_ms + 2600, now_ms + 2600);
+    assert_int_equal(answer.now_ms, now_ms + 2400);
+    assert_int_equal(answer.book.count, 0);
+    answer = ask_at(&w, 8, now_ms + 5600, now_ms + 2400); /* the server stood still for 3 s: */
+    assert_int_equal(answer.now_ms, now_ms + 2400);
+    who_earliest_ms = now_ms + 5500; /* who knows that tells it */
+    answer = ask_at(&w, 9, now_ms + 5700, now_ms + 5600);
+    assert_int_equal(answer.now_ms, now_ms + 5500);
+    who_earliest_ms = now_ms + 9000; /* but only so far */
+    answer = ask_at(&w, 10, now_ms + 5800, now_ms + 9100);
+    assert_int_equal(answer.now_ms, now_ms + 5600);
+    who_earliest_ms = 0;
+    now_ms += 3000;
+    answer = ask_at(&w, 11, now_ms + 3602600, now_ms + 2600); /* books may have expired by that */
+    assert_int_equal(answer.status, REDIS_RESTATE);
+    assert_int_equal(answer.now_ms, now_ms + 2600);
+    assert_true(answer.learning);
+}
+
+/* A link that was cut is mended and brings what was sent long ago: that is no sign of life. */
+static void
+test_late_call(void **state)
+{
+    struct world w = {.node_count = 1, .now_ms = 1700000000000, .prefix = "late"};
+    struct redis_answer answer;
+    int64_t now_ms;
+
+    (void)state;
+    w.caps = (struct caps){{{60000, 60, false, "minute"}}, 1};
+    strcpy(w.nodes[0].name, "mta1");
+    node_beat(&w, &w.nodes[0], true);
+    w.now_ms += 2000; /* it learns until then */
+    now_ms = w.now_ms;
+    answer = ask_at(&w, 1, now_ms + 5000, now_ms + 5000);
+    assert_int_equal(answer.status, REDIS_OK_THERE);
+    answer = ask_at(&w, 2, now_ms + 5100, now_ms + 2100);
+    assert_int_equal(answer.status, REDIS_OK_THERE);
+    answer = ask_at(&w, 3, now_ms + 5200, now_ms + 1900);
+    assert_int_equal(answer.status, REDIS_LATE);
+    assert_int_equal(answer.stepped_ms, 0);
+    answer = ask_at(&w, 3, now_ms + 5300, now_ms + 5300); /* nothing came of it */
+    assert_int_equal(answer.status, REDIS_OK_THERE);
+    assert_int_equal(answer.now_ms, now_ms + 5200); /* less what the second took */
+}
+
+/* What was left out of the time is lost with the data; who knows better comes second. */
+static void
+test_clock_lost(void **state)
+{
+    struct world w = {.node_count = 2, .now_ms = 1700000000000, .prefix = "lost"};
+    struct redis_answer answer;
+    int64_t now_ms;
+
+    (void)state;
+    w.caps = (struct caps){{{60000, 60, false, "minute"}}, 1};
+    strcpy(w.nodes[0].name, "mta1");
+    strcpy(w.nodes[1].name, "mta2");
+    node_beat(&w, &w.nodes[0], true);
+    w.now_ms += 2000; /* it learns until then */
+    now_ms = w.now_ms;
+    answer = ask_at(&w, 1, now_ms + 50000, now_ms);
+    assert_int_equal(answer.now_ms, now_ms);
+    freeReplyObject(redisCommand(redis, "DEL {lost}:nodes {lost}:address/a1"));
+    w.now_ms = now_ms + 50100;
+    node_beat(&w, &w.nodes[1], true); /* it knows no time */
+    answer = ask_at(&w, 2, now_ms + 50200, now_ms + 200);
+    assert_int_equal(answer.now_ms, now_ms + 200);
+    assert_int_equal(answer.status, REDIS_HELLO);
 }
 
 /* What stands in Redis goes away by itself. */
@@ -404,6 +532,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_clock_put_forward),
+        cmocka_unit_test(test_late_call), cmocka_unit_test(test_clock_lost),
         cmocka_unit_test(test_every_key_expires),
     };
 

@@ -6,7 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include "lib/err.h"
-#include "policyd/redis_url.h"
+#include "lib/redis_url.h"
 
 #include <errno.h>
 

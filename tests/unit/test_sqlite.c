@@ -114,6 +114,74 @@ test_damage(void **state)
     unlink(path);
 }
 
+/* One entry: its node, of that life, held so many of an hour's cap and used some of them at at_ms. */
+static void
+put(struct sqlite_file *file, const char *key, uint64_t life, uint32_t held, int32_t used,
+    int64_t at_ms)
+{
+    struct book_ask ask = {.node = "mta1", .life = life, .seq = 1,
+                           .want = held + (uint32_t)used};
+    struct book_answer answer;
+    struct book book = {0};
+
+    assert_int_equal(book_ask(&book, &caps, &ask, at_ms, &answer), 0);
+    ask.seq++;
+    ask.want = 0;
+    ask.report_count = used > 0;
+    ask.reports[0] = (struct book_report){at_ms, used, false};
+    assert_int_equal(book_ask(&book, &caps, &ask, at_ms, &answer), 0);
+    assert_int_equal(book.rows[0].held, held);
+    assert_int_equal(sqlite_file_save(file, key, &book, NULL), 0);
+    book_clear(&book);
+}
+
+static bool
+is_there(struct sqlite_file *file, const char *key)
+{
+    struct book book = {0};
+    bool there;
+
+    assert_int_equal(sqlite_file_load(file, key, &book, NULL), 0);
+    there = book.row_count > 0;
+    book_clear(&book);
+    return there;
+}
+
+/* Entries whose windows have all passed go, a few at a time; nothing else does. */
+static void
+test_trim(void **state)
+{
+    enum { LIFE = 7, FORMER = 6 };
+    static const int64_t hour_ms = 3600000, start_ms = 1700000000000;
+    int64_t now_ms = start_ms + 3 * hour_ms;
+    struct sqlite_file *file = open_file();
+    char key[32];
+
+    (void)state;
+    put(file, "b/before", FORMER, 0, 20, start_ms);
+    put(file, "c/counts", FORMER, 0, 20, now_ms - hour_ms);
+    put(file, "d/lost", FORMER, 10, 0, start_ms);
+    put(file, "e/held", LIFE, 10, 0, start_ms);
+    put(file, "f/mine", LIFE, 0, 20, start_ms);
+    for (int i = 0; i < 5; i++) {
+        snprintf(key, sizeof(key), "m/%d", i);
+        put(file, key, FORMER, 0, 1, start_ms);
+    }
+    /* the life before ended half an hour ago: what it held may have been used then */
+    assert_int_equal(sqlite_file_trim(file, 4, LIFE, now_ms - hour_ms / 2, now_ms, NULL), 1);
+    assert_false(is_there(file, "b/before"));
+    assert_true(is_there(file, "c/counts") && is_there(file, "d/lost") && is_there(file, "e/held"));
+    assert_true(is_there(file, "f/mine") && is_there(file, "m/0")); /* not in this step */
+    assert_int_equal(sqlite_file_trim(file, 4, LIFE, now_ms - hour_ms / 2, now_ms, NULL), 4);
+    assert_int_equal(sqlite_file_trim(file, 4, LIFE, now_ms - hour_ms / 2, now_ms, NULL), 2);
+    now_ms += hour_ms; /* from the first again */
+    assert_int_equal(sqlite_file_trim(file, 4, LIFE, now_ms - 3 * hour_ms / 2, now_ms, NULL), 2);
+    assert_false(is_there(file, "c/counts") || is_there(file, "d/lost"));
+    assert_true(is_there(file, "e/held"));
+    sqlite_file_close(file);
+    unlink(path);
+}
+
 static void
 test_clock(void **state)
 {
@@ -162,6 +230,7 @@ main(void)
         cmocka_unit_test(test_keeps),
         cmocka_unit_test(test_one_process),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_trim),
         cmocka_unit_test(test_clock),
     };
 

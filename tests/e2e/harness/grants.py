@@ -28,11 +28,14 @@ def address_of(answer):
 
 
 class Load(threading.Thread):
-    """Asks over one connection, which it makes anew when it breaks, until it is told to stop."""
+    """Asks over one connection, which it makes anew when it breaks, until it is told to stop.
 
-    def __init__(self, path, pause=0.0, **kwargs):
+    It waits for pause seconds after each answer, and for patience after one without an address.
+    """
+
+    def __init__(self, path, pause=0.0, patience=0.0, **kwargs):
         super().__init__(daemon=True)
-        self.path, self.pause, self.kwargs = path, pause, kwargs
+        self.path, self.pause, self.patience, self.kwargs = path, pause, patience, kwargs
         self.grants = []  # (before, after, address)
         self.answers = Counter()
         self.broken = 0
@@ -55,7 +58,7 @@ class Load(threading.Thread):
             self.answers[address or answer] += 1
             if address:
                 self.grants.append((before, after, address))
-            time.sleep(self.pause)
+            time.sleep(self.pause if address else self.pause + self.patience)
 
     def stop(self):
         self._enough.set()

@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from .wait import wait_for
+
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000
@@ -105,6 +107,42 @@ def umount(directory):
 def ip(*args):
     """ip(8): an address comes or goes in the private network only."""
     subprocess.run(["ip", *args], check=True, capture_output=True, text=True)
+
+
+class Network:
+    """A network of its own for some process, at a link of the private one that can be cut.
+
+    The private one is at .here there; number tells links apart, from 1 to 250.
+    """
+
+    def __init__(self, number):
+        self.link = f"cut{number}"
+        self.here = f"10.77.{number}.1"
+        self._holder = subprocess.Popen(["unshare", "--net", "sleep", "3600"])
+        own = os.readlink("/proc/self/ns/net")
+        wait_for(lambda: os.readlink(f"/proc/{self._holder.pid}/ns/net") != own,
+                 what="a network of its own")
+        self.enter = ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net"]  # what is run behind it
+        ip("link", "add", self.link, "type", "veth", "peer", "name", "away",
+           "netns", str(self._holder.pid))
+        ip("addr", "add", f"{self.here}/30", "dev", self.link)
+        self._run("ip", "addr", "add", f"10.77.{number}.2/30", "dev", "away")
+        for device in ("lo", "away"):
+            self._run("ip", "link", "set", device, "up")
+        self.mend()
+
+    def _run(self, *argv):
+        subprocess.run([*self.enter, *argv], check=True, capture_output=True)
+
+    def cut(self):
+        ip("link", "set", self.link, "down")
+
+    def mend(self):
+        ip("link", "set", self.link, "up")
+
+    def stop(self):
+        self._holder.kill()
+        self._holder.wait()
 
 
 def processes():

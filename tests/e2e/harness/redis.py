@@ -1,161 +1,101 @@
 # SPDX-License-Identifier: MIT
-"""Private Redis servers, and nodes that take from one all that they can get.
+"""Private Redis servers.
 
 POSTPOOL_REDIS_SERVER is the server's command, redis-server or such as
 valkey-server; -sentinel and -cli of the same name are the others, if
 POSTPOOL_REDIS_SENTINEL and POSTPOOL_REDIS_CLI do not say otherwise.
 """
 
-import bisect
-import json
 import os
-import signal
+import shutil
 import subprocess
-import time
 from pathlib import Path
 
-from .programs import BUILD, SANITIZER, environment
+from .programs import BUILD
 from .wait import wait_for
 
 SERVER = os.environ.get("POSTPOOL_REDIS_SERVER", "redis-server")
 SENTINEL = os.environ.get("POSTPOOL_REDIS_SENTINEL", SERVER.replace("-server", "-sentinel"))
 CLI = os.environ.get("POSTPOOL_REDIS_CLI", SERVER.replace("-server", "-cli"))
-DRIVER = BUILD / "tests/store/driver"
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+STEPPED = BUILD / "tests/store/stepped.so"
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")  # what it answered is on the disk
 
 
 class Redis:
-    """A server on 127.0.0.1:port, its data in folder."""
+    """A server on 127.0.0.1:port, or with port 0 on a unix socket; its data is in folder.
 
-    def __init__(self, folder, port, *options, sentinel=False):
-        self.folder = Path(folder) / str(port)
-        self.folder.mkdir(parents=True, exist_ok=True)
+    It keeps over restart() what its options let it keep, unless it is told to lose it.
+    """
+
+    def __init__(self, folder, *options, port=0, sentinel=None, stepped=False):
+        self.folder = Path(folder)
+        self.folder.mkdir(exist_ok=True)
+        self.folder.chmod(0o755)
         self.port = port
+        self.socket = self.folder / "redis.sock"
         self.options = [str(option) for option in options]
-        self.sentinel = sentinel
+        self.sentinel = sentinel  # a configuration: it is no server but a Sentinel
+        self.clock = self.folder / "clock" if stepped else None
         self.process = None
 
+    def step(self, seconds):
+        """Its clock is so much ahead from now on."""
+        made = self.clock.with_suffix(".new")
+        made.write_text(f"{seconds}\n")
+        made.rename(self.clock)
+
+    def environment(self):
+        if not self.clock:
+            return None
+        self.step(0)
+        return {**os.environ, "LD_PRELOAD": str(STEPPED), "STEPPED_CLOCK": str(self.clock)}
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}" if self.port else f"unix:{self.socket}"
+
     def start(self, *options):
-        log = open(self.folder / "log", "ab")
         if self.sentinel:
             command = [SENTINEL, str(self.sentinel)]
         else:
-            command = [SERVER, "--port", str(self.port), "--bind", "127.0.0.1",
+            place = ["--bind", "127.0.0.1"] if self.port else ["--unixsocket", str(self.socket),
+                                                               "--unixsocketperm", "777"]
+            command = [SERVER, "--port", str(self.port), *place,
                        "--dir", str(self.folder), "--save", "", "--repl-diskless-sync-delay", "0",
-                       *self.options, *options]
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
-        wait_for(lambda: "PONG" in self.cli("PING"), 20, "Redis answers")
+                       *self.options, *map(str, options)]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, cwd=self.folder,
+                                            env=self.environment())
+        wait_for(lambda: self.cli("PING") == "PONG", what="an answer of Redis")
         return self
 
     def cli(self, *words):
-        done = subprocess.run([CLI, "-p", str(self.port), *map(str, words)],
-                              capture_output=True, text=True, timeout=20)
+        place = ["-p", str(self.port)] if self.port else ["-s", str(self.socket)]
+        done = subprocess.run([CLI, *place, *map(str, words)], capture_output=True,
+                              text=True, timeout=30, check=False)
         return done.stdout.strip()
 
-    def stop(self, how=signal.SIGKILL):
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
         if self.process is not None:
-            self.process.send_signal(how)
+            self.process.kill()
             self.process.wait()
             self.process = None
 
+    def restart(self, lose=False):
+        self.stop()
+        if lose:
+            shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
+            for name in ("dump.rdb", "appendonly.aof"):  # the latter before Redis 7
+                (self.folder / name).unlink(missing_ok=True)
+        self.start()
 
-class Driver:
-    """One node, see tests/store/driver.c."""
-
-    def __init__(self, folder, name, store, *keys, skew=None):
-        self.folder = Path(folder)
-        self.name = name
-        self.keys = keys
-        self.skew = skew
-        self.process = None
-        self.file = self.folder / f"{name}.conf"
-        self.out = self.folder / f"{name}.out"
-        self.log = self.folder / f"{name}.log"
-        self.file.write_text(f"""
-node = "{name}";
-addresses: {{ a1 = {{ ip = "127.0.1.1"; helo = "a1.test"; }}; }};
-pools: {{ p = {{ addresses = ( "a1" ); }}; }};
-streams: ( {{ name = "default"; pool = "p"; match = (); }} );
-store: {{ type = "redis"; path = "{self.folder}/{name}.db"; {store} }};
-""")
-
-    def start(self):
-        env = environment()
-        if self.skew:
-            env["LD_PRELOAD"] = str(FAKETIME)
-            env["FAKETIME"] = self.skew
-            env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0:detect_leaks=0"
-        with open(self.out, "ab") as out, open(self.log, "ab") as log:
-            self.process = subprocess.Popen([str(DRIVER), str(self.file), *self.keys],
-                                            stdout=out, stderr=log, env=env)
-        return self
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self):
-        """In good order; that is where sanitizers report."""
-        if self.process is None:
-            return
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(timeout=20)
-        text = self.log.read_text(errors="replace")
-        assert status == 0 and not SANITIZER.search(text), f"{self.name}: status {status}\n{text[-4000:]}"
-
-    def lines(self):
-        for line in self.out.read_text().split("\n")[:-1]:
-            yield line.split(" ", 1)
-
-    def said(self, word):
-        return [rest for rest in self.lines() if rest[0] == word]
-
-    def status(self):
-        """What it said of the store last."""
-        found = self.said("status")
-        return json.loads(found[-1][1]) if found else {}
-
-    def grants(self, key):
-        found = []
-        for kind, *rest in self.lines():
-            if kind == "grant":
-                us, _, name, count = rest[0].split()
-                if name == key:
-                    found.append((int(us), int(count)))
-        return found
-
-
-class Grants:
-    """What all drivers took under a key, in order of time."""
-
-    def __init__(self, drivers, key):
-        found = sorted(grant for driver in drivers for grant in driver.grants(key))
-        self.times = [us for us, _ in found]
-        self.sums = [0]
-        for _, count in found:
-            self.sums.append(self.sums[-1] + count)
-
-    def between(self, from_us, to_us):
-        """After from_us, up to and with to_us."""
-        return (self.sums[bisect.bisect_right(self.times, to_us)]
-                - self.sums[bisect.bisect_right(self.times, from_us)])
-
-    def total(self):
-        return self.sums[-1]
-
-    def most(self, window_ms):
-        """The most in any window of that length."""
-        return max((self.between(us - window_ms * 1000, us) for us in self.times), default=0)
-
-    def rate(self, window_ms, windows, end_us):
-        """How many there were in a window, on average of the last so many before end_us."""
-        return self.between(end_us - windows * window_ms * 1000, end_us) / windows
-
-
-def monotonic_us():
-    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-
-
-def long_form():
-    return os.environ.get("POSTPOOL_LONG") == "1"
+    def calls(self):
+        """How often the script was called, by all nodes."""
+        for line in self.cli("INFO", "commandstats").splitlines():
+            if line.startswith("cmdstat_evalsha:"):
+                return int(line.partition("calls=")[2].partition(",")[0])
+        return 0

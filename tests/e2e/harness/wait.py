@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Waiting for a thing, with a long limit."""
 
+import os
 import time
 
 LIMIT = 60
+LONG = os.environ.get("POSTPOOL_LONG") == "1"  # the long forms of tests are wanted
 
 
 def wait_for(predicate, limit=LIMIT, what=None, every=0.02):

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: MIT
  */
-#include "policyd/redis_url.h"
+#include "lib/redis_url.h"
 
 #include "lib/err.h"
 #include "lib/mem.h"

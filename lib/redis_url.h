@@ -10,8 +10,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef POLICYD_REDIS_URL_H
-#define POLICYD_REDIS_URL_H
+#ifndef LIB_REDIS_URL_H
+#define LIB_REDIS_URL_H
 
 #include <stdbool.h>
 #include <stdint.h>
