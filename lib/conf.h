@@ -72,6 +72,8 @@ struct conf {
     bool store_durable;               /* a lease counts when a replica has it, too */
     int64_t store_node_timeout_ms;    /* a node that is not heard of for so long is away */
 
+    char *feedback_log; /* what is followed for results, or "none" */
+
     int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */
 
     char *milter_socket;
