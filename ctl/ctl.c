@@ -33,6 +33,15 @@ ctl_load(const char *file, struct conf **ret_conf)
     return r;
 }
 
+/* Names of accounts are what clients say; they shall not write to the admin's terminal. */
+static void
+make_harmless(char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (((unsigned char)bytes[i] < ' ' && bytes[i] != '\n') || bytes[i] == 127)
+            bytes[i] = '?';
+}
+
 static int
 read_answer(int fd, struct buf *answer)
 {
@@ -46,6 +55,7 @@ read_answer(int fd, struct buf *answer)
             return -errno;
         if (answer->length + (size_t)length > ANSWER_MAX)
             return -EMSGSIZE;
+        make_harmless(bytes, (size_t)length);
         buf_add(answer, bytes, (size_t)length);
     }
     return answer->length > 0 ? 0 : -EPIPE;

@@ -73,7 +73,7 @@ meter_state_many(const struct meter *meter, uint32_t count, int64_t now_ms)
     if (is_stale(meter, now_ms))
         return METER_COLD;
     if (meter->own) /* what is not there is not known to be nowhere */
-        return count == 1 && meter->from_ms <= now_ms ? METER_FREE : METER_COLD;
+        return count == 1 && held > 0 && meter->from_ms <= now_ms ? METER_FREE : METER_COLD;
     if (held > 0 && meter->from_ms <= now_ms)
         ready = held + (meter->next > 0 && meter->next_from_ms <= now_ms ? meter->next : 0);
     if (count <= ready)
@@ -94,6 +94,12 @@ meter_room_many_ms(const struct meter *meter, uint32_t count, int64_t now_ms)
             room_ms = meter->next_from_ms;
     }
     return room_ms > now_ms ? room_ms : now_ms;
+}
+
+uint32_t
+meter_held(const struct meter *meter)
+{
+    return meter->held + (meter->own ? 0 : meter->next);
 }
 
 static uint32_t
@@ -166,7 +172,8 @@ share_pace(const struct caps *caps, uint32_t nodes)
 }
 
 void
-meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, int64_t now_ms)
+meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, bool at_once,
+               int64_t now_ms)
 {
     int64_t longest = caps->items[caps->count - 1].window_ms;
 
@@ -174,8 +181,15 @@ meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, int
         return;
     meter->own = true;
     meter->held = 1;
-    meter->from_ms = now_ms + 2 * longest;
+    meter->from_ms = now_ms + (at_once ? 0 : 2 * longest);
     meter->next = nodes; /* while alone: of how many it is one */
+}
+
+void
+meter_set_share(struct meter *meter, const struct caps *caps)
+{
+    if (meter->own)
+        meter->held = share_pace(caps, meter->next) > 0;
 }
 
 void

@@ -39,8 +39,8 @@ struct meter {
     uint32_t asked_low;    /* when it was made, in ms: the lower 32 bits */
     uint32_t counted[CAP_WINDOWS_MAX]; /* by all nodes, under each cap, as the store said */
     uint32_t counted_s;                /* when it said so, in s */
-    uint32_t room_after_ms; /* so long after again_ms there can be room */
-    uint8_t window; /* place of the cap that room is waited for under */
+    uint32_t room_after_ms;            /* so long after again_ms there can be room */
+    uint8_t window;                    /* place of the cap that room is waited for under */
     uint8_t use_count;
     uint8_t lacking;    /* grants that somebody needs at once and that are not held; at most 255 */
     bool asked : 1;     /* an ask is under way */
@@ -69,6 +69,9 @@ int64_t meter_full_ms(const struct meter *meter);
 /* The same for count grants at once; METER_FULL also when some of them are there. */
 enum meter_state meter_state_many(const struct meter *meter, uint32_t count, int64_t now_ms);
 int64_t meter_room_many_ms(const struct meter *meter, uint32_t count, int64_t now_ms);
+
+/* What is held, now and for later; alone: the next grant of the share, if there is any. */
+uint32_t meter_held(const struct meter *meter);
 
 /* Spend one grant; meter_state() was METER_FREE at the same now_ms. */
 void meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms);
@@ -116,9 +119,16 @@ void meter_lapse(struct meter *meter);
  * nine sixteenths of a window, for tickets, and a quarter, their age; and count for
  * one more.
  *
+ * at_once: not wait for that.  Then a window may hold the share of each node that
+ * is alone on top of the cap, until what was used before counts no more.
+ *
  * nodes: how many there are, this one among them.
  */
-void meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, int64_t now_ms);
+void meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, bool at_once,
+                    int64_t now_ms);
+
+/* While alone: the caps are others now.  With less of them than there are nodes nothing leaves. */
+void meter_set_share(struct meter *meter, const struct caps *caps);
 
 /* The store is back: the share is no more; what was used of it will be reported. */
 void meter_rejoin(struct meter *meter);

@@ -71,6 +71,8 @@ meters_at(struct meters *meters, uint32_t number)
     if (metered->binding != meters->binding) {
         metered->caps = metered->state == METERED_USED ? caps_of(meters, metered) : NULL;
         metered->binding = meters->binding;
+        if (metered->caps != NULL)
+            meter_set_share(&metered->meter, metered->caps);
     }
     return metered;
 }
@@ -131,6 +133,9 @@ add(struct meters *meters, enum meters_kind kind, const struct caps *caps, uint3
         .kind = (uint8_t)kind,
         .queued = metered->queued,
     };
+    if (meters->alone)
+        meter_go_alone(&metered->meter, caps, meters->nodes, meters->share_at_once,
+                       meters->alone_ms);
     return number;
 }
 
@@ -639,5 +644,7 @@ meters_find(struct meters *meters, const char *key)
         return METERS_NONE;
     if (strcmp(kind, "stream") == 0)
         return meters_stream(meters, stream->index);
-    return strcmp(kind, "account") == 0 ? meters_account(meters, stream->index, key) : METERS_NONE;
+    return strcmp(kind, "account") == 0 && key[0] != '\0'
+               ? meters_account(meters, stream->index, key)
+               : METERS_NONE;
 }

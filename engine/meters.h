@@ -157,10 +157,19 @@ uint32_t meters_next(struct meters *meters, int64_t now_ms, struct book_ask *ret
 /* Is there anything for meters_next() to look at? */
 bool meters_pending(const struct meters *meters);
 
-/* All of them begin a new life, without the store: see meter_go_alone(). */
+/*
+ * All of them begin a new life, without the store, and so do those that are
+ * made until it is there again: see meter_go_alone().
+ */
 void meters_lapse(struct meters *meters, int64_t now_ms);
+
+/* From the next meters_lapse() on: is the share there at once, or when it must be free? */
+void meters_set_share(struct meters *meters, bool at_once);
 
 /* The store is there again. */
 void meters_rejoin(struct meters *meters);
+
+/* Between the two. */
+bool meters_are_alone(const struct meters *meters);
 
 #endif

@@ -197,6 +197,7 @@ void
 meters_lapse(struct meters *meters, int64_t now_ms)
 {
     meters->alone = true;
+    meters->alone_ms = now_ms;
     meters->gains++;
     for (size_t i = 0; i < meters->count; i++) {
         struct metered *metered = meters_at(meters, (uint32_t)i);
@@ -204,8 +205,20 @@ meters_lapse(struct meters *meters, int64_t now_ms)
         if (metered->caps == NULL)
             continue;
         meter_lapse(&metered->meter);
-        meter_go_alone(&metered->meter, metered->caps, meters->nodes, now_ms);
+        meter_go_alone(&metered->meter, metered->caps, meters->nodes, meters->share_at_once, now_ms);
     }
+}
+
+void
+meters_set_share(struct meters *meters, bool at_once)
+{
+    meters->share_at_once = at_once;
+}
+
+bool
+meters_are_alone(const struct meters *meters)
+{
+    return meters->alone;
 }
 
 void

@@ -35,7 +35,9 @@ struct meters {
     uint32_t *queue; /* a ring of numbers that meters_next() looks at */
     size_t queue_first, queue_count, queue_room;
     unsigned nodes;
-    bool alone; /* without the store, on this node's share */
+    bool alone;       /* without the store, on this node's share */
+    int64_t alone_ms; /* since when */
+    bool share_at_once;
     uint64_t gains;
 };
 

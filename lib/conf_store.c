@@ -37,6 +37,9 @@ const struct conf_key conf_store_keys[] = {
      "Redis: a lease counts only when a replica has it, too.", NULL, NULL},
     {"node_timeout", KEY_DURATION, AT(store_node_timeout_ms), "30s", 2000, 3600 * 1000,
      "Redis: a node that is not heard of for so long is away.", NULL, NULL},
+    {"share_at_once", KEY_BOOL, AT(store_share_at_once), "false", 0, 0,
+     "Redis: a node that it is away for takes its share before that is certain to be free.", NULL,
+     NULL},
     CONF_KEY_END,
 };
 
@@ -77,6 +80,34 @@ check_tls(struct conf_reader *reader, config_setting_t *store)
         conf_problem(reader, store, "tls_cert and tls_key: one needs the other");
 }
 
+/* The first { of a key to the next } decides of its place in a Cluster: all keys shall have the
+ * same. */
+static void
+check_prefix(struct conf_reader *reader, const config_setting_t *setting)
+{
+    const char *prefix = reader->conf->store_prefix;
+
+    if (prefix[0] == '\0' || prefix[0] == '}')
+        conf_problem(reader, setting,
+                     "\"%s\" would part the keys in a Cluster, write a word such as "
+                     "\"postpool\"",
+                     prefix);
+}
+
+/* A forgotten type would let each host count for itself. */
+static void
+check_type(struct conf_reader *reader, config_setting_t *store)
+{
+    const struct conf *conf = reader->conf;
+    const char *name = conf->store_url[0] != '\0'        ? "url"
+                       : conf->store_sentinels.count > 0 ? "sentinels"
+                                                         : NULL;
+
+    if (conf->store_type != STORE_REDIS && name != NULL)
+        conf_problem(reader, member_of(store, name),
+                     "is for type = \"redis\" alone; without that this host counts by itself");
+}
+
 void
 conf_check_store(struct conf_reader *reader, config_setting_t *store)
 {
@@ -86,6 +117,7 @@ conf_check_store(struct conf_reader *reader, config_setting_t *store)
 
     check_tls(reader, store);
     check_sentinels(reader, member_of(store, "sentinels"));
+    check_prefix(reader, member_of(store, "prefix"));
     if (redis_url_parse(conf->store_url, &url, &err) < 0) {
         conf_problem(reader, member_of(store, "url"), "%s", err.msg);
         return;
@@ -99,5 +131,6 @@ conf_check_store(struct conf_reader *reader, config_setting_t *store)
     if (conf->store_type == STORE_REDIS && url.path == NULL && url.host == NULL &&
         conf->store_sentinels.count == 0)
         conf_problem(reader, store, "\"redis\" needs a url, or sentinels");
+    check_type(reader, store);
     redis_url_clear(&url);
 }

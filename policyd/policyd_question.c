@@ -95,7 +95,7 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
         policyd_reload(policyd, call, json);
     } else if (known && strncmp(question, "status", word) == 0) {
         answer_status(policyd, call, json);
-    } else if (volume_question(policyd->volume, question, control_user(call), &answer)) {
+    } else if (volume_question(policyd->volume, question, call, &answer)) {
         control_answer(call, buf_text(&answer));
     } else if (strncmp(question, "explain ", 8) == 0) {
         struct explain explain = {policyd->roster, policyd->volume, policyd->mx};

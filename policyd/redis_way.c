@@ -6,6 +6,7 @@
 #include "lib/conf.h"
 #include "lib/mem.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,21 +37,37 @@ redis_way_clear(struct redis_way *way)
     *way = (struct redis_way){0};
 }
 
+/* Redis writes an IPv6 address without brackets, and no host for the one that we are at. */
+static char *
+with_brackets(const char *moved, const char *here)
+{
+    const char *colon = strrchr(moved, ':');
+    size_t length = colon != NULL ? (size_t)(colon - moved) : 0;
+    const char *host = length > 0 || here == NULL ? moved : here;
+    bool bare;
+
+    if (host == here)
+        length = strlen(here);
+    bare = memchr(host, ':', length) != NULL && host[0] != '[';
+    return mem_printf("%s%.*s%s%s", bare ? "[" : "", (int)length, host, bare ? "]" : "",
+                      colon != NULL ? colon : "");
+}
+
 static int
 follow(struct redis_way *way, const char *here, struct redis_step *step)
 {
-    char *moved = way->moved;
-    int r = 0;
+    char *moved = with_brackets(way->moved, here);
+    int r = redis_url_host(moved, &step->host, &step->port, NULL);
 
-    way->moved = NULL; /* once: if it fails, we begin where we were told to */
     step->asking = way->moved_asking;
-    if (moved[0] == ':' && here != NULL) {
-        step->host = mem_strdup(here);
-        step->port = (uint16_t)atoi(moved + 1);
-    } else {
-        r = redis_url_host(moved, &step->host, &step->port, NULL);
-    }
     free(moved);
+    free(way->moved);
+    way->moved = NULL; /* once: if it fails, we begin where we were told to */
+    if (r == 0 && step->port == 0) {
+        free(step->host);
+        step->host = NULL;
+        r = -EINVAL;
+    }
     return r;
 }
 

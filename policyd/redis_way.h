@@ -24,7 +24,7 @@ struct redis_way {
     size_t sentinel; /* whose turn it is */
     size_t tried;    /* of the Sentinels, in a row, in vain */
     char *master;    /* owned; its name, for Sentinels */
-    char *moved;     /* owned; HOST:PORT where a redirection sent us; NULL: nowhere */
+    char *moved;     /* owned; where a redirection sent us, as Redis writes it; NULL: nowhere */
     bool moved_asking;
     int moves; /* in a row */
 };

@@ -13,6 +13,7 @@
 
 struct buf;
 struct conf;
+struct control_call;
 struct decide_question;
 struct err;
 struct event_base;
@@ -108,9 +109,9 @@ bool volume_forget(struct volume *volume, const char *node,
 
 /*
  * Answer a question of the control socket.  False: it is none about volume.
- * user: who asks, for the log.
+ * call is who asks, for the log.
  */
-bool volume_question(struct volume *volume, const char *question, const char *user,
+bool volume_question(struct volume *volume, const char *question, struct control_call *call,
                      struct buf *answer);
 
 /* Caps, what is used and held; text or json is NULL. */

@@ -3,6 +3,7 @@
  *
  *   release KEY|all            what this node holds goes back to the store
  *   reset KEY                  every use is forgotten, for all nodes
+ *                              (a login may have blanks, so KEY is all that follows)
  *   settle spent ID RECIPIENT  the result of a delivery
  *   settle returned ID RECIPIENT
  *
@@ -10,6 +11,7 @@
  */
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "policyd/control.h"
 #include "policyd/volume.h"
 
 #include <stdlib.h>
@@ -29,9 +31,8 @@ word(char **text)
 }
 
 static void
-release(struct volume *volume, char *rest, const char *user, struct buf *answer)
+release(struct volume *volume, const char *key, struct control_call *call, struct buf *answer)
 {
-    const char *key = word(&rest);
     uint64_t count;
 
     if (key[0] == '\0') {
@@ -43,15 +44,18 @@ release(struct volume *volume, char *rest, const char *user, struct buf *answer)
         return;
     }
     count = volume_release(volume, strcmp(key, "all") == 0 ? NULL : key);
-    log_info("release: %s by %s -- %llu grants go back", key, user, (unsigned long long)count);
+    log_info("release: %s by %s -- %llu grants go back", key, control_user(call),
+             (unsigned long long)count);
     buf_printf(answer, "%llu grants go back\n", (unsigned long long)count);
 }
 
 static void
-reset(struct volume *volume, char *rest, const char *user, struct buf *answer)
+reset(struct volume *volume, const char *key, struct control_call *call, struct buf *answer)
 {
-    const char *key = word(&rest);
-
+    if (key[0] == '\0') {
+        buf_puts(answer, "error: reset what? a key such as address/a1\n");
+        return;
+    }
     if (!volume_reset(volume, key)) {
         buf_printf(answer,
                    "error: there is no cap under %s, or no store; postpool status names them\n",
@@ -59,7 +63,7 @@ reset(struct volume *volume, char *rest, const char *user, struct buf *answer)
         return;
     }
     log_warn("reset: %s by %s -- every use of it is forgotten, its caps may be passed once", key,
-             user);
+             control_user(call));
     buf_printf(answer, "every use of %s is forgotten\n", key);
 }
 
@@ -80,16 +84,17 @@ settle(struct volume *volume, char *rest, struct buf *answer)
 }
 
 bool
-volume_question(struct volume *volume, const char *question, const char *user, struct buf *answer)
+volume_question(struct volume *volume, const char *question, struct control_call *call,
+                struct buf *answer)
 {
     char *copy = mem_strdup(question), *rest = copy;
     const char *verb = word(&rest);
     bool known = true;
 
     if (strcmp(verb, "release") == 0)
-        release(volume, rest, user, answer);
+        release(volume, rest, call, answer);
     else if (strcmp(verb, "reset") == 0)
-        reset(volume, rest, user, answer);
+        reset(volume, rest, call, answer);
     else if (strcmp(verb, "settle") == 0)
         settle(volume, rest, answer);
     else

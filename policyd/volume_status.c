@@ -5,6 +5,7 @@
  */
 #include "engine/grants.h"
 #include "engine/meters.h"
+#include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/units.h"
@@ -24,7 +25,7 @@ counted(const struct metered *metered, size_t i, int64_t now_ms)
 {
     const struct meter *meter = &metered->meter;
     const struct cap *cap = &metered->caps->items[i];
-    uint64_t here = meter->held + meter->next;
+    uint64_t here = meter_held(meter);
 
     for (size_t j = 0; j < meter->use_count; j++)
         here += meter->uses[j].count > 0 ? (uint64_t)meter->uses[j].count : 0;
@@ -61,8 +62,7 @@ text_meter(const struct volume *volume, const struct metered *metered, const cha
 
         buf_printf(text, "%-32s  %-8s  %10llu of %-10u  %10u  %s", i == 0 ? key : "", cap->name,
                    (unsigned long long)counted(metered, i, now_ms), cap->limit,
-                   i == 0 ? meter->held + meter->next : 0,
-                   i == 0 ? state_name(volume, meter, now_ms) : "");
+                   i == 0 ? meter_held(meter) : 0, i == 0 ? state_name(volume, meter, now_ms) : "");
         if (i == 0 && state == METER_FULL)
             buf_printf(text, ", room in %s",
                        units_print_span(meter_room_ms(meter, now_ms) - now_ms, span));
@@ -83,7 +83,7 @@ json_meter(const struct volume *volume, const struct metered *metered, const cha
     json_text(json, "state", state_name(volume, meter, now_ms));
     if (meter_state(meter, now_ms) == METER_FULL)
         json_number(json, "room_in_ms", meter_room_ms(meter, now_ms) - now_ms);
-    json_number(json, "held", meter->held + meter->next);
+    json_number(json, "held", meter_held(meter));
     json_number(json, "exceeded", meter->excess_total);
     json_open(json, "caps", '[');
     for (size_t i = 0; i < metered->caps->count; i++) {
@@ -114,6 +114,11 @@ status_text(struct volume *volume, struct buf *text)
     else
         buf_puts(text,
                  "the store CANNOT BE OPENED, nothing is given out under caps; see the log\n");
+    if (meters_are_alone(volume->meters))
+        buf_printf(text, "ALONE: this host gives 1/%u of each cap%s; largest possible error: %s\n",
+                   meters_nodes(volume->meters),
+                   volume->conf->store_share_at_once ? "" : ", when twice its longest window is over",
+                   volume->conf->store_share_at_once ? "that for each host that is alone" : "0");
     buf_printf(text, "\n%-32s  %-8s  %24s  %10s  %s\n", "cap", "window", "used or leased, of all",
                "held here", "state");
     for (size_t i = 0; i < count; i++) {
@@ -161,6 +166,7 @@ status_json(struct volume *volume, struct json *json)
     json_number(json, "asks", (long long)volume->figures.asks);
     json_number(json, "answers", (long long)volume->figures.answers);
     json_number(json, "lapses", (long long)volume->figures.lapses);
+    json_bool(json, "alone", volume->meters != NULL && meters_are_alone(volume->meters));
     json_number(json, "accounts", (long long)accounts);
     json_number(json, "accounts_refused", (long long)refused);
     json_open(json, "caps", '[');

@@ -253,6 +253,7 @@ def test_release_and_reset(make_host):
         wait_for(lambda: cap(host, "address/a1")["held"] == 0, what="nothing held")
         host.policyd.wait_log(r"release: address/a1 by root")
     host.postpool("reset", "address/nosuch", status=1)
+    host.postpool("reset", "", status=1)
 
 
 def test_killed_in_a_loop(make_host):

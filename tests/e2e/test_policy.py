@@ -156,6 +156,24 @@ def test_a_reload_in_the_middle_of_a_message(directory_of):
     daemon.stop()
 
 
+def test_reset_of_a_login_with_a_blank(policyd, policy):
+    """It is that login's quota that is forgotten, and not that of its first word."""
+    for login in ("app z", "app"):
+        assert policy.message(login, [f"r{i}@one.test" for i in range(21)]).count("DUNNO") == 20
+    programs.postpool("-c", policyd.conf, "reset", "account/default/app z")
+    policyd.wait_log(r"reset: account/default/app z by ")
+    wait_for(lambda: policy.message("app z", ["s@one.test"]) == ["DUNNO"], what="room")
+    assert policy.message("app", ["s@one.test"])[0].startswith(OVER)
+    programs.postpool("-c", policyd.conf, "reset", "account/default/", status=1)
+
+
+def test_a_login_does_nothing_to_the_terminal(policyd, policy):
+    assert policy.ask(sasl_username="app\x1b[31m\x7f", instance="esc") == "DUNNO"
+    text = programs.postpool("-c", policyd.conf, "status").stdout
+    assert "account/default/app?[31m?" in text
+    assert "\x1b" not in text
+
+
 # How it is written
 
 ASKED = request(client_address="192.0.2.1")

@@ -128,6 +128,38 @@ def test_nodes(make_nodes):
     postpool("-c", nodes[0].conf, "nodes", "forget", "mta1", status=1)  # it is there
 
 
+def test_status_says_that_it_is_alone(make_nodes):
+    """What it gives then is its share, and nothing that it holds."""
+    redis, nodes = make_nodes(cap_of("10s", 50, node_timeout="2s"), *hosts(2))
+    redis.signal(signal.SIGSTOP)
+    conf = nodes[0].conf
+    wait_for(lambda: json.loads(postpool("-c", conf, "--json", "status").stdout)["alone"],
+             what="the end of what is held")
+    said = postpool("-c", conf, "status").stdout
+    assert "ALONE: this host gives 1/2 of each cap" in said
+    assert "largest possible error: 0" in said
+    assert json.loads(postpool("-c", conf, "--json", "status").stdout)["caps"][0]["held"] == 1
+    assert postpool("-c", conf, "release", "all").stdout == "0 grants go back\n"
+    redis.signal(signal.SIGCONT)
+    wait_for(lambda: "ALONE" not in postpool("-c", conf, "status").stdout, what="Redis")
+
+
+def test_a_share_at_once(make_nodes):
+    """A day's cap, and Redis goes away: the host sends on, and says what may come of it."""
+    redis, nodes = make_nodes(cap_of("24h", 1000, node_timeout="2s", share_at_once=True), *hosts(2))
+    redis.signal(signal.SIGSTOP)
+    node = nodes[0]
+    wait_for(lambda: json.loads(postpool("-c", node.conf, "--json", "status").stdout)["alone"],
+             what="the end of what is held")
+    said = postpool("-c", node.conf, "status").stdout
+    assert "1/2 of each cap; largest possible error: that for each host that is alone" in said
+    node.load.start()
+    wait_for(lambda: node.load.grants, what="a grant of the share")
+    redis.signal(signal.SIGCONT)
+    wait_for(lambda: "ALONE" not in postpool("-c", node.conf, "status").stdout, what="Redis")
+    enough([node])
+
+
 def test_a_paused_redis_is_not_felt(make_nodes):
     """Lookups go on from what is held, and none waits longer than its deadline."""
     redis, nodes = make_nodes(cap_of("1h", 1000000), *hosts(1))

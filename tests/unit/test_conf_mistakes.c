@@ -28,6 +28,14 @@ static const struct mistake of_keys[] = {
     {"store: { type = \"redis\"; sentinels = ( \"h:x\" ); };",
      "store.sentinels: \"h:x\": the port is no number from 1 to 65535"},
     {"store: { type = \"redis\"; };", "store: \"redis\" needs a url, or sentinels"},
+    {"store: { url = \"redis://h\"; };",
+     "store.url: is for type = \"redis\" alone; without that this host counts by itself"},
+    {"store: { sentinels = ( \"h\" ); };",
+     "store.sentinels: is for type = \"redis\" alone; without that this host counts by itself"},
+    {"store: { prefix = \"\"; };",
+     "store.prefix: \"\" would part the keys in a Cluster, write a word such as \"postpool\""},
+    {"store: { prefix = \"}x\"; };",
+     "store.prefix: \"}x\" would part the keys in a Cluster, write a word such as \"postpool\""},
     {"listen: { lokup = \"unix:/x\"; };", "listen.lokup: unknown key, did you mean \"lookup\"?"},
     {"node = 5;", "node: is a number, a text in quotes is needed"},
     {"listen = 5;", "listen: is a number, a group { ... } is needed"},
@@ -193,9 +201,11 @@ static const struct mistake of_pools[] = {
 };
 
 static const struct mistake of_streams[] = {
-    {ADDRESSES POOLS STREAMS "store: { url = \"redis://h\"; tls_ca = \"/ca\"; };\n",
+    {ADDRESSES POOLS STREAMS
+     "store: { type = \"redis\"; url = \"redis://h\"; tls_ca = \"/ca\"; };\n",
      "text:4: store: tls_... is set, but url is not rediss://, so there is no TLS"},
-    {ADDRESSES POOLS STREAMS "store: { url = \"rediss://h\"; tls_key = \"/key\"; };\n",
+    {ADDRESSES POOLS STREAMS
+     "store: { type = \"redis\"; url = \"rediss://h\"; tls_key = \"/key\"; };\n",
      "text:4: store: tls_cert and tls_key: one needs the other"},
     {ADDRESSES POOLS, "text: streams is missing: The streams, in the order they are tried."},
     {ADDRESSES POOLS

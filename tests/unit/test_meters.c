@@ -11,7 +11,7 @@
 #include "lib/conf.h"
 #include "lib/mem.h"
 
-enum { NAMES = 40, RELOADS = 300, KEEP_MS = 60000 };
+enum { NAMES = 40, RELOADS = 300, KEEP_MS = 60000, HOUR_MS = 3600 * 1000 };
 
 static uint64_t seed;
 
@@ -221,12 +221,120 @@ test_accounts(void **state)
     conf_unref(conf);
 }
 
+static struct conf *
+shared_conf(unsigned hour)
+{
+    char text[600];
+
+    snprintf(
+        text, sizeof(text),
+        "node = \"mta1\";\n"
+        "addresses: { a1 = { ip = \"127.0.1.1\"; helo = \"a.test\"; caps = { hour = %u; }; };\n"
+        "             a2 = { ip = \"127.0.1.2\"; helo = \"a.test\"; }; };\n"
+        "providers: { p = { domains = ( \"p.test\" ); caps = { hour = 40; }; }; };\n"
+        "pools: { all = { addresses = ( \"a1\", \"a2\" ); }; };\n"
+        "streams: ( { name = \"default\"; pool = \"all\"; match = (); } );\n",
+        hour);
+    return unit_conf(text);
+}
+
+/* As many as can be taken of it in the hour from now_ms on. */
+static unsigned
+taken_in_an_hour(struct meters *meters, uint32_t number, int64_t now_ms)
+{
+    unsigned taken = 0;
+
+    for (int64_t end_ms = now_ms + HOUR_MS; now_ms < end_ms && taken < 1000; now_ms++)
+        while (taken < 1000 &&
+               meter_state(&meters_at(meters, number)->meter, now_ms) == METER_FREE) {
+            meters_take(meters, number, now_ms);
+            taken++;
+        }
+    return taken;
+}
+
+/* Without the store a smaller cap has a smaller share: none, if it has less than there are nodes.
+ */
+static void
+test_smaller_while_alone(void **state)
+{
+    struct conf *conf = shared_conf(400), *none = shared_conf(3), *some = shared_conf(8);
+    struct meters *meters = meters_new(conf->snapshot);
+    uint32_t number = meters_find(meters, "address/a1");
+    int64_t now_ms = 1000000;
+
+    (void)state;
+    meters_set_nodes(meters, 4);
+    meters_lapse(meters, now_ms);
+    now_ms += 2 * HOUR_MS;
+    assert_int_equal(taken_in_an_hour(meters, number, now_ms), 100);
+    assert_true(meters_set_snapshot(meters, none->snapshot, now_ms));
+    conf_unref(conf);
+    now_ms += HOUR_MS;
+    assert_int_equal(taken_in_an_hour(meters, number, now_ms), 0);
+    assert_int_equal(meter_state_many(&meters_at(meters, number)->meter, 1, now_ms), METER_COLD);
+    assert_true(meters_set_snapshot(meters, some->snapshot, now_ms));
+    conf_unref(none);
+    now_ms += HOUR_MS;
+    assert_int_equal(taken_in_an_hour(meters, number, now_ms), 2);
+    meters_free(meters);
+    conf_unref(some);
+}
+
+/* Where the admin wants it so, the share does not wait; no hour holds more of it than the share. */
+static void
+test_share_at_once(void **state)
+{
+    struct conf *conf = shared_conf(400);
+    struct meters *meters = meters_new(conf->snapshot);
+    int64_t now_ms = 1000000;
+
+    (void)state;
+    meters_set_nodes(meters, 4);
+    meters_set_share(meters, true);
+    meters_lapse(meters, now_ms);
+    assert_int_equal(taken_in_an_hour(meters, meters_find(meters, "address/a1"), now_ms), 100);
+    assert_int_equal(taken_in_an_hour(meters, meters_find(meters, "provider/a2/p"), now_ms), 10);
+    meters_free(meters);
+    conf_unref(conf);
+}
+
+/* What is first met without the store has this node's share, too, and as late as all others. */
+static void
+test_first_met_alone(void **state)
+{
+    struct conf *conf = shared_conf(400);
+    struct meters *meters = meters_new(conf->snapshot);
+    int64_t now_ms = 1000000;
+    struct book_ask ask;
+    uint32_t number;
+
+    (void)state;
+    meters_set_nodes(meters, 4);
+    meters_lapse(meters, now_ms);
+    number = meters_find(meters, "provider/a2/p");
+    assert_int_equal(meter_state(&meters_at(meters, number)->meter, now_ms), METER_FULL);
+    assert_int_equal(taken_in_an_hour(meters, number, now_ms + HOUR_MS), 0);
+    assert_int_equal(taken_in_an_hour(meters, number, now_ms + 2 * HOUR_MS), 10);
+    meters_rejoin(meters);
+    while (meters_next(meters, now_ms + 3 * HOUR_MS, &ask) != number)
+        ;
+    assert_true(ask.first);
+    assert_true(ask.report_count > 0);
+    number = meters_find(meters, "provider/a1/p"); /* there again: as ever */
+    assert_int_equal(meter_state(&meters_at(meters, number)->meter, now_ms), METER_COLD);
+    meters_free(meters);
+    conf_unref(conf);
+}
+
 int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reloads),
         cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_smaller_while_alone),
+        cmocka_unit_test(test_share_at_once), cmocka_unit_test(test_first_met_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,7 @@ test_sentinels(void **state)
 static void
 test_redirections(void **state)
 {
+    static const char *const bad[] = {"", "::", ":0", "a", "a:70000"};
     struct redis_way way = way_to("redis://r.test:7", 0);
     struct redis_step step;
 
@@ -92,10 +93,25 @@ test_redirections(void **state)
     check_next(&way, "other.test", "r.test", 7, false, false); /* once */
     assert_true(redis_way_move(&way, ":9", true));
     check_next(&way, "r.test", "r.test", 9, false, true);
+    assert_true(redis_way_move(&way, "2001:db8::5:6380", false)); /* Redis writes no brackets */
+    check_next(&way, "r.test", "2001:db8::5", 6380, false, false);
+    assert_true(redis_way_move(&way, "::1:6381", true));
+    check_next(&way, "r.test", "::1", 6381, false, true);
+    assert_true(redis_way_move(&way, ":6383", false));
+    check_next(&way, "::1", "::1", 6383, false, false);
+    redis_way_settle(&way);
+    assert_true(redis_way_move(&way, "[::1]:6382", false));
+    check_next(&way, "r.test", "::1", 6382, false, false);
+    redis_way_settle(&way);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        assert_true(redis_way_move(&way, bad[i], false));
+        assert_int_equal(redis_way_next(&way, "r.test", &step), -EINVAL);
+    }
+    redis_way_settle(&way);
     assert_true(redis_way_move(&way, "no port:", false));
     assert_int_equal(redis_way_next(&way, "r.test", &step), -EINVAL);
     check_next(&way, "r.test", "r.test", 7, false, false);
-    for (int i = 3; i < 5; i++)
+    for (int i = 1; i < 5; i++)
         assert_true(redis_way_move(&way, "a:1", false));
     assert_false(redis_way_move(&way, "a:1", false)); /* round and round: not at once */
     redis_way_settle(&way);
