@@ -194,12 +194,10 @@ static bool
 read_said(struct reply *reply, struct words words)
 {
     static const char in_reply_to[] = " (in reply to ";
-    struct words host = words;
     const char *suffix;
 
     if (!take(&words, "host ") || !skip_past(&words, " "))
         return false;
-    reply->phase = REPLY_GREETING;
     if (take(&words, "said: ")) {
         suffix = find_last(&words, in_reply_to);
         if (suffix != NULL) {
@@ -207,10 +205,11 @@ read_said(struct reply *reply, struct words words)
             words.end = suffix;
         }
     } else if (!take(&words, "refused to talk to me: ")) {
-        copy_text(reply, host);
-        return true;
+        return false;
     }
     reply->origin = REPLY_SAID;
+    if (reply->phase == REPLY_BEFORE)
+        reply->phase = REPLY_GREETING;
     read_words(reply, words);
     return true;
 }

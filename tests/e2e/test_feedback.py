@@ -2,6 +2,8 @@
 """What Postfix' log says of deliveries: grants are settled by it."""
 
 import json
+import shutil
+from pathlib import Path
 
 from harness import client
 from harness.wait import wait_for
@@ -78,3 +80,28 @@ def test_a_reload_takes_another_log(make_host):
     host.conf["feedback"]["log"] = "none"
     host.reload_conf(host.conf)
     assert "feedback" not in status(host)
+
+
+def test_replies(make_host):
+    """Which rule does a reply fall under?  With the rules that are installed."""
+    host = make_host(start=False)
+    text = host.conf_path.read_text()
+    for name in ("providers.conf", "replies.conf"):
+        shutil.copy(Path(__file__).parents[2] / "docs" / name, host.root)
+        text += f'@include "{name}"\n'
+    host.conf_path.write_text(text)
+
+    def test(*args, status=0):
+        return host.postpool("replies", "test", *args, status=status).stdout
+    assert test("--provider", "yahoo", "421 4.7.0 [TSS04] Messages deferred") == \
+        "yahoo-ts04: address_provider, 2 in 60 min: suspended for 2 h, at most 16 h\n"
+    assert test("host mx[192.0.2.1] said: 550 5.1.1 no such user (in reply to RCPT TO command)") == \
+        "recipient-unknown: recipient, counted\n"
+    assert test("250 2.0.0 Ok", status=1) == "no rule fits\n"
+    test("--provider", "nobody", "550 x", status=2)
+    assert json.loads(test("550 5.1.1 no such user", "--json"))["class"] == "recipient"
+    rules = json.loads(host.postpool("replies", "--json").stdout)
+    listed = host.postpool("replies").stdout.splitlines()
+    assert len(rules) == len(listed) - 1 > 40
+    for usage in (("replies", "x"), ("replies", "test")):
+        host.postpool(*usage, status=2)
