@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.grants import most_in_window
-from harness.node import cap_of, enough, granted, take_all, wait_grants
+from harness.node import cap_of, enough, granted, take_all
 from harness.programs import postpool
 from harness.wait import LONG, wait_for
 
@@ -187,6 +187,22 @@ def test_caps_go_and_come(make_nodes):
     assert "this host gives 1/2 of each cap" in postpool("-c", node.conf, "status").stdout
     redis.signal(signal.SIGCONT)
     assert "does not fit" not in node.daemon.log()
+
+
+def test_a_share_at_once(make_nodes):
+    """A day's cap, and Redis goes away: the host sends on, and says what may come of it."""
+    redis, nodes = make_nodes(cap_of("24h", 1000, node_timeout="2s", share_at_once=True), *hosts(2))
+    redis.signal(signal.SIGSTOP)
+    node = nodes[0]
+    wait_for(lambda: json.loads(postpool("-c", node.conf, "--json", "status").stdout)["alone"],
+             what="the end of what is held")
+    said = postpool("-c", node.conf, "status").stdout
+    assert "1/2 of each cap; largest possible error: that for each host that is alone" in said
+    node.load.start()
+    wait_for(lambda: node.load.grants, what="a grant of the share")
+    redis.signal(signal.SIGCONT)
+    wait_for(lambda: "ALONE" not in postpool("-c", node.conf, "status").stdout, what="Redis")
+    enough([node])
 
 
 def test_a_paused_redis_is_not_felt(make_nodes):
