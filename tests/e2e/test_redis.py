@@ -5,9 +5,12 @@ With POSTPOOL_LONG=1 each part that goes wrong goes wrong for two minutes.
 """
 
 import random
+import select
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -255,6 +258,38 @@ def test_started_without_redis(running, folder):
     wait_for(lambda: Grants(drivers, KEY).total() > before + CAP / 4, 30, "grants again")
     end(drivers)
     check(drivers)
+
+
+def goes_deaf(port, call):
+    """Between a node and Redis: (listener, event that call was made, which is kept back)."""
+    listener, deaf = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def carry():
+        node, _ = listener.accept()
+        with node, socket.create_connection(("127.0.0.1", port)) as redis:
+            other = {node: redis, redis: node}
+            while True:
+                for one in select.select(list(other), [], [])[0]:
+                    data = one.recv(65536)
+                    if not data:
+                        return
+                    if one is node and b"\r\n%s\r\n" % call in data:
+                        deaf.set()
+                    if not deaf.is_set():
+                        other[one].sendall(data)
+    threading.Thread(target=carry, daemon=True).start()
+    return listener, deaf
+
+
+def test_stopped_while_rows_are_put_back(running, folder):
+    """Nothing is left behind, as sanitizers see it."""
+    redis = server(running, folder, 6432)
+    listener, deaf = goes_deaf(redis.port, b"confirm")
+    with listener:
+        port = listener.getsockname()[1]
+        drivers = nodes(running, folder, 1, f'url = "redis://127.0.0.1:{port}";')
+        assert deaf.wait(20)
+        end(drivers)
 
 
 def test_name_is_taken(running, folder):
