@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.grants import most_in_window
-from harness.node import cap_of, enough, granted, take_all
+from harness.node import cap_of, enough, granted, take_all, wait_grants
 from harness.programs import postpool
 from harness.wait import LONG, wait_for
 
