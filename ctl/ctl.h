@@ -52,6 +52,7 @@ int ctl_volume(const struct ctl *ctl, int argc, char **argv);
 int ctl_store(const struct ctl *ctl, int argc, char **argv);
 int ctl_nodes(const struct ctl *ctl, int argc, char **argv);
 int ctl_provider(const struct ctl *ctl, int argc, char **argv);
+int ctl_replies(const struct ctl *ctl, int argc, char **argv);
 int ctl_reload(const struct ctl *ctl, int argc, char **argv);
 
 #endif

@@ -24,6 +24,7 @@ static const struct command {
     {"store", ctl_store, "set-aside: put a damaged store file aside, so that a new one is begun"},
     {"nodes", ctl_nodes, "[forget NODE]: the hosts that share the caps"},
     {"provider", ctl_provider, "DOMAIN: which mailbox provider is a recipient domain of?"},
+    {"replies", ctl_replies, "[test TEXT]: the rules for servers' replies; which one does a reply fall under?"},
     {"reload", ctl_reload, "both daemons take the configuration anew, or say why not"},
     {"transports", ctl_transports,
      "render|diff|apply|remove|status: what postpool puts into Postfix"},

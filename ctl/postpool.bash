@@ -44,13 +44,15 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain nodes provider release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain nodes provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
             elif [[ ! $verb ]]; then
                 _postpool_files -f "$cur"
             fi ;;
+        replies)
+            _postpool_words "test --provider --json --help" "$cur" ;;
         status | reload | provider)
             _postpool_words "--json --help" "$cur" ;;
         release | reset)

@@ -172,7 +172,8 @@ share_pace(const struct caps *caps, uint32_t nodes)
 }
 
 void
-meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, int64_t now_ms)
+meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, bool at_once,
+               int64_t now_ms)
 {
     int64_t longest = caps->items[caps->count - 1].window_ms;
 
@@ -180,7 +181,7 @@ meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, int
         return;
     meter->own = true;
     meter->held = 1;
-    meter->from_ms = now_ms + 2 * longest;
+    meter->from_ms = now_ms + (at_once ? 0 : 2 * longest);
     meter->next = nodes; /* while alone: of how many it is one */
 }
 

@@ -119,9 +119,13 @@ void meter_lapse(struct meter *meter);
  * nine sixteenths of a window, for tickets, and a quarter, their age; and count for
  * one more.
  *
+ * at_once: not wait for that.  Then a window may hold the share of each node that
+ * is alone on top of the cap, until what was used before counts no more.
+ *
  * nodes: how many there are, this one among them.
  */
-void meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, int64_t now_ms);
+void meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, bool at_once,
+                    int64_t now_ms);
 
 /* While alone: the caps are others now.  With less of them than there are nodes nothing leaves. */
 void meter_set_share(struct meter *meter, const struct caps *caps);

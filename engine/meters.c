@@ -134,7 +134,8 @@ add(struct meters *meters, enum meters_kind kind, const struct caps *caps, uint3
         .queued = metered->queued,
     };
     if (meters->alone)
-        meter_go_alone(&metered->meter, caps, meters->nodes, meters->alone_ms);
+        meter_go_alone(&metered->meter, caps, meters->nodes, meters->share_at_once,
+                       meters->alone_ms);
     return number;
 }
 

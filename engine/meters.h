@@ -163,6 +163,9 @@ bool meters_pending(const struct meters *meters);
  */
 void meters_lapse(struct meters *meters, int64_t now_ms);
 
+/* From the next meters_lapse() on: is the share there at once, or when it must be free? */
+void meters_set_share(struct meters *meters, bool at_once);
+
 /* The store is there again. */
 void meters_rejoin(struct meters *meters);
 

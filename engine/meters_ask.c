@@ -205,8 +205,14 @@ meters_lapse(struct meters *meters, int64_t now_ms)
         if (metered->caps == NULL)
             continue;
         meter_lapse(&metered->meter);
-        meter_go_alone(&metered->meter, metered->caps, meters->nodes, now_ms);
+        meter_go_alone(&metered->meter, metered->caps, meters->nodes, meters->share_at_once, now_ms);
     }
+}
+
+void
+meters_set_share(struct meters *meters, bool at_once)
+{
+    meters->share_at_once = at_once;
 }
 
 bool

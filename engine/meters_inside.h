@@ -37,6 +37,7 @@ struct meters {
     unsigned nodes;
     bool alone;       /* without the store, on this node's share */
     int64_t alone_ms; /* since when */
+    bool share_at_once;
     uint64_t gains;
 };
 

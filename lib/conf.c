@@ -6,6 +6,7 @@
 #include "engine/hash.h"
 #include "lib/conf_file.h"
 #include "lib/conf_lines.h"
+#include "lib/conf_replies.h"
 #include "lib/conf_site.h"
 #include "lib/conf_value.h"
 #include "lib/err.h"
@@ -71,6 +72,12 @@ static const struct conf_key milter_keys[] = {
     CONF_KEY_END,
 };
 
+static const struct conf_key feedback_keys[] = {
+    {"log", KEY_TEXT, AT(feedback_log), "none", 0, 0,
+     "The file that Postfix logs to, for the results of deliveries; or \"none\".", NULL, NULL},
+    CONF_KEY_END,
+};
+
 /* Addresses, pools and streams are read by read_root(), in an order of its own. */
 static const struct conf_key keys[] = {
     {"node", KEY_HOST, AT(node), "", 0, 0, "The name of this host; default: its host name.", NULL,
@@ -89,6 +96,7 @@ static const struct conf_key keys[] = {
     {"store", KEY_GROUP, 0, NULL, 0, 0, "Where caps are counted.", conf_store_keys, NULL},
     {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
     {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
+    {"feedback", KEY_GROUP, 0, NULL, 0, 0, "What became of deliveries.", feedback_keys, NULL},
     {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", conf_dns_keys, NULL},
     {"providers", KEY_OWN, 0, "", 0, 0, "The mailbox providers, by name.", conf_provider_keys,
      NULL},
@@ -96,6 +104,8 @@ static const struct conf_key keys[] = {
     {"pools", KEY_OWN, 0, NULL, 0, 0, "The pools, by name.", conf_pool_keys, NULL},
     {"streams", KEY_OWN, 0, NULL, 0, 0, "The streams, in the order they are tried.",
      conf_stream_keys, NULL},
+    {"replies", KEY_OWN, 0, "", 0, 0, "What the replies of servers mean, in the order they are tried.",
+     conf_reply_keys, NULL},
     {"bypass", KEY_OWN, 0, "", 0, 0,
      "Recipient domains that postpool leaves alone, with their subdomains.", NULL,
      conf_read_bypass},
@@ -264,6 +274,18 @@ note_caps(struct snapshot *snapshot)
 }
 
 static void
+check_log(struct conf_reader *reader, config_setting_t *feedback)
+{
+    const char *log = reader->conf->feedback_log;
+
+    if (log[0] != '/' && strcmp(log, "none") != 0)
+        conf_problem(reader, member_of(feedback, "log"),
+                     "\"%s\" is no log, write an absolute path such as \"/var/log/mail.log\", or "
+                     "\"none\"",
+                     log);
+}
+
+static void
 read_root(struct conf_reader *reader, config_setting_t *root)
 {
     config_setting_t *addresses = config_setting_get_member(root, "addresses");
@@ -277,7 +299,9 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     conf_check_store(reader, config_setting_get_member(root, "store"));
     check_headers(reader, member_of(root, "milter"));
     check_sockets(reader, root);
+    check_log(reader, member_of(root, "feedback"));
     conf_read_providers(reader, config_setting_get_member(root, "providers"));
+    conf_read_replies(reader, config_setting_get_member(root, "replies"));
     if (addresses != NULL)
         conf_read_addresses(reader, addresses);
     if (pools != NULL)
@@ -364,6 +388,7 @@ conf_unref(struct conf *conf)
     if (conf == NULL || atomic_fetch_sub(&conf->refs, 1) > 1)
         return;
     conf_clear_group(keys, conf);
+    replies_clear(&conf->replies); /* names providers of the snapshot */
     snapshot_free(conf->snapshot);
     free(conf->file);
     free(conf->internal);

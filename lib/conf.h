@@ -15,6 +15,7 @@
 #include "engine/ip.h"
 #include "engine/snapshot.h"
 #include "lib/nameserver.h"
+#include "lib/replies.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -70,6 +71,9 @@ struct conf {
     char *store_master;               /* what the sentinels call it */
     bool store_durable;               /* a lease counts when a replica has it, too */
     int64_t store_node_timeout_ms;    /* a node that is not heard of for so long is away */
+    bool store_share_at_once; /* not strict when Redis is away: see meter_go_alone() */
+
+    char *feedback_log; /* what is followed for results, or "none" */
 
     int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */
 
@@ -90,6 +94,8 @@ struct conf {
     struct nameserver *dns_servers;   /* none: what the system's resolv.conf names */
     size_t dns_server_count;
     int64_t dns_timeout_ms; /* for one answer of one server */
+
+    struct replies replies; /* rules for the replies of servers, in their order */
 
     char **lines; /* sorted "path = value", what conf_diff() compares */
     size_t line_count;

@@ -37,6 +37,9 @@ const struct conf_key conf_store_keys[] = {
      "Redis: a lease counts only when a replica has it, too.", NULL, NULL},
     {"node_timeout", KEY_DURATION, AT(store_node_timeout_ms), "30s", 2000, 3600 * 1000,
      "Redis: a node that is not heard of for so long is away.", NULL, NULL},
+    {"share_at_once", KEY_BOOL, AT(store_share_at_once), "false", 0, 0,
+     "Redis: a node that it is away for takes its share before that is certain to be free.", NULL,
+     NULL},
     CONF_KEY_END,
 };
 

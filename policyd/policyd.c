@@ -16,6 +16,7 @@
 #include "policyd/policy_server.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
+#include "policyd/feedback.h"
 #include "policyd/volume.h"
 
 #include <errno.h>
@@ -285,6 +286,7 @@ policyd_run(const struct policyd_start *start)
         log_error("%s", err.msg);
         goto out;
     }
+    policyd.feedback = feedback_new(policyd.base, policyd.conf, policyd.volume);
     /* Signals before sockets: who can reach us can also stop us. */
     events[0] = evsignal_new(policyd.base, SIGTERM, on_end, &policyd);
     events[1] = evsignal_new(policyd.base, SIGINT, on_end, &policyd);
@@ -307,6 +309,7 @@ out:
     control_free(policyd.control);
     server_free(policyd.server);
     policy_server_free(policyd.policy);
+    feedback_free(policyd.feedback);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
     mx_free(policyd.mx);

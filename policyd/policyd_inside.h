@@ -22,6 +22,7 @@ struct policyd {
     struct roster *roster;
     struct figures *figures;
     struct volume *volume;
+    struct feedback *feedback;
     struct mx *mx; /* whose are the recipient domains? */
     struct netwatch *netwatch;
     struct server *server;        /* NULL: not ready yet */

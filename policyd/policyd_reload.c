@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/control.h"
+#include "policyd/feedback.h"
 #include "policyd/figures.h"
 #include "policyd/mx.h"
 #include "policyd/policy_server.h"
@@ -93,6 +94,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     warn_of_restart(policyd->conf, conf);
     if (volume_set_conf(policyd->volume, conf, &err) < 0)
         log_error("%s -- what is capped has no room until this works", err.msg);
+    feedback_set_conf(policyd->feedback, conf);
     mx_set_snapshot(policyd->mx, conf->snapshot);
     mx_set_dns(policyd->mx, &dns);
     roster_free(policyd->roster);

@@ -24,6 +24,7 @@ struct status {
     const struct server *server;        /* NULL: not ready yet */
     const struct policy_server *policy; /* NULL: none */
     struct volume *volume;
+    const struct feedback *feedback;
     time_t started;
     const struct mx *mx;
 };

@@ -93,9 +93,14 @@ on_lapse(void *arg)
     if (volume->meters == NULL)
         return;
     meters_lapse(volume->meters, volume_now_ms(volume));
-    log_warn("store: away for too long -- what was held is let go; each cap goes on with 1/%u of "
-             "it when twice its longest window is over; no cap can be passed by that",
-             meters_nodes(volume->meters));
+    if (volume->conf->store_share_at_once)
+        log_warn("store: away for too long -- what was held is let go; each cap goes on with 1/%u "
+                 "of it, by which each host that is alone may pass it",
+                 meters_nodes(volume->meters));
+    else
+        log_warn("store: away for too long -- what was held is let go; each cap goes on with 1/%u "
+                 "of it when twice its longest window is over; no cap can be passed by that",
+                 meters_nodes(volume->meters));
 }
 
 static void
@@ -298,6 +303,7 @@ set_meters(struct volume *volume, const struct snapshot *snapshot)
         volume->meters = mem_must(meters_new(snapshot));
     else if (!meters_set_snapshot(volume->meters, snapshot, volume_now_ms(volume)))
         mem_must(NULL);
+    meters_set_share(volume->meters, volume->conf->store_share_at_once);
     meters_set_keep(volume->meters, keep_ms > TRANSACTION_LIFE_MS ? keep_ms : TRANSACTION_LIFE_MS);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "engine/grants.h"
 #include "engine/meters.h"
+#include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/units.h"
@@ -114,11 +115,10 @@ status_text(struct volume *volume, struct buf *text)
         buf_puts(text,
                  "the store CANNOT BE OPENED, nothing is given out under caps; see the log\n");
     if (meters_are_alone(volume->meters))
-        buf_printf(
-            text,
-            "ALONE: this host gives 1/%u of each cap, when twice its longest window is over; "
-            "largest possible error: 0\n",
-            meters_nodes(volume->meters));
+        buf_printf(text, "ALONE: this host gives 1/%u of each cap%s; largest possible error: %s\n",
+                   meters_nodes(volume->meters),
+                   volume->conf->store_share_at_once ? "" : ", when twice its longest window is over",
+                   volume->conf->store_share_at_once ? "that for each host that is alone" : "0");
     buf_printf(text, "\n%-32s  %-8s  %24s  %10s  %s\n", "cap", "window", "used or leased, of all",
                "held here", "state");
     for (size_t i = 0; i < count; i++) {

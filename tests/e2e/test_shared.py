@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.grants import most_in_window
-from harness.node import cap_of, enough, granted, hosts, take_all, wait_grants
+from harness.node import cap_of, enough, granted, hosts, take_all
 from harness.programs import postpool
 from harness.wait import LONG, wait_for
 
@@ -138,6 +138,22 @@ def test_status_says_that_it_is_alone(make_nodes):
     assert postpool("-c", conf, "release", "all").stdout == "0 grants go back\n"
     redis.signal(signal.SIGCONT)
     wait_for(lambda: "ALONE" not in postpool("-c", conf, "status").stdout, what="Redis")
+
+
+def test_a_share_at_once(make_nodes):
+    """A day's cap, and Redis goes away: the host sends on, and says what may come of it."""
+    redis, nodes = make_nodes(cap_of("24h", 1000, node_timeout="2s", share_at_once=True), *hosts(2))
+    redis.signal(signal.SIGSTOP)
+    node = nodes[0]
+    wait_for(lambda: json.loads(postpool("-c", node.conf, "--json", "status").stdout)["alone"],
+             what="the end of what is held")
+    said = postpool("-c", node.conf, "status").stdout
+    assert "1/2 of each cap; largest possible error: that for each host that is alone" in said
+    node.load.start()
+    wait_for(lambda: node.load.grants, what="a grant of the share")
+    redis.signal(signal.SIGCONT)
+    wait_for(lambda: "ALONE" not in postpool("-c", node.conf, "status").stdout, what="Redis")
+    enough([node])
 
 
 def test_a_paused_redis_is_not_felt(make_nodes):

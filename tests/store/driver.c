@@ -142,7 +142,7 @@ on_lapse(void *arg)
     say("lapse\n");
     for (size_t i = 0; i < key_count; i++) {
         meter_lapse(&keys[i].meter);
-        meter_go_alone(&keys[i].meter, &keys[i].caps, node_count, store_now_ms(store));
+        meter_go_alone(&keys[i].meter, &keys[i].caps, node_count, false, store_now_ms(store));
     }
 }
 

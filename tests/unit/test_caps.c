@@ -159,7 +159,7 @@ look_around(struct world *w)
         if (!node->alone && !node->joining && w->now_ms - node->heard_ms >= w->timeout_ms) {
             node_start(w, node);
             node->alone = true;
-            meter_go_alone(&node->meter, &w->caps, w->node_count, w->now_ms);
+            meter_go_alone(&node->meter, &w->caps, w->node_count, false, w->now_ms);
         } else if (node->alone && !node->cut) {
             node->alone = false;
             node->joining = true;
@@ -169,7 +169,7 @@ look_around(struct world *w)
             node->alone = true;
             node->forgot = true; /* whether what it used was heard is not known */
             node_start(w, node);
-            meter_go_alone(&node->meter, &w->caps, w->node_count, w->now_ms);
+            meter_go_alone(&node->meter, &w->caps, w->node_count, false, w->now_ms);
         }
     }
 }
@@ -295,7 +295,7 @@ random_step(struct world *w)
             node->forgot |= node->alone || node->joining;
             node_start(w, node);
             if (node->alone)
-                meter_go_alone(&node->meter, &w->caps, w->node_count, w->now_ms);
+                meter_go_alone(&node->meter, &w->caps, w->node_count, false, w->now_ms);
         }
         break;
     case 2: /* gives one back that it spent a moment ago, in the last millisecond */

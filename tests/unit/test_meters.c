@@ -281,6 +281,24 @@ test_smaller_while_alone(void **state)
     conf_unref(some);
 }
 
+/* Where the admin wants it so, the share does not wait; no hour holds more of it than the share. */
+static void
+test_share_at_once(void **state)
+{
+    struct conf *conf = shared_conf(400);
+    struct meters *meters = meters_new(conf->snapshot);
+    int64_t now_ms = 1000000;
+
+    (void)state;
+    meters_set_nodes(meters, 4);
+    meters_set_share(meters, true);
+    meters_lapse(meters, now_ms);
+    assert_int_equal(taken_in_an_hour(meters, meters_find(meters, "address/a1"), now_ms), 100);
+    assert_int_equal(taken_in_an_hour(meters, meters_find(meters, "provider/a2/p"), now_ms), 10);
+    meters_free(meters);
+    conf_unref(conf);
+}
+
 /* What is first met without the store has this node's share, too, and as late as all others. */
 static void
 test_first_met_alone(void **state)
@@ -316,7 +334,7 @@ main(void)
         cmocka_unit_test(test_reloads),
         cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_smaller_while_alone),
-        cmocka_unit_test(test_first_met_alone),
+        cmocka_unit_test(test_share_at_once), cmocka_unit_test(test_first_met_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

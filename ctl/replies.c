@@ -1,0 +1,167 @@
+/*
+ * postpool replies: the rules that say what servers' replies mean, and which of
+ * them a reply falls under.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "ctl/ctl.h"
+
+#include "engine/snapshot.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/reply.h"
+#include "lib/units.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROVIDER_WIDTH = 14 };
+
+static const char usage[] =
+    "usage: postpool replies [--json]\n"
+    "       postpool replies test [--provider NAME] TEXT [--json]\n\n"
+    "Lists the rules; test: which rule does a server's reply fall under?  TEXT is what the\n"
+    "server said, \"550 5.7.1 blocked\", or what stands in parentheses in Postfix' log.\n";
+
+/* "2 in 60 min: suspended for 2 h, at most 16 h; ..." */
+static void
+add_consequence(struct buf *out, const struct reaction *reaction)
+{
+    char within[UNITS_SPAN_SIZE], first[UNITS_SPAN_SIZE], most[UNITS_SPAN_SIZE];
+
+    units_print_span(reaction->within_ms, within);
+    if (reaction->suspend_ms == 0 && reaction->slow_ms == 0)
+        buf_puts(out, "counted");
+    if (reaction->slow_ms > 0)
+        buf_printf(out, "%d in %s: %d %% of the caps for %s%s", reaction->slow_after, within,
+                   reaction->slow_percent, units_print_span(reaction->slow_ms, first),
+                   reaction->suspend_ms > 0 ? "; " : "");
+    if (reaction->suspend_ms > 0)
+        buf_printf(out, "%d in %s: suspended for %s, at most %s", reaction->after, within,
+                   units_print_span(reaction->suspend_ms, first),
+                   units_print_span(reaction->suspend_most_ms, most));
+}
+
+static void
+add_json(struct json *json, const struct reply_rule *rule)
+{
+    json_open(json, NULL, '{');
+    json_text(json, "name", rule->name);
+    json_text(json, "provider", rule->provider != NULL ? rule->provider->name : NULL);
+    json_text(json, "class", accused_text(rule->accused));
+    json_number(json, "after", rule->reaction.after);
+    json_number(json, "within_ms", rule->reaction.within_ms);
+    json_number(json, "suspend_ms", rule->reaction.suspend_ms);
+    json_number(json, "suspend_most_ms", rule->reaction.suspend_most_ms);
+    json_number(json, "slow_percent", rule->reaction.slow_percent);
+    json_number(json, "slow_after", rule->reaction.slow_after);
+    json_number(json, "slow_ms", rule->reaction.slow_ms);
+    json_close(json, '}');
+}
+
+static void
+add_row(struct buf *out, int width, const struct reply_rule *rule)
+{
+    buf_printf(out, "%-*s  %-*s  %-16s  ", width, rule->name, PROVIDER_WIDTH,
+               rule->provider != NULL ? rule->provider->name : "any", accused_text(rule->accused));
+    add_consequence(out, &rule->reaction);
+    buf_puts(out, "\n");
+}
+
+static void
+list(const struct ctl *ctl, const struct replies *replies)
+{
+    struct buf out = {0};
+    struct json json = {.out = &out};
+    int width = 4;
+
+    for (size_t i = 0; i < replies->count; i++)
+        if ((int)strlen(replies->rules[i].name) > width)
+            width = (int)strlen(replies->rules[i].name);
+    if (ctl->json)
+        json_open(&json, NULL, '[');
+    else
+        buf_printf(&out, "%-*s  %-*s  %-16s  %s\n", width, "rule", PROVIDER_WIDTH, "provider", "class",
+                   "what follows");
+    for (size_t i = 0; i < replies->count; i++) {
+        if (ctl->json)
+            add_json(&json, &replies->rules[i]);
+        else
+            add_row(&out, width, &replies->rules[i]);
+    }
+    if (ctl->json) {
+        json_close(&json, ']');
+        buf_puts(&out, "\n");
+    }
+    fputs(buf_text(&out), stdout);
+    buf_clear(&out);
+}
+
+/* What the server said, or what Postfix wrote of it. */
+static void
+read_text(const char *text, struct reply *reply)
+{
+    reply_read("", 0, text, strlen(text), reply);
+    if (reply->origin == REPLY_LOCAL)
+        reply_read_words(text, strlen(text), reply);
+}
+
+static int
+test(const struct ctl *ctl, const struct conf *conf, const char *name, const char *text)
+{
+    const struct provider *provider = snapshot_find_provider(conf->snapshot, name);
+    const struct reply_rule *rule;
+    struct reply reply;
+    struct buf out = {0};
+    struct json json = {.out = &out};
+
+    if (provider == NULL) {
+        fprintf(stderr, "postpool: there is no provider \"%s\" in the configuration\n", name);
+        return CTL_USAGE;
+    }
+    read_text(text, &reply);
+    rule = replies_find(&conf->replies, provider, &reply);
+    if (rule == NULL) {
+        puts(ctl->json ? "null" : "no rule fits");
+        return CTL_BAD_NEWS;
+    }
+    if (ctl->json) {
+        add_json(&json, rule);
+    } else {
+        buf_printf(&out, "%s: %s, ", rule->name, accused_text(rule->accused));
+        add_consequence(&out, &rule->reaction);
+    }
+    puts(buf_text(&out));
+    buf_clear(&out);
+    return CTL_GOOD;
+}
+
+int
+ctl_replies(const struct ctl *ctl, int argc, char **argv)
+{
+    bool tests = argc > 1 && strcmp(argv[1], "test") == 0;
+    const char *provider = "other";
+    struct conf *conf;
+    int status = CTL_GOOD;
+
+    if (tests && argc == 5 && strcmp(argv[2], "--provider") == 0) {
+        provider = argv[3];
+        argv[2] = argv[4];
+        argc = 3;
+    }
+    if (!ctl_arguments(argc, argv, 2, usage, &status))
+        return status;
+    if (argc != (tests ? 3 : 1)) {
+        fputs(usage, stderr);
+        return CTL_USAGE;
+    }
+    if (ctl_load(ctl->file, &conf) < 0)
+        return CTL_USAGE;
+    if (tests)
+        status = test(ctl, conf, provider, argv[2]);
+    else
+        list(ctl, &conf->replies);
+    conf_unref(conf);
+    return status;
+}

@@ -1,0 +1,207 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/breaker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void
+set_state(struct breaker *breaker, enum breaker_state state, int64_t now_ms)
+{
+    breaker->state = state;
+    breaker->since_ms = now_ms;
+    breaker->step = 0;
+    breaker->accepted = 0;
+    breaker->by_hand = false;
+}
+
+static void
+set_why(struct breaker *breaker, const char *why)
+{
+    snprintf(breaker->why, sizeof(breaker->why), "%s", why);
+}
+
+/* ------------------------------------------------------------------- hits */
+
+static int64_t
+last_hit_ms(const struct breaker_hits *hits)
+{
+    return hits->count > 0 ? hits->at_ms[hits->count - 1] : INT64_MIN;
+}
+
+/* The hits of a rule; a new one takes the place of the one that is longest quiet. */
+static struct breaker_hits *
+hits_of(struct breaker *breaker, uint32_t rule)
+{
+    struct breaker_hits *quiet = &breaker->hits[0];
+
+    for (size_t i = 0; i < BREAKER_RULES_MAX; i++) {
+        if (breaker->hits[i].rule == rule)
+            return &breaker->hits[i];
+        if (last_hit_ms(&breaker->hits[i]) < last_hit_ms(quiet))
+            quiet = &breaker->hits[i];
+    }
+    memset(quiet, 0, sizeof(*quiet));
+    quiet->rule = rule;
+    return quiet;
+}
+
+/* Add a hit, drop what is older than the window, and return how many there are. */
+static int
+hits_add(struct breaker_hits *hits, int64_t within_ms, int64_t now_ms)
+{
+    uint32_t old = 0;
+
+    while (old < hits->count && hits->at_ms[old] <= now_ms - within_ms)
+        old++;
+    if (hits->count - old == BREAKER_AFTER_MAX)
+        old++;
+    hits->count -= old;
+    memmove(hits->at_ms, hits->at_ms + old, hits->count * sizeof(hits->at_ms[0]));
+    hits->at_ms[hits->count++] = now_ms;
+    return (int)hits->count;
+}
+
+/* ------------------------------------------------------------- suspension */
+
+static int64_t
+suspend_time(const struct breaker *breaker, const struct reaction *reaction)
+{
+    int64_t ms = reaction->suspend_ms;
+
+    for (uint32_t i = 0; i < breaker->level && ms < reaction->suspend_most_ms; i++)
+        ms *= 2;
+    return ms < reaction->suspend_most_ms ? ms : reaction->suspend_most_ms;
+}
+
+static enum breaker_change
+open_it(struct breaker *breaker, const struct breaker_policy *policy,
+        const struct reaction *reaction, const char *why, int64_t now_ms)
+{
+    if (breaker->state == BREAKER_CLOSED && now_ms - breaker->since_ms >= policy->forget_ms)
+        breaker->level = 0;
+    set_state(breaker, BREAKER_OPEN, now_ms);
+    breaker->until_ms = now_ms + suspend_time(breaker, reaction);
+    if (breaker->level < BREAKER_LEVEL_MAX)
+        breaker->level++;
+    memset(breaker->hits, 0, sizeof(breaker->hits));
+    set_why(breaker, why);
+    return BREAKER_SUSPENDED;
+}
+
+enum breaker_change
+breaker_hit(struct breaker *breaker, const struct breaker_policy *policy,
+            const struct reaction *reaction, uint32_t rule, const char *why, int64_t now_ms)
+{
+    bool delicate = breaker->state == BREAKER_PROBING || breaker->state == BREAKER_RECOVERING;
+    int count;
+
+    if (breaker->state == BREAKER_OPEN) /* what was under way when it opened */
+        return BREAKER_SAME;
+    count = hits_add(hits_of(breaker, rule), reaction->within_ms, now_ms);
+    if (reaction->suspend_ms > 0 && (delicate || count >= reaction->after))
+        return open_it(breaker, policy, reaction, why, now_ms);
+    if (reaction->slow_ms > 0 && count >= reaction->slow_after) {
+        breaker->slow_percent = reaction->slow_percent;
+        breaker->slow_until_ms = now_ms + reaction->slow_ms;
+        set_why(breaker, why);
+        return BREAKER_SLOWED;
+    }
+    return BREAKER_COUNTED;
+}
+
+void
+breaker_suspend(struct breaker *breaker, int64_t until_ms, const char *why, int64_t now_ms)
+{
+    set_state(breaker, BREAKER_OPEN, now_ms);
+    breaker->until_ms = until_ms;
+    breaker->by_hand = true;
+    set_why(breaker, why);
+}
+
+void
+breaker_resume(struct breaker *breaker, int64_t now_ms)
+{
+    memset(breaker, 0, sizeof(*breaker));
+    breaker->since_ms = now_ms;
+}
+
+/* ------------------------------------------------------------- coming back */
+
+enum breaker_change
+breaker_accepted(struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
+{
+    if (breaker->state != BREAKER_PROBING)
+        return BREAKER_SAME;
+    if (++breaker->accepted < (uint32_t)policy->probes)
+        return BREAKER_COUNTED;
+    set_state(breaker, policy->step_count > 0 ? BREAKER_RECOVERING : BREAKER_CLOSED, now_ms);
+    return breaker->state == BREAKER_CLOSED ? BREAKER_CLOSES : BREAKER_GROWS;
+}
+
+/* One step, if its time has come. */
+static enum breaker_change
+advance_once(struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
+{
+    int64_t next_ms;
+
+    switch (breaker->state) {
+    case BREAKER_OPEN:
+        if (breaker->until_ms == BREAKER_FOR_EVER || now_ms < breaker->until_ms)
+            return BREAKER_SAME;
+        if (breaker->by_hand) { /* nothing was wrong with it */
+            breaker_resume(breaker, breaker->until_ms);
+            return BREAKER_CLOSES;
+        }
+        set_state(breaker, BREAKER_PROBING, breaker->until_ms);
+        return BREAKER_PROBES;
+    case BREAKER_RECOVERING:
+        next_ms = breaker->since_ms + ((int64_t)breaker->step + 1) * policy->step_ms;
+        if (now_ms < next_ms)
+            return BREAKER_SAME;
+        if (++breaker->step < policy->step_count)
+            return BREAKER_GROWS;
+        set_state(breaker, BREAKER_CLOSED, next_ms);
+        return BREAKER_CLOSES;
+    case BREAKER_CLOSED:
+    case BREAKER_PROBING:
+        break;
+    }
+    return BREAKER_SAME;
+}
+
+enum breaker_change
+breaker_advance(struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
+{
+    enum breaker_change last = BREAKER_SAME, change;
+
+    while ((change = advance_once(breaker, policy, now_ms)) != BREAKER_SAME)
+        last = change;
+    return last;
+}
+
+int
+breaker_share(const struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
+{
+    int share = 100;
+
+    if (breaker->state == BREAKER_OPEN || breaker->state == BREAKER_PROBING)
+        return 0;
+    if (breaker->state == BREAKER_RECOVERING && breaker->step < policy->step_count)
+        share = policy->steps[breaker->step];
+    if (now_ms < breaker->slow_until_ms && breaker->slow_percent < share)
+        share = breaker->slow_percent;
+    return share;
+}
+
+bool
+breaker_is_idle(const struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
+{
+    if (breaker->state != BREAKER_CLOSED || breaker->draining || now_ms < breaker->slow_until_ms)
+        return false;
+    for (size_t i = 0; i < BREAKER_RULES_MAX; i++)
+        if (breaker->hits[i].count > 0 && now_ms - last_hit_ms(&breaker->hits[i]) < policy->forget_ms)
+            return false;
+    return breaker->level == 0 || now_ms - breaker->since_ms >= policy->forget_ms;
+}

@@ -1,0 +1,120 @@
+/*
+ * A circuit breaker: takes a thing (an address, an address at a provider, an
+ * account) out of choice when replies accuse it, tries it with a few probes
+ * when its time is over, and lets it grow back in steps.
+ *
+ *   CLOSED      --a rule's count of hits in its time-->  OPEN, until a time
+ *   OPEN        --that time-->                           PROBING: a few at a time
+ *   PROBING     --so many were accepted-->               RECOVERING: a share of its caps
+ *   RECOVERING  --step by step-->                        CLOSED
+ *   PROBING, RECOVERING  --one hit-->                    OPEN, twice as long, up to a most
+ *
+ * Beside that a rule may slow the thing down: a share of its caps for a time.
+ * What an admin suspends stays so until the time told, or for ever.
+ *
+ * A value without pointers: hosts share it as bytes.  Pure: it is told the time
+ * (milliseconds of the store's clock), and breaker_advance() must be called
+ * with a newer one before anything is asked of it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ENGINE_BREAKER_H
+#define ENGINE_BREAKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    BREAKER_AFTER_MAX = 20, /* most hits that a rule may ask for */
+    BREAKER_RULES_MAX = 4,  /* whose hits are kept; the one longest quiet gives way */
+    BREAKER_STEPS_MAX = 8,
+    BREAKER_WHY_SIZE = 96,
+    BREAKER_LEVEL_MAX = 16,
+};
+
+#define BREAKER_FOR_EVER INT64_MAX
+
+/* What a rule asks for.  A time of 0: not this. */
+struct reaction {
+    int after;               /* hits, 1 to BREAKER_AFTER_MAX, ... */
+    int64_t within_ms;       /* ... in any time of this length */
+    int64_t suspend_ms;      /* the first time; doubled each time it comes again, ... */
+    int64_t suspend_most_ms; /* ... but not beyond */
+    int slow_after;          /* hits in within_ms */
+    int slow_percent;        /* of the caps, 1 to 99 */
+    int64_t slow_ms;
+};
+
+/* How a breaker comes back. */
+struct breaker_policy {
+    int probes;                     /* so many must be accepted */
+    int64_t step_ms;                /* how long it stays at each share */
+    int steps[BREAKER_STEPS_MAX];   /* percent of the caps, growing */
+    size_t step_count;
+    int64_t forget_ms;              /* closed for so long: the next suspension is a first one */
+};
+
+enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING, BREAKER_RECOVERING };
+
+struct breaker_hits {
+    uint32_t rule; /* a number that stays with the rule; 0: unused */
+    uint32_t count;
+    int64_t at_ms[BREAKER_AFTER_MAX]; /* the newest last */
+};
+
+/* All zero: closed, and nothing ever happened. */
+struct breaker {
+    enum breaker_state state;
+    bool by_hand;       /* OPEN: an admin's doing; replies change nothing */
+    bool draining;      /* takes no new messages, finishes what it has; by hand, too */
+    uint32_t level;     /* suspensions that followed each other */
+    uint32_t step;      /* RECOVERING: place in policy.steps */
+    uint32_t accepted;  /* PROBING: probes */
+    int64_t since_ms;   /* in this state */
+    int64_t until_ms;   /* OPEN: may be BREAKER_FOR_EVER */
+    int slow_percent;   /* while slow_until_ms lasts */
+    int64_t slow_until_ms;
+    struct breaker_hits hits[BREAKER_RULES_MAX];
+    char why[BREAKER_WHY_SIZE]; /* of the last suspension or slowing */
+};
+
+/* What became of a call. */
+enum breaker_change {
+    BREAKER_SAME,
+    BREAKER_COUNTED,   /* a hit that changes nothing yet */
+    BREAKER_SUSPENDED,
+    BREAKER_SLOWED,
+    BREAKER_PROBES,    /* its time is over: probes may go */
+    BREAKER_GROWS,     /* a step up */
+    BREAKER_CLOSES,    /* it is well */
+};
+
+/* Let time pass.  Returns the last change that it brought. */
+enum breaker_change breaker_advance(struct breaker *breaker, const struct breaker_policy *policy,
+                                    int64_t now_ms);
+
+/* A reply accuses it; rule is not 0.  why: one line, cut to fit. */
+enum breaker_change breaker_hit(struct breaker *breaker, const struct breaker_policy *policy,
+                                const struct reaction *reaction, uint32_t rule, const char *why,
+                                int64_t now_ms);
+
+/* A message of it was accepted. */
+enum breaker_change breaker_accepted(struct breaker *breaker, const struct breaker_policy *policy,
+                                     int64_t now_ms);
+
+/* By hand.  until_ms may be BREAKER_FOR_EVER. */
+void breaker_suspend(struct breaker *breaker, int64_t until_ms, const char *why, int64_t now_ms);
+
+/* By hand: well at once, whatever it was; what was counted is forgotten. */
+void breaker_resume(struct breaker *breaker, int64_t now_ms);
+
+/* The share of its caps that it may use now, percent: 0 while OPEN or PROBING. */
+int breaker_share(const struct breaker *breaker, const struct breaker_policy *policy,
+                  int64_t now_ms);
+
+/* Is it as if nothing had ever happened, so that it need not be kept? */
+bool breaker_is_idle(const struct breaker *breaker, const struct breaker_policy *policy,
+                     int64_t now_ms);
+
+#endif

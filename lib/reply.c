@@ -1,0 +1,264 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "lib/reply.h"
+
+#include <string.h>
+
+/* Text that is read from both ends. */
+struct words {
+    const char *start;
+    const char *end;
+};
+
+static bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static size_t
+length_of(const struct words *words)
+{
+    return (size_t)(words->end - words->start);
+}
+
+static bool
+take(struct words *words, const char *text)
+{
+    size_t length = strlen(text);
+
+    if (length_of(words) < length || memcmp(words->start, text, length) != 0)
+        return false;
+    words->start += length;
+    return true;
+}
+
+/* Put words behind the first text.  Returns false, and leaves it, without one. */
+static bool
+skip_past(struct words *words, const char *text)
+{
+    const char *found = memmem(words->start, length_of(words), text, strlen(text));
+
+    if (found == NULL)
+        return false;
+    words->start = found + strlen(text);
+    return true;
+}
+
+/* The last text in words, or NULL. */
+static const char *
+find_last(const struct words *words, const char *text)
+{
+    size_t length = strlen(text);
+
+    for (size_t i = length_of(words) + 1; i-- > length;)
+        if (memcmp(words->start + i - length, text, length) == 0)
+            return words->start + i - length;
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ phases */
+
+static const struct {
+    const char *text; /* of what was being done */
+    enum reply_phase phase;
+} phases[] = {
+    { "RCPT TO", REPLY_RECIPIENT },
+    { "DATA", REPLY_DATA },
+    { "end of DATA", REPLY_END },
+    { "MAIL FROM", REPLY_MAIL },
+    { "sending RCPT TO", REPLY_RECIPIENT },
+    { "sending DATA", REPLY_DATA },
+    { "sending message body", REPLY_DATA },
+    { "sending end of data", REPLY_END },
+    { "sending final", REPLY_END },
+    { "sending MAIL FROM", REPLY_MAIL },
+};
+
+/* Of the words that name what was being done; what is not listed comes before MAIL FROM. */
+static enum reply_phase
+phase_of(const char *text, const char *end)
+{
+    struct words words = { text, end };
+
+    for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
+        if (take(&words, phases[i].text))
+            return phases[i].phase;
+    return REPLY_GREETING;
+}
+
+/* ------------------------------------------------------------------- codes */
+
+/* "550", "550-"; put words behind it. */
+static bool
+take_code(struct words *words, int *ret_code)
+{
+    const char *at = words->start;
+
+    if (length_of(words) < 3 || at[0] < '2' || at[0] > '5' || !is_digit(at[1]) || !is_digit(at[2]))
+        return false;
+    if (length_of(words) > 3 && at[3] != ' ' && at[3] != '-')
+        return false;
+    *ret_code = (at[0] - '0') * 100 + (at[1] - '0') * 10 + (at[2] - '0');
+    words->start += length_of(words) > 3 ? 4 : 3;
+    return true;
+}
+
+/* "5.7.1"; what follows it must end a word.  Returns its length, or 0. */
+static size_t
+enhanced_length(const char *text, const char *end)
+{
+    const char *at = text;
+
+    for (int i = 0; i < 3; i++) {
+        const char *start = at;
+
+        while (at < end && is_digit(*at))
+            at++;
+        if (at == start || at - start > 3)
+            return 0;
+        if (i < 2 && (at == end || *at++ != '.'))
+            return 0;
+    }
+    if ((*text != '2' && *text != '4' && *text != '5') || text[1] != '.')
+        return 0;
+    return at == end || *at == ' ' ? (size_t)(at - text) : 0;
+}
+
+static void
+take_enhanced(struct words *words, struct reply *reply)
+{
+    size_t length = enhanced_length(words->start, words->end);
+
+    if (length == 0)
+        return;
+    if (reply->enhanced[0] == '\0') {
+        memcpy(reply->enhanced, words->start, length);
+        reply->enhanced[length] = '\0';
+    }
+    words->start += length;
+}
+
+/*
+ * Copy the words as one line.  Postfix has joined the lines of a long reply, so
+ * that its codes stand again in the middle: they are left out.  Control
+ * characters and runs of blanks become one blank.
+ */
+static void
+copy_text(struct reply *reply, struct words words)
+{
+    size_t length = 0;
+
+    while (words.start < words.end && length < REPLY_TEXT_MAX) {
+        bool blank = (unsigned char)*words.start <= ' ' || *words.start == 0x7f;
+        struct words next = { words.start + 1, words.end };
+        int code;
+
+        if (!blank) {
+            reply->text[length++] = *words.start++;
+            continue;
+        }
+        if (reply->code != 0 && take_code(&next, &code) && code == reply->code)
+            take_enhanced(&next, reply);
+        else
+            next.start = words.start + 1;
+        words.start = next.start;
+        if (length > 0 && reply->text[length - 1] != ' ')
+            reply->text[length++] = ' ';
+    }
+    if (length > 0 && reply->text[length - 1] == ' ')
+        length--;
+    reply->text[length] = '\0';
+}
+
+static void
+read_words(struct reply *reply, struct words words)
+{
+    if (take_code(&words, &reply->code))
+        take_enhanced(&words, reply);
+    copy_text(reply, words);
+}
+
+void
+reply_read_words(const char *words, size_t length, struct reply *ret_reply)
+{
+    *ret_reply = (struct reply){ .origin = REPLY_SAID, .phase = REPLY_RECIPIENT };
+    read_words(ret_reply, (struct words){ words, words + length });
+}
+
+/* ------------------------------------------------------------ Postfix' words */
+
+/* "host name[address] said: ... (in reply to RCPT TO command)" */
+static bool
+read_said(struct reply *reply, struct words words)
+{
+    static const char in_reply_to[] = " (in reply to ";
+    const char *suffix;
+
+    if (!take(&words, "host ") || !skip_past(&words, " "))
+        return false;
+    if (take(&words, "said: ")) {
+        suffix = find_last(&words, in_reply_to);
+        if (suffix != NULL) {
+            reply->phase = phase_of(suffix + strlen(in_reply_to), words.end);
+            words.end = suffix;
+        }
+    } else if (!take(&words, "refused to talk to me: ")) {
+        return false;
+    }
+    reply->origin = REPLY_SAID;
+    if (reply->phase == REPLY_BEFORE)
+        reply->phase = REPLY_GREETING;
+    read_words(reply, words);
+    return true;
+}
+
+/* "lost connection with name[address] while sending RCPT TO" */
+static bool
+read_lost(struct reply *reply, struct words words)
+{
+    struct words all = words;
+
+    if (!take(&words, "lost connection with ") && !take(&words, "conversation with "))
+        return false;
+    reply->origin = REPLY_LOST;
+    reply->phase = REPLY_GREETING;
+    if (skip_past(&words, " while "))
+        reply->phase = phase_of(words.start, words.end);
+    copy_text(reply, all);
+    return true;
+}
+
+void
+reply_read(const char *dsn, size_t dsn_length, const char *text, size_t length,
+           struct reply *ret_reply)
+{
+    struct words words = { text, text + length };
+
+    *ret_reply = (struct reply){ .origin = REPLY_LOCAL, .phase = REPLY_BEFORE };
+    if (!read_said(ret_reply, words) && !read_lost(ret_reply, words)) {
+        struct words connect = words;
+        int code;
+
+        if (take(&connect, "connect to ")) {
+            ret_reply->origin = REPLY_CONNECT;
+        } else if (take_code(&connect, &code) && code < 300) { /* sent: the server's last words */
+            ret_reply->origin = REPLY_SAID;
+            ret_reply->phase = REPLY_END;
+            read_words(ret_reply, words);
+        }
+        if (ret_reply->origin != REPLY_SAID)
+            copy_text(ret_reply, words);
+    }
+    if (ret_reply->enhanced[0] == '\0' && dsn_length > 0 && dsn_length <= REPLY_ENHANCED_MAX) {
+        memcpy(ret_reply->enhanced, dsn, dsn_length);
+        ret_reply->enhanced[dsn_length] = '\0';
+    }
+}
+
+bool
+reply_reached(const struct reply *reply)
+{
+    return reply->phase >= REPLY_RECIPIENT;
+}

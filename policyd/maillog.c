@@ -1,0 +1,505 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/maillog.h"
+
+#include <string.h>
+
+enum { DELAY_DIGITS_MAX = 9 }; /* of seconds: more is no delay */
+
+/* What is left of a text; reading moves on. */
+struct reader {
+    const char *at;
+    const char *end;
+};
+
+static size_t
+left(const struct reader *reader)
+{
+    return (size_t)(reader->end - reader->at);
+}
+
+static bool
+take(struct reader *reader, const char *text)
+{
+    size_t length = strlen(text);
+
+    if (left(reader) < length || memcmp(reader->at, text, length) != 0)
+        return false;
+    reader->at += length;
+    return true;
+}
+
+/* Everything up to text, which is taken, too.  False, and nothing is taken, without it. */
+static bool
+take_until(struct reader *reader, const char *text, struct span *ret_span)
+{
+    size_t length = strlen(text);
+    const char *found = memmem(reader->at, left(reader), text, length);
+
+    if (found == NULL)
+        return false;
+    ret_span->start = reader->at;
+    ret_span->length = (size_t)(found - reader->at);
+    reader->at = found + length;
+    return true;
+}
+
+static bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool
+is_word(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* A number of exactly so many digits. */
+static bool
+take_number(struct reader *reader, size_t digits, int *ret_number)
+{
+    int number = 0;
+
+    if (left(reader) < digits)
+        return false;
+    for (size_t i = 0; i < digits; i++) {
+        if (!is_digit(reader->at[i]))
+            return false;
+        number = number * 10 + (reader->at[i] - '0');
+    }
+    reader->at += digits;
+    *ret_number = number;
+    return true;
+}
+
+static bool
+span_is(struct span span, const char *text)
+{
+    return span.length == strlen(text) && memcmp(span.start, text, span.length) == 0;
+}
+
+/* ---------------------------------------------------------------- the frame */
+
+static bool
+take_clock(struct reader *reader, struct maillog_time *time)
+{
+    return take_number(reader, 2, &time->hour) && take(reader, ":") &&
+           take_number(reader, 2, &time->minute) && take(reader, ":") &&
+           take_number(reader, 2, &time->second);
+}
+
+/* "Nov  5 10:11:12" */
+static bool
+take_old_time(struct reader *reader, struct maillog_time *time)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+    if (left(reader) < 3)
+        return false;
+    for (int i = 0; i < 12; i++)
+        if (memcmp(reader->at, months + (size_t)i * 3, 3) == 0)
+            time->month = i + 1;
+    if (time->month == 0)
+        return false;
+    reader->at += 3;
+    if (!take(reader, " "))
+        return false;
+    if (take(reader, " ") ? !take_number(reader, 1, &time->day) : !take_number(reader, 2, &time->day))
+        return false;
+    return take(reader, " ") && take_clock(reader, time);
+}
+
+/* "2026-11-05T10:11:12.345678+01:00" */
+static bool
+take_new_time(struct reader *reader, struct maillog_time *time)
+{
+    int scale = 100, hours, minutes;
+    bool minus;
+
+    if (!take_number(reader, 4, &time->year) || !take(reader, "-") ||
+        !take_number(reader, 2, &time->month) || !take(reader, "-") ||
+        !take_number(reader, 2, &time->day) || !take(reader, "T") || !take_clock(reader, time))
+        return false;
+    if (take(reader, "."))
+        for (; left(reader) > 0 && is_digit(*reader->at); reader->at++, scale /= 10)
+            time->millisecond += (*reader->at - '0') * scale;
+    time->has_offset = true;
+    if (take(reader, "Z"))
+        return true;
+    minus = take(reader, "-");
+    if ((!minus && !take(reader, "+")) || !take_number(reader, 2, &hours) || !take(reader, ":") ||
+        !take_number(reader, 2, &minutes))
+        return false;
+    time->offset_s = (hours * 60 + minutes) * (minus ? -60 : 60);
+    return true;
+}
+
+bool
+maillog_cut(const char *line, size_t length, struct maillog_frame *ret_frame)
+{
+    struct reader reader = { line, line + (length < MAILLOG_LINE_MAX ? length : MAILLOG_LINE_MAX) };
+    struct span host, process;
+
+    memset(ret_frame, 0, sizeof(*ret_frame));
+    if (left(&reader) == 0)
+        return false;
+    if (is_digit(*line) ? !take_new_time(&reader, &ret_frame->time)
+                        : !take_old_time(&reader, &ret_frame->time))
+        return false;
+    if (!take(&reader, " ") || !take_until(&reader, " ", &host) ||
+        !take_until(&reader, "[", &ret_frame->ident) || !take_until(&reader, "]: ", &process))
+        return false;
+    for (size_t i = 0; i < ret_frame->ident.length; i++) /* another program's, without a number */
+        if (ret_frame->ident.start[i] == ' ' || ret_frame->ident.start[i] == ':')
+            return false;
+    for (size_t i = 0; i < process.length; i++)
+        if (!is_digit(process.start[i]))
+            return false;
+    ret_frame->message.start = reader.at;
+    ret_frame->message.length = left(&reader);
+    return process.length > 0;
+}
+
+/* Days from 1970-01-01 to a day of the Gregorian calendar; years begin in March here. */
+static int64_t
+days_of(int year, int month, int day)
+{
+    int64_t y = month > 2 ? year : year - 1;
+    int64_t leaps = y / 4 - y / 100 + y / 400;
+    int64_t in_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+    return y * 365 + leaps + in_year - 719468;
+}
+
+static int64_t
+time_in_year(const struct maillog_time *time, int year, int offset_s)
+{
+    int64_t s = days_of(year, time->month, time->day) * 86400 + time->hour * 3600 +
+                time->minute * 60 + time->second - offset_s;
+
+    return s * 1000 + time->millisecond;
+}
+
+int64_t
+maillog_time_ms(const struct maillog_time *time, int64_t now_ms, int local_offset_s)
+{
+    int offset_s = time->has_offset ? time->offset_s : local_offset_s;
+    int64_t best_ms = -1, best_far = INT64_MAX;
+    int this_year = 1970 + (int)(now_ms / 1000 / 31556952); /* within one of the real one */
+
+    if (time->month < 1 || time->month > 12 || time->day < 1 || time->day > 31 || time->hour > 23 ||
+        time->minute > 59 || time->second > 60)
+        return -1;
+    if (time->year != 0)
+        return time->year < 1970 ? -1 : time_in_year(time, time->year, offset_s);
+    for (int year = this_year - 1; year <= this_year + 1; year++) {
+        int64_t ms = time_in_year(time, year, offset_s);
+        int64_t far = ms > now_ms ? ms - now_ms : now_ms - ms;
+
+        if (far < best_far) {
+            best_far = far;
+            best_ms = ms;
+        }
+    }
+    return best_ms;
+}
+
+/* ---------------------------------------------------------------- addresses */
+
+/* In a local part without quotes; all else only stands in quotes (RFC 5321, 4.1.2, RFC 6531). */
+static bool
+is_plain(char c)
+{
+    return is_word(c) || (unsigned char)c >= 0x80 || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c));
+}
+
+/* In a domain, an address literal, or one that somebody made up. */
+static bool
+is_domain(char c)
+{
+    return is_plain(c) || c == '[' || c == ']' || c == ':';
+}
+
+/* Put reader behind the quoted string that begins there. */
+static bool
+skip_quoted(struct reader *reader)
+{
+    for (reader->at++; left(reader) > 0; reader->at++) {
+        if (*reader->at == '"') {
+            reader->at++;
+            return true;
+        }
+        if (*reader->at == '\\' && left(reader) > 1)
+            reader->at++;
+    }
+    return false;
+}
+
+/*
+ * "<address>".  A '>' ends it only where no quoted string is open.  Postfix
+ * before 3.5 leaves quotes out, so that a local part can hold anything there:
+ * such an address is refused.
+ */
+static bool
+take_address(struct reader *reader, struct span *ret_span)
+{
+    const char *start;
+
+    if (!take(reader, "<"))
+        return false;
+    start = reader->at;
+    if (left(reader) > 0 && *reader->at == '"' && !skip_quoted(reader))
+        return false;
+    while (left(reader) > 0 && is_plain(*reader->at))
+        reader->at++;
+    if (take(reader, "@"))
+        while (left(reader) > 0 && is_domain(*reader->at))
+            reader->at++;
+    if (left(reader) == 0 || *reader->at != '>')
+        return false;
+    ret_span->start = start;
+    ret_span->length = (size_t)(reader->at - start);
+    reader->at++;
+    return true;
+}
+
+/* ------------------------------------------------------------------ results */
+
+/* "12", "0.34": seconds */
+static bool
+take_delay(struct reader *reader, int64_t *ret_ms)
+{
+    const char *start = reader->at;
+    int64_t ms = 0;
+    int scale = 100;
+
+    for (; left(reader) > 0 && is_digit(*reader->at); reader->at++) {
+        if (reader->at - start == DELAY_DIGITS_MAX)
+            return false;
+        ms = ms * 10 + (*reader->at - '0');
+    }
+    if (reader->at == start)
+        return false;
+    ms *= 1000;
+    if (take(reader, "."))
+        for (; left(reader) > 0 && is_digit(*reader->at); reader->at++, scale /= 10)
+            ms += (*reader->at - '0') * scale;
+    *ret_ms = ms;
+    return true;
+}
+
+static bool
+read_delays(struct span value, int64_t delays_ms[static 4])
+{
+    struct reader reader = { value.start, value.start + value.length };
+
+    for (int i = 0; i < 4; i++)
+        if ((i > 0 && !take(&reader, "/")) || !take_delay(&reader, &delays_ms[i]))
+            return false;
+    return left(&reader) == 0;
+}
+
+static bool
+is_dsn(struct span value)
+{
+    struct reader reader = { value.start, value.start + value.length };
+
+    for (int i = 0; i < 3; i++) {
+        const char *start;
+
+        if (i > 0 && !take(&reader, "."))
+            return false;
+        start = reader.at;
+        while (left(&reader) > 0 && is_digit(*reader.at))
+            reader.at++;
+        if (reader.at == start || reader.at - start > (i == 0 ? 1 : 3))
+            return false;
+    }
+    return left(&reader) == 0;
+}
+
+/* Take over one field in front of the status.  One that comes twice is not Postfix'. */
+static bool
+read_field(struct maillog *line, struct span key, struct span value)
+{
+    if (span_is(key, "relay")) {
+        if (line->relay.length > 0)
+            return false;
+        line->relay = value;
+    } else if (span_is(key, "dsn")) {
+        if (line->dsn.length > 0 || !is_dsn(value))
+            return false;
+        line->dsn = value;
+    } else if (span_is(key, "delay")) {
+        struct reader reader = { value.start, value.start + value.length };
+
+        return line->delay_ms < 0 && take_delay(&reader, &line->delay_ms) && left(&reader) == 0;
+    } else if (span_is(key, "delays")) {
+        return line->delays_ms[0] < 0 && read_delays(value, line->delays_ms);
+    }
+    return true;
+}
+
+static enum maillog_status
+status_of(struct span word)
+{
+    if (span_is(word, "sent"))
+        return MAILLOG_SENT;
+    if (span_is(word, "deferred"))
+        return MAILLOG_DEFERRED;
+    if (span_is(word, "bounced"))
+        return MAILLOG_BOUNCED;
+    return MAILLOG_OTHER_STATUS;
+}
+
+/*
+ * "sent (250 ok)", up to the end of the line; the last ')' is missing where
+ * something cut it.  Text that looks like the rest of an address and a result
+ * may be the truth behind a forged beginning: a local part without quotes.
+ */
+static bool
+read_status(struct maillog *line, struct reader *reader)
+{
+    struct reader rest;
+    struct span word;
+
+    if (!take_until(reader, " (", &word) || word.length == 0)
+        return false;
+    for (size_t i = 0; i < word.length; i++)
+        if (!is_word(word.start[i]) && word.start[i] != '-')
+            return false;
+    line->status = status_of(word);
+    rest = *reader;
+    if (take_until(&rest, ">, relay=", &word) || take_until(&rest, ">, orig_to=<", &word))
+        return false;
+    line->reply.start = reader->at;
+    line->reply.length = left(reader);
+    if (line->reply.length > 0 && line->reply.start[line->reply.length - 1] == ')')
+        line->reply.length--;
+    return true;
+}
+
+/* Behind "to=": "<a@b>, orig_to=<c@d>, relay=..., delay=..., dsn=..., status=sent (...)". */
+static bool
+read_result(struct maillog *line, struct reader *reader)
+{
+    struct span original;
+
+    if (!take_address(reader, &line->recipient))
+        return false;
+    if (take(reader, ", orig_to=") && !take_address(reader, &original))
+        return false;
+    while (take(reader, ", ")) {
+        struct span key, value;
+
+        if (take(reader, "status="))
+            return line->relay.length > 0 && line->dsn.length > 0 && read_status(line, reader);
+        if (!take_until(reader, "=", &key) || !take_until(reader, ", ", &value))
+            return false;
+        reader->at -= strlen(", ");
+        for (size_t i = 0; i < key.length; i++)
+            if (!is_word(key.start[i]) && key.start[i] != '_')
+                return false;
+        if (!read_field(line, key, value))
+            return false;
+    }
+    return false;
+}
+
+/* --------------------------------------------------------------- by program */
+
+static enum maillog_kind
+of_qmgr(struct maillog *line, struct reader *reader)
+{
+    struct span rest = { reader->at, left(reader) };
+
+    if (span_is(rest, "removed"))
+        return MAILLOG_REMOVED;
+    if (take(reader, "to=")) /* it defers by itself where a destination is throttled */
+        return read_result(line, reader) ? MAILLOG_RESULT : MAILLOG_ODD;
+    if (!take(reader, "from="))
+        return MAILLOG_OTHER;
+    if (!take_address(reader, &line->sender))
+        return MAILLOG_ODD;
+    if (take(reader, ", size="))
+        return MAILLOG_ACTIVE;
+    if (take(reader, ", status=expired,") || take(reader, ", status=force-expired,"))
+        return MAILLOG_EXPIRED;
+    return MAILLOG_OTHER;
+}
+
+static enum maillog_kind
+of_cleanup(struct maillog *line, struct reader *reader)
+{
+    if (!take(reader, "message-id="))
+        return MAILLOG_OTHER;
+    line->message_id.start = reader->at;
+    line->message_id.length = left(reader);
+    return MAILLOG_NEW;
+}
+
+static enum maillog_kind
+of_delivery(struct maillog *line, struct reader *reader)
+{
+    if (take(reader, "to="))
+        return read_result(line, reader) ? MAILLOG_RESULT : MAILLOG_ODD;
+    line->reply.start = reader->at;
+    line->reply.length = left(reader);
+    if (take(reader, "host ") || take(reader, "lost connection with ") ||
+        take(reader, "conversation with ") || take(reader, "connect to "))
+        return MAILLOG_SAID;
+    line->reply.length = 0;
+    return MAILLOG_OTHER;
+}
+
+static void
+read_ident(struct span ident, struct maillog *line)
+{
+    const char *last = memrchr(ident.start, '/', ident.length), *before;
+
+    if (last == NULL)
+        return;
+    line->daemon.start = last + 1;
+    line->daemon.length = ident.length - (size_t)(last + 1 - ident.start);
+    before = memrchr(ident.start, '/', (size_t)(last - ident.start));
+    if (before != NULL) {
+        line->service.start = before + 1;
+        line->service.length = (size_t)(last - before) - 1;
+    }
+}
+
+static bool
+take_queue_id(struct reader *reader, struct span *ret_span)
+{
+    const char *start = reader->at;
+
+    while (left(reader) > 0 && is_word(*reader->at))
+        reader->at++;
+    ret_span->start = start;
+    ret_span->length = (size_t)(reader->at - start);
+    return ret_span->length > 0 && ret_span->length <= MAILLOG_QUEUE_ID_MAX && take(reader, ": ");
+}
+
+void
+maillog_parse(struct span ident, struct span message, struct maillog *ret_line)
+{
+    static const struct {
+        const char *daemon;
+        enum maillog_kind (*read)(struct maillog *line, struct reader *reader);
+    } programs[] = {
+        { "qmgr", of_qmgr },      { "smtp", of_delivery },   { "error", of_delivery },
+        { "cleanup", of_cleanup }, { "bounce", of_delivery }, { "lmtp", of_delivery },
+    };
+    struct reader reader = { message.start, message.start + message.length };
+
+    *ret_line = (struct maillog){ .delay_ms = -1, .delays_ms = { -1, -1, -1, -1 } };
+    read_ident(ident, ret_line);
+    if (!take_queue_id(&reader, &ret_line->queue_id))
+        return;
+    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+        if (span_is(ret_line->daemon, programs[i].daemon))
+            ret_line->kind = programs[i].read(ret_line, &reader);
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""What Postfix' log says of deliveries: grants are settled by it."""
+
+import json
+import shutil
+from pathlib import Path
+
+from harness import client
+from harness.wait import wait_for
+
+
+def followed(host):
+    """A change of the configuration that lets the host's log be read."""
+    host.conf["feedback"] = {"log": str(host.postfix.maillog)}
+    host.conf["grant_lifetime"] = "1h"
+    host.conf["addresses"]["a1"]["caps"] = {"hour": 5}
+    host.conf["pools"]["fast"] = {"addresses": ["a1"]}
+    host.write_conf()
+
+
+def status(host):
+    return json.loads(host.postpool("--json", "status").stdout)
+
+
+def counted(host):
+    return next(c for c in status(host)["caps"] if c["key"] == "address/a1")["caps"][0]["counted"]
+
+
+def submit(host, local, count):
+    with host.smtp() as smtp:
+        for number in range(count):
+            smtp.send("app@site.test", [f"{local}{number}@one.test"],
+                      client.message(client.new_id(), ("X-Stream: transactional",)))
+
+
+def test_what_never_left_is_given_back(make_host):
+    """Nobody listens at the other side: five tries take nothing from the cap of five."""
+    host = make_host(start=False)
+    followed(host)
+    host.sink.stop()
+    host._own_sink = False  # it is gone
+    host.start()
+    submit(host, "r", 5)
+    wait_for(lambda: status(host)["feedback"]["given_back"] == 5, what="five grants to come back")
+    assert status(host)["feedback"]["spent"] == 0
+    host.postpool("release", "address/a1")
+    wait_for(lambda: counted(host) == 0, what="nothing to be counted")
+
+
+def test_what_the_other_side_heard_is_spent(make_host):
+    """Taken or refused, the provider has counted it."""
+    host = make_host(start=False)
+    followed(host)
+    host.start()
+    submit(host, "r", 3)
+    submit(host, "defer-always", 2)
+    wait_for(lambda: status(host)["feedback"]["spent"] == 5, what="five results")
+    assert status(host)["feedback"]["given_back"] == 0
+    wait_for(lambda: counted(host) == 5, what="five to be counted")
+    submit(host, "more", 1)
+    host.postfix.wait_log(r"status=deferred \(postpool: no room under the caps")
+    wait_for(lambda: ", 0 bytes behind;" in host.postpool("status").stdout, what="all to be read")
+
+
+def test_a_reload_takes_another_log(make_host):
+    host = make_host(start=False)
+    followed(host)
+    other = host.root / "other.log"
+    other.write_text("")
+    host.conf["feedback"]["log"] = str(other)
+    host.write_conf()
+    host.start()
+    submit(host, "r", 1)
+    host.postfix.wait_log(r"status=sent")
+    assert status(host)["feedback"]["results"] == 0
+    host.conf["feedback"]["log"] = str(host.postfix.maillog)
+    host.reload_conf(host.conf)
+    submit(host, "s", 1)
+    wait_for(lambda: status(host)["feedback"]["spent"] == 1, what="a result of the other log")
+    host.conf["feedback"]["log"] = "none"
+    host.reload_conf(host.conf)
+    assert "feedback" not in status(host)
+
+
+def test_replies(make_host):
+    """Which rule does a reply fall under?  With the rules that are installed."""
+    host = make_host(start=False)
+    text = host.conf_path.read_text()
+    for name in ("providers.conf", "replies.conf"):
+        shutil.copy(Path(__file__).parents[2] / "docs" / name, host.root)
+        text += f'@include "{name}"\n'
+    host.conf_path.write_text(text)
+
+    def test(*args, status=0):
+        return host.postpool("replies", "test", *args, status=status).stdout
+    assert test("--provider", "yahoo", "421 4.7.0 [TSS04] Messages deferred") == \
+        "yahoo-ts04: address_provider, 2 in 60 min: suspended for 2 h, at most 16 h\n"
+    assert test("host mx[192.0.2.1] said: 550 5.1.1 no such user (in reply to RCPT TO command)") == \
+        "recipient-unknown: recipient, counted\n"
+    assert test("250 2.0.0 Ok", status=1) == "no rule fits\n"
+    test("--provider", "nobody", "550 x", status=2)
+    assert json.loads(test("550 5.1.1 no such user", "--json"))["class"] == "recipient"
+    rules = json.loads(host.postpool("replies", "--json").stdout)
+    listed = host.postpool("replies").stdout.splitlines()
+    assert len(rules) == len(listed) - 1 > 40
+    for usage in (("replies", "x"), ("replies", "test")):
+        host.postpool(*usage, status=2)

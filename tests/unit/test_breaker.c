@@ -1,0 +1,215 @@
+/*
+ * Suspension: when it opens, for how long, and how it comes back.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/breaker.h"
+#include "engine/hash.h"
+
+enum { MINUTE = 60 * 1000, HOUR = 60 * MINUTE };
+
+static const struct breaker_policy policy = {
+    .probes = 3, .step_ms = 10 * MINUTE, .steps = { 10, 25, 50 }, .step_count = 3, .forget_ms = 24 * HOUR
+};
+static const struct reaction blocked = {
+    .after = 1, .within_ms = HOUR, .suspend_ms = HOUR, .suspend_most_ms = 5 * HOUR
+};
+static const struct reaction busy = { .after = 5,
+                                      .within_ms = HOUR,
+                                      .suspend_ms = 30 * MINUTE,
+                                      .suspend_most_ms = HOUR,
+                                      .slow_after = 3,
+                                      .slow_percent = 20,
+                                      .slow_ms = 15 * MINUTE };
+
+static struct breaker breaker;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    memset(&breaker, 0, sizeof(breaker));
+    return 0;
+}
+
+static int
+share(int64_t now_ms)
+{
+    breaker_advance(&breaker, &policy, now_ms);
+    return breaker_share(&breaker, &policy, now_ms);
+}
+
+static void
+hit(const struct reaction *reaction, int64_t now_ms, enum breaker_change change)
+{
+    breaker_advance(&breaker, &policy, now_ms);
+    assert_int_equal(breaker_hit(&breaker, &policy, reaction, 7, "550 blocked", now_ms), change);
+}
+
+static void
+accept_probes(int64_t now_ms)
+{
+    assert_int_equal(breaker_accepted(&breaker, &policy, now_ms), BREAKER_COUNTED);
+    assert_int_equal(breaker_accepted(&breaker, &policy, now_ms), BREAKER_COUNTED);
+    assert_int_equal(breaker_accepted(&breaker, &policy, now_ms), BREAKER_GROWS);
+}
+
+static void
+test_open_and_back(void **state)
+{
+    (void)state;
+    assert_int_equal(share(0), 100);
+    hit(&blocked, 0, BREAKER_SUSPENDED);
+    assert_string_equal(breaker.why, "550 blocked");
+    assert_int_equal(share(HOUR - 1), 0);
+    assert_int_equal(breaker.state, BREAKER_OPEN);
+    hit(&blocked, HOUR - 1, BREAKER_SAME);
+    assert_int_equal(share(HOUR), 0);
+    assert_int_equal(breaker.state, BREAKER_PROBING);
+    assert_int_equal(share(3 * HOUR), 0);
+    accept_probes(3 * HOUR);
+    assert_int_equal(share(3 * HOUR), 10);
+    assert_int_equal(share(3 * HOUR + 10 * MINUTE), 25);
+    assert_int_equal(share(3 * HOUR + 30 * MINUTE - 1), 50);
+    assert_int_equal(breaker.state, BREAKER_RECOVERING);
+    assert_int_equal(share(3 * HOUR + 30 * MINUTE), 100);
+    assert_int_equal(breaker.state, BREAKER_CLOSED);
+    assert_int_equal(breaker_accepted(&breaker, &policy, 4 * HOUR), BREAKER_SAME);
+}
+
+/* 1, 2, 4, 5, 5 hours: from probes, from a step, and soon after it was well. */
+static void
+test_grows_on_repetition(void **state)
+{
+    static const int hours[] = { 1, 2, 4, 5, 5 };
+    int64_t now_ms = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(hours); i++) {
+        hit(&blocked, now_ms, BREAKER_SUSPENDED);
+        assert_int_equal(breaker.until_ms - now_ms, hours[i] * HOUR);
+        now_ms = breaker.until_ms;
+        breaker_advance(&breaker, &policy, now_ms);
+        if (i % 2 == 1)
+            accept_probes(now_ms);
+        if (i == 3)
+            now_ms += HOUR;
+    }
+    accept_probes(now_ms);
+    assert_int_equal(share(now_ms + 24 * HOUR), 100);
+    hit(&blocked, now_ms + 48 * HOUR, BREAKER_SUSPENDED);
+    assert_int_equal(breaker.until_ms, now_ms + 49 * HOUR);
+}
+
+static void
+test_threshold(void **state)
+{
+    (void)state;
+    hit(&busy, 0, BREAKER_COUNTED);
+    hit(&busy, 1, BREAKER_COUNTED);
+    hit(&busy, HOUR, BREAKER_COUNTED); /* the first is an hour old */
+    hit(&busy, HOUR + 1, BREAKER_COUNTED);
+    hit(&busy, HOUR + 2, BREAKER_SLOWED);
+    assert_int_equal(share(HOUR + 2), 20);
+    assert_int_equal(share(HOUR + 2 + 15 * MINUTE), 100);
+    hit(&busy, HOUR + 20 * MINUTE, BREAKER_SLOWED);
+    hit(&busy, HOUR + 20 * MINUTE, BREAKER_SUSPENDED);
+    assert_int_equal(breaker.until_ms, HOUR + 50 * MINUTE);
+}
+
+/* Rules count each by itself, and the one that is quiet longest is forgotten. */
+static void
+test_rules_apart(void **state)
+{
+    (void)state;
+    for (uint32_t rule = 1; rule <= BREAKER_RULES_MAX + 1; rule++)
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(breaker_hit(&breaker, &policy, &busy, rule, "", rule), BREAKER_COUNTED);
+    assert_int_equal(breaker_hit(&breaker, &policy, &busy, 2, "", 10), BREAKER_SLOWED);
+    assert_int_equal(breaker_hit(&breaker, &policy, &busy, 1, "", 10), BREAKER_COUNTED);
+}
+
+static void
+test_by_hand(void **state)
+{
+    (void)state;
+    breaker_suspend(&breaker, BREAKER_FOR_EVER, "moving", 0);
+    assert_int_equal(share((int64_t)1000 * 24 * HOUR), 0);
+    hit(&blocked, 5, BREAKER_SAME);
+    breaker_resume(&breaker, 10);
+    assert_int_equal(share(10), 100);
+    breaker_suspend(&breaker, HOUR, "a while", 20);
+    assert_int_equal(share(HOUR - 1), 0);
+    assert_int_equal(share(HOUR), 100);
+    assert_true(breaker_is_idle(&breaker, &policy, HOUR));
+}
+
+static void
+test_idle(void **state)
+{
+    (void)state;
+    assert_true(breaker_is_idle(&breaker, &policy, 0));
+    hit(&busy, 1, BREAKER_COUNTED);
+    assert_false(breaker_is_idle(&breaker, &policy, HOUR));
+    assert_true(breaker_is_idle(&breaker, &policy, 24 * HOUR + 1));
+    hit(&blocked, 48 * HOUR, BREAKER_SUSPENDED);
+    assert_false(breaker_is_idle(&breaker, &policy, 48 * HOUR));
+    breaker.draining = false;
+}
+
+/* Any history: what a share may be in which state, and no suspension beyond its most. */
+static void
+test_histories(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20000; seed++) {
+        uint64_t random = seed;
+        int64_t now_ms = 0;
+
+        memset(&breaker, 0, sizeof(breaker));
+        for (int i = 0; i < 60; i++) {
+            random = hash_mix(random + seed);
+            now_ms += (int64_t)(random % (20 * MINUTE));
+            breaker_advance(&breaker, &policy, now_ms);
+            switch (random >> 32 & 7) {
+            case 0:
+                breaker_hit(&breaker, &policy, &blocked, 1, "x", now_ms);
+                break;
+            case 1:
+            case 2:
+                breaker_hit(&breaker, &policy, &busy, 2, "y", now_ms);
+                break;
+            default:
+                breaker_accepted(&breaker, &policy, now_ms);
+            }
+            assert_int_equal(breaker_share(&breaker, &policy, now_ms) == 0,
+                             breaker.state == BREAKER_OPEN || breaker.state == BREAKER_PROBING);
+            if (breaker.state == BREAKER_OPEN) {
+                assert_true(breaker.until_ms > now_ms);
+                assert_true(breaker.until_ms - breaker.since_ms <= blocked.suspend_most_ms);
+            }
+        }
+        breaker_advance(&breaker, &policy, now_ms += 5 * HOUR);
+        for (int i = 0; i < policy.probes; i++)
+            breaker_accepted(&breaker, &policy, now_ms);
+        assert_int_equal(share(now_ms + HOUR), 100);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_open_and_back, setup),
+        cmocka_unit_test_setup(test_grows_on_repetition, setup),
+        cmocka_unit_test_setup(test_threshold, setup),
+        cmocka_unit_test_setup(test_rules_apart, setup),
+        cmocka_unit_test_setup(test_by_hand, setup),
+        cmocka_unit_test_setup(test_idle, setup),
+        cmocka_unit_test(test_histories),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,282 @@
+/*
+ * Following a log file: every line once, whatever becomes of the file, and of who follows it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/hash.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "policyd/follow.h"
+#include "policyd/maillog.h"
+
+#include <event2/event.h>
+#include <unistd.h>
+
+static struct event_base *base;
+static struct follow *follow;
+static char folder[] = "/tmp/postpool-test-XXXXXX";
+static char *path, *old_path;
+
+/* What was told: the lines one behind the other, and the place behind the last. */
+static struct buf told;
+static struct follow_place place;
+static size_t wanted; /* lines */
+
+static void
+on_line(void *arg, const char *line, size_t length, const struct follow_place *behind)
+{
+    (void)arg;
+    buf_add(&told, line, length);
+    buf_puts(&told, "\n");
+    place = *behind;
+    if (--wanted == 0)
+        event_base_loopbreak(base);
+}
+
+static void
+on_idle(void *arg)
+{
+    (void)arg;
+    if (wanted == 0)
+        event_base_loopbreak(base);
+}
+
+static void
+begin(const struct follow_place *from)
+{
+    const struct follow_events events = {on_line, on_idle, NULL};
+
+    base = event_base_new();
+    follow = follow_new(base, path, from, &events);
+}
+
+/* Wait for so many more lines; 0: until it is at the end. */
+static void
+wait_lines(size_t count)
+{
+    wanted = count;
+    event_base_dispatch(base);
+}
+
+static void
+end(void)
+{
+    follow_free(follow);
+    event_base_free(base);
+}
+
+static void
+put(const char *name, const char *mode, const char *text)
+{
+    FILE *file = fopen(name, mode);
+
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    unlink(path);
+    unlink(old_path);
+    buf_clear(&told);
+    place = (struct follow_place){0};
+    return 0;
+}
+
+static void
+test_from_the_end(void **state)
+{
+    (void)state;
+    put(path, "w", "one\ntwo\n");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "three\nfo");
+    wait_lines(1);
+    put(path, "a", "ur\n");
+    wait_lines(1);
+    assert_string_equal(buf_text(&told), "three\nfour\n");
+    assert_int_equal(follow_lag_bytes(follow), 0);
+    end();
+}
+
+/* A file that is not there yet is read from its beginning; and a place is gone on from. */
+static void
+test_restarts(void **state)
+{
+    (void)state;
+    begin(NULL);
+    event_base_loop(base, EVLOOP_ONCE);
+    put(path, "w", "one\ntwo\n");
+    wait_lines(2);
+    end();
+    put(path, "a", "three\n");
+    begin(&place);
+    wait_lines(1);
+    end();
+    assert_string_equal(buf_text(&told), "one\ntwo\nthree\n");
+}
+
+/* Renamed while nobody looked: first the rest of the old one, then all of the new one. */
+static void
+test_renamed(void **state)
+{
+    (void)state;
+    put(path, "w", "one\n");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "two\n");
+    wait_lines(1);
+    end();
+    put(path, "a", "three\n");
+    rename(path, old_path);
+    put(path, "w", "four\n");
+    begin(&place);
+    wait_lines(2);
+    end();
+    assert_string_equal(buf_text(&told), "two\nthree\nfour\n");
+}
+
+/* Renamed while it is followed, and the writer still has it open for a moment. */
+static void
+test_renamed_meanwhile(void **state)
+{
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "one\n");
+    rename(path, old_path);
+    put(path, "w", "three\n");
+    wait_lines(1);
+    put(old_path, "a", "two\n");
+    wait_lines(2);
+    assert_string_equal(buf_text(&told), "one\ntwo\nthree\n");
+    end();
+}
+
+/* Cut to nothing, and already longer again than it was. */
+static void
+test_cut(void **state)
+{
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "one\n");
+    wait_lines(1);
+    wait_lines(0);
+    put(path, "w", "two\nthree\nfour\n");
+    wait_lines(3);
+    put(path, "w", "five\n");
+    wait_lines(1);
+    assert_string_equal(buf_text(&told), "one\ntwo\nthree\nfour\nfive\n");
+    end();
+}
+
+static void
+test_gone(void **state)
+{
+    struct follow_place elsewhere = {12345, 100, 1};
+
+    (void)state;
+    put(path, "w", "one\n");
+    begin(&elsewhere);
+    wait_lines(1);
+    end();
+    assert_string_equal(buf_text(&told), "one\n");
+}
+
+/* Long lines are passed over whole, whatever is in them; bytes that are no text pass through. */
+static void
+test_odd_lines(void **state)
+{
+    FILE *file;
+
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    file = fopen(path, "a");
+    for (int i = 0; i < 5 * MAILLOG_LINE_MAX; i++)
+        fputc('x', file);
+    fputs("\nshort\n", file);
+    fwrite("a\0b\n", 4, 1, file);
+    fclose(file);
+    wait_lines(2);
+    assert_int_equal(told.length, 6 + 4);
+    assert_memory_equal(told.data, "short\na\0b\n", 10);
+    assert_int_equal(follow_lag_bytes(follow), 0);
+    end();
+}
+
+/* Stopped at any line, and begun again at the place: every line once. */
+static void
+test_stopped_anywhere(void **state)
+{
+    struct buf all = {0};
+    uint64_t random = 7;
+    size_t lines = 0;
+
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "first\n");
+    wait_lines(1);
+    end();
+    buf_puts(&all, "first\n");
+    for (int i = 0; i < 3000; i++) {
+        char line[64];
+
+        snprintf(line, sizeof(line), "line %d %.*s\n", i, i % 40, "........................................");
+        buf_puts(&all, line);
+        lines++;
+    }
+    put(path, "a", buf_text(&all) + 6);
+    while (lines > 0) {
+        size_t count = 1 + (random = hash_mix(random)) % 400;
+
+        if (count > lines)
+            count = lines;
+        begin(&place);
+        wait_lines(count);
+        /* one slice may tell more than was waited for: what counts is the place */
+        end();
+        lines = 0;
+        for (const char *at = buf_text(&all) + place.offset; *at != '\0'; at++)
+            lines += *at == '\n';
+    }
+    assert_string_equal(buf_text(&told), buf_text(&all));
+    buf_clear(&all);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_from_the_end, setup), cmocka_unit_test_setup(test_restarts, setup),
+        cmocka_unit_test_setup(test_renamed, setup),      cmocka_unit_test_setup(test_renamed_meanwhile, setup),
+        cmocka_unit_test_setup(test_cut, setup),          cmocka_unit_test_setup(test_gone, setup),
+        cmocka_unit_test_setup(test_odd_lines, setup),    cmocka_unit_test_setup(test_stopped_anywhere, setup),
+    };
+    int failed;
+
+    log_open("test", true);
+    if (mkdtemp(folder) == NULL)
+        return 1;
+    path = mem_printf("%s/mail.log", folder);
+    old_path = mem_printf("%s/mail.log.1", folder);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(path);
+    unlink(old_path);
+    rmdir(folder);
+    free(path);
+    free(old_path);
+    buf_clear(&told);
+    return failed;
+}

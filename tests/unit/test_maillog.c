@@ -1,0 +1,230 @@
+/*
+ * Lines of Postfix' log: what is read, what is doubted, and what nobody can forge.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "policyd/maillog.h"
+
+#define SMTP "Nov  5 10:11:12 mx postfix/pp-a1/smtp[77]: "
+#define QMGR "Nov  5 10:11:12 mx postfix/qmgr[5]: "
+#define RESULT "relay=mx.example.net[192.0.2.9]:25, delay=1.5, delays=0.1/0.2/1/0.25, "
+
+static struct maillog line;
+static struct maillog_frame frame;
+
+static enum maillog_kind
+parse(const char *text)
+{
+    memset(&line, 0, sizeof(line));
+    if (!maillog_cut(text, strlen(text), &frame))
+        return MAILLOG_OTHER;
+    maillog_parse(frame.ident, frame.message, &line);
+    return line.kind;
+}
+
+static void
+assert_span(struct span span, const char *text)
+{
+    assert_int_equal(span.length, strlen(text));
+    assert_memory_equal(span.start, text, span.length);
+}
+
+static void
+test_result(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(SMTP "4A1B2C: to=<bob@example.net>, " RESULT
+                                "dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 9 (really))"),
+                     MAILLOG_RESULT);
+    assert_span(line.service, "pp-a1");
+    assert_span(line.daemon, "smtp");
+    assert_span(line.queue_id, "4A1B2C");
+    assert_span(line.recipient, "bob@example.net");
+    assert_span(line.relay, "mx.example.net[192.0.2.9]:25");
+    assert_span(line.dsn, "2.0.0");
+    assert_span(line.reply, "250 2.0.0 Ok: queued as 9 (really)");
+    assert_int_equal(line.status, MAILLOG_SENT);
+    assert_int_equal(line.delay_ms, 1500);
+    assert_int_equal(line.delays_ms[0], 100);
+    assert_int_equal(line.delays_ms[3], 250);
+}
+
+/* What some versions add, leave out or write otherwise. */
+static void
+test_versions(void **state)
+{
+    static const struct {
+        const char *text;
+        enum maillog_status status;
+    } cases[] = {
+        { SMTP "3Zk9bQ4vXzz8Pq: to=<b@c.test>, orig_to=<\"x y\"@d.test>, relay=none, conn_use=3, "
+               "delay=30, delays=0/0/30/0, dsn=4.4.1, status=deferred (connect to c.test[192.0.2.9]:25: "
+               "Connection timed out)",
+          MAILLOG_DEFERRED },
+        { SMTP "4A: to=<b@c.test>, " RESULT "tls=TLSv1.3, dsn=5.1.1, status=bounced (host c.test said: "
+               "550 5.1.1 <b@c.test>: no such user (in reply to RCPT TO command))",
+          MAILLOG_BOUNCED },
+        { "2026-11-05T10:11:12.345678+01:00 mx postfix/smtp[1]: 4A: to=<b@c.test>, relay=none, "
+          "delay=0, dsn=5.4.6, status=undeliverable (x)",
+          MAILLOG_OTHER_STATUS },
+        { "Nov 15 10:11:12 mx postfix/error[1]: 4A: to=<b@c.test>, relay=none, delay=0.01, "
+          "delays=0.01/0/0/0, dsn=4.7.1, status=deferred (postpool: no room",
+          MAILLOG_DEFERRED },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(parse(cases[i].text), MAILLOG_RESULT);
+        assert_int_equal(line.status, cases[i].status);
+    }
+    assert_span(line.reply, "postpool: no room");
+    assert_span(line.service, "");
+}
+
+static void
+test_queue(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(QMGR "4A: from=<u+pp=bulk.abc.def@d.test>, size=12, nrcpt=1 (queue active)"),
+                     MAILLOG_ACTIVE);
+    assert_span(line.sender, "u+pp=bulk.abc.def@d.test");
+    assert_int_equal(parse(QMGR "4A: from=<>, size=12, nrcpt=1 (queue active)"), MAILLOG_ACTIVE);
+    assert_span(line.sender, "");
+    assert_int_equal(parse(QMGR "4A: from=<\"a> b\\\"\"@d.test>, size=1, nrcpt=1 (queue active)"),
+                     MAILLOG_ACTIVE);
+    assert_span(line.sender, "\"a> b\\\"\"@d.test");
+    assert_int_equal(parse(QMGR "4A: from=<a@d.test>, status=expired, returned to sender"),
+                     MAILLOG_EXPIRED);
+    assert_int_equal(parse(QMGR "4A: from=<a@d.test>, status=force-expired, returned to sender"),
+                     MAILLOG_EXPIRED);
+    assert_int_equal(parse(QMGR "4A: removed"), MAILLOG_REMOVED);
+    assert_span(line.queue_id, "4A");
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/cleanup[9]: 4A: message-id=<x@y>"), MAILLOG_NEW);
+    assert_span(line.message_id, "<x@y>");
+    assert_int_equal(parse(SMTP "4A: host mx1.c.test[192.0.2.9] said: 450 4.2.0 wait (in reply to RCPT TO"
+                                " command)"),
+                     MAILLOG_SAID);
+    assert_span(line.reply, "host mx1.c.test[192.0.2.9] said: 450 4.2.0 wait (in reply to RCPT TO command)");
+}
+
+/* No result: of other programs, of other things, or in a form that Postfix does not write. */
+static void
+test_others(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "Nov",
+        "Nov  5 10:11:12 mx",
+        "Nov  5 10:11:12 mx sshd[7]: Invalid user postfix/smtp[1]: 4A: to=<b@c.test>, " RESULT
+        "dsn=2.0.0, status=sent (ok)",
+        "Nov  5 10:11:12 mx kernel: postfix/smtp[1]: 4A: to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
+        "Nov  5 10:11:12 mx postfix/smtpd[7]: NOQUEUE: reject: RCPT from x: 4A: to=<b@c.test>, " RESULT
+        "dsn=2.0.0, status=sent (ok)",
+        "Nov  5 10:11:12 mx postfix/cleanup[7]: 4A: warning: header Subject: to=<b@c.test>, " RESULT
+        "dsn=2.0.0, status=sent (ok)",
+        "Xov  5 10:11:12 mx postfix/smtp[1]: 4A: to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
+        "Nov  5 10:11:12 mx postfix/smtp[1]: to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
+        SMTP "connect to mx.c.test[192.0.2.9]:25: Connection timed out",
+        SMTP "warning: 4A: to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
+        QMGR "4A: skipped, still being delivered",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts); i++)
+        assert_int_equal(parse(texts[i]), MAILLOG_OTHER);
+}
+
+/* Local parts, domains and replies that try to be another result than theirs. */
+static void
+test_forged(void **state)
+{
+    static const char *const odd[] = {
+        /* Postfix 3.4 leaves out the quotes: the recipient is "a@b>, relay=... (x"@c.test. */
+        SMTP "4A: to=<a@b>, relay=none, dsn=2.0.0, status=sent (x@c.test>, " RESULT
+             "dsn=5.1.1, status=bounced (no)",
+        SMTP "4A: to=<a@b>, relay=none, dsn=2.0.0, status=sent (x@c.test>, orig_to=<q>, " RESULT
+             "dsn=5.1.1, status=bounced (no)",
+        SMTP "4A: to=<a b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
+        SMTP "4A: to=<\"a@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
+        SMTP "4A: to=<a@b>, " RESULT "relay=x, dsn=2.0.0, status=sent (ok)",
+        SMTP "4A: to=<a@b>, " RESULT "dsn=2.0.0, dsn=5.0.0, status=sent (ok)",
+        SMTP "4A: to=<a@b>, " RESULT "dsn=2, status=sent (ok)",
+        SMTP "4A: to=<a@b>, " RESULT "status=sent (ok)",
+        SMTP "4A: to=<a@b>, dsn=2.0.0, status=sent (ok)",
+        SMTP "4A: to=<a@b>, relay=none, delay=9999999999, dsn=2.0.0, status=sent (ok)",
+        SMTP "4A: to=<a@b>, " RESULT "dsn=2.0.0",
+        QMGR "4A: from=<a b@c.test>, size=1, nrcpt=1 (queue active)",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(odd); i++)
+        assert_int_equal(parse(odd[i]), MAILLOG_ODD);
+    assert_int_equal(parse(SMTP "4A: to=<\"a@b>, relay=none, dsn=2.0.0, status=sent (x\"@c.test>, " RESULT
+                                "dsn=5.1.1, status=bounced (550 dsn=2.0.0, status=sent (ok))"),
+                     MAILLOG_RESULT);
+    assert_int_equal(line.status, MAILLOG_BOUNCED);
+    assert_span(line.recipient, "\"a@b>, relay=none, dsn=2.0.0, status=sent (x\"@c.test");
+    assert_span(line.dsn, "5.1.1");
+}
+
+/* Whatever is cut off, nothing is read beyond the end, and no other result comes of it. */
+static void
+test_cut(void **state)
+{
+    static const char text[] = SMTP "4A: to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (250 ok)";
+
+    (void)state;
+    for (size_t length = 0; length < sizeof(text); length++) {
+        char *copy = malloc(length + 1);
+
+        memcpy(copy, text, length);
+        if (maillog_cut(copy, length, &frame)) {
+            maillog_parse(frame.ident, frame.message, &line);
+            if (line.kind == MAILLOG_RESULT)
+                assert_int_equal(line.status, MAILLOG_SENT);
+        }
+        free(copy);
+    }
+}
+
+static int64_t
+time_ms(const char *text, int64_t now_ms, int offset_s)
+{
+    char with_rest[128];
+
+    snprintf(with_rest, sizeof(with_rest), "%s mx postfix/smtp[1]: x", text);
+    assert_true(maillog_cut(with_rest, strlen(with_rest), &frame));
+    return maillog_time_ms(&frame.time, now_ms, offset_s);
+}
+
+static void
+test_time(void **state)
+{
+    const int64_t new_year_ms = 1798761600000; /* 2027-01-01T00:00:00Z */
+
+    (void)state;
+    assert_int_equal(time_ms("2027-01-01T00:00:00Z", 0, 3600), new_year_ms);
+    assert_int_equal(time_ms("2027-01-01T01:00:00.25+01:00", 0, 0), new_year_ms + 250);
+    assert_int_equal(time_ms("2026-12-31T19:30:00.1239-04:30", 0, 0), new_year_ms + 123);
+    assert_int_equal(time_ms("Dec 31 23:59:59", new_year_ms + 5000, 0), new_year_ms - 1000);
+    assert_int_equal(time_ms("Jan  1 00:00:01", new_year_ms - 5000, 0), new_year_ms + 1000);
+    assert_int_equal(time_ms("Jan  1 02:00:00", new_year_ms, 7200), new_year_ms);
+    assert_int_equal(time_ms("Nov  5 10:11:12", new_year_ms, 0), 1793873472000);
+    assert_int_equal(time_ms("2024-02-29T12:00:00Z", 0, 0), 1709208000000);
+    assert_int_equal(time_ms("2026-13-01T00:00:00Z", 0, 0), -1);
+    assert_int_equal(time_ms("Nov  0 10:11:12", new_year_ms, 0), -1);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_result), cmocka_unit_test(test_versions), cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_others), cmocka_unit_test(test_forged),   cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_time),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,196 @@
+/*
+ * Reply rules: what fits, what is refused, and the rules that are installed.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/snapshot.h"
+#include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/mem.h"
+#include "lib/reply.h"
+
+#include <time.h>
+
+#define PROVIDERS "providers: { google = { domains = ( \"gmail.com\" ); }; };\n"
+#define SAMPLE "samples = ( \"550 5.7.1 blocked\" ); "
+#define RULE(text) "replies: ( { name = \"r\"; class = \"address\"; pattern = \"block\"; " text "} );"
+
+static const struct reply_rule *
+find(const struct conf *conf, const char *provider, const char *words)
+{
+    struct reply reply;
+
+    reply_read_words(words, strlen(words), &reply);
+    return replies_find(&conf->replies, snapshot_find_provider(conf->snapshot, provider), &reply);
+}
+
+static void
+assert_rule(const struct conf *conf, const char *provider, const char *words, const char *name)
+{
+    const struct reply_rule *rule = find(conf, provider, words);
+
+    assert_string_equal(rule != NULL ? rule->name : "", name);
+}
+
+static void
+test_find(void **state)
+{
+    struct conf *conf = unit_conf_with(
+        PROVIDERS "replies: (\n"
+                  "{ name = \"g\"; class = \"account\"; provider = \"google\"; pattern = \"domain\"; "
+                  "samples = ( \"421 the DOMAIN\" ); },\n"
+                  "{ name = \"four\"; class = \"greylist\"; code = 4; enhanced = \"?.2.*\"; "
+                  "samples = ( \"450 4.2.0 x\" ); },\n"
+                  "{ name = \"code\"; class = \"content\"; code = 554; samples = ( \"554 x\" ); },\n"
+                  "{ name = \"two\"; class = \"recipient\"; pattern = \"^a.*z$\"; samples = ( \"550 abz\" ); } );");
+
+    (void)state;
+    assert_rule(conf, "google", "550 your domain", "g");
+    assert_rule(conf, "other", "550 your domain", "");
+    assert_rule(conf, "other", "450 4.2.99 your domain", "four");
+    assert_rule(conf, "other", "550 4.2.99 your domain", "");
+    assert_rule(conf, "other", "450 4.3.0 your domain", "");
+    assert_rule(conf, "other", "554 5.2.0 a z", "code");
+    assert_rule(conf, "other", "550-a 550 z", "two");
+    assert_rule(conf, "other", "550 a z y", "");
+    assert_int_equal(conf->replies.rules[1].accused, ACCUSED_GREYLIST);
+    conf_unref(conf);
+}
+
+static void
+test_reaction(void **state)
+{
+    struct conf *conf = unit_conf_with(RULE("after = 3; within = \"2h\"; suspend = \"10m\"; slow = 20; "
+                                            "slow_after = 2; " SAMPLE));
+    const struct reaction *reaction = &conf->replies.rules[0].reaction;
+
+    (void)state;
+    assert_int_equal(reaction->after, 3);
+    assert_int_equal(reaction->within_ms, 2 * 3600 * 1000);
+    assert_int_equal(reaction->suspend_ms, 600 * 1000);
+    assert_int_equal(reaction->suspend_most_ms, 16 * 600 * 1000);
+    assert_int_equal(reaction->slow_percent, 20);
+    assert_int_equal(reaction->slow_ms, 30 * 60 * 1000);
+    conf_unref(conf);
+}
+
+static const struct {
+    const char *text, *said;
+} mistakes[] = {
+    {"replies = 5;", "replies: is a number, a list of rules is needed, ( ..., ... )"},
+    {"replies: ( 5 );",
+     "replies.1: a group is needed, { name = ...; class = ...; samples = ( ... ); }"},
+    {RULE(""), "replies.1: samples is missing: Replies that this rule is the first to fit, \"550 5.7.1 blocked\"; at least one."},
+    {RULE("samples = ();"), "replies.1.samples: at least one sample is needed: a reply that the rule fits"},
+    {RULE("samples = ( \"550 x\" );"), "replies.1.samples.1: the rule does not fit its sample \"550 x\""},
+    {RULE("provider = \"gogle\"; " SAMPLE),
+     "replies.1.provider: there is no provider \"gogle\", so that the rule would never fit, did you mean "
+     "\"google\"?"},
+    {RULE("code = 55; " SAMPLE), "replies.1.code: 55 is no reply code, write one such as 421, or 4 or 5 for "
+                                 "all that begin so"},
+    {RULE("suspend = \"2h\"; suspend_most = \"1h\"; " SAMPLE),
+     "replies.1.suspend_most: is shorter than suspend; it must be as long at least"},
+    {RULE("suspend = \"2h\"; slow = 5; slow_after = 1; " SAMPLE),
+     "replies.1: slow_after must be less than after: suspended, it cannot be slowed"},
+    {"replies: ( { name = \"r\"; class = \"adress\"; " SAMPLE "} );",
+     "replies.1.class: \"adress\" is no class, write \"address\", \"address_provider\", \"account\", "
+     "\"recipient\", \"content\", \"provider\", \"greylist\" or \"none\""},
+    {"replies: ( { name = \"R!\"; class = \"none\"; " SAMPLE "} );",
+     "replies.1.name: \"R!\" is no name of a rule, write up to 48 lower-case letters, digits and \"-\", "
+     "starting with a letter"},
+    {"replies: ( { name = \"r\"; class = \"recipient\"; suspend = \"1h\"; " SAMPLE "} );",
+     "replies.1: replies that accuse \"recipient\" have no consequence for an address or account; take "
+     "suspend and slow out, or name another class"},
+    {"replies: ( { name = \"r\"; class = \"none\"; pattern = \"a(b\"; " SAMPLE "} );",
+     "replies.1.pattern: is no regular expression: missing closing parenthesis at character 4"},
+    {"replies: ( { name = \"r\"; class = \"none\"; " SAMPLE "}, { name = \"s\"; class = \"none\"; code = 550; " SAMPLE
+     "} );",
+     "replies.2.samples.1: rule \"r\" stands before this one and fits its sample \"550 5.7.1 blocked\"; put "
+     "the narrower rule first"},
+    {"replies: ( { name = \"r\"; class = \"none\"; code = 421; samples = ( \"421 x\" ); }, { name = \"r\"; class = "
+     "\"none\"; " SAMPLE "} );",
+     "replies.2: there is a rule \"r\" already, every one needs a name of its own"},
+};
+
+static void
+test_mistakes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(mistakes); i++) {
+        char *text = mem_printf("%s" PROVIDERS "%s", unit_site, mistakes[i].text);
+        struct conf_problems problems = unit_problems(text);
+        bool said = false;
+
+        for (size_t j = 0; j < problems.count; j++) {
+            const char *behind = strstr(problems.items[j].text, ": ");
+
+            said |= behind != NULL && strcmp(behind + 2, mistakes[i].said) == 0;
+            if (!said)
+                print_message("%s\n", problems.items[j].text);
+        }
+        assert_true(said);
+        conf_problems_clear(&problems);
+        free(text);
+    }
+}
+
+/* A pattern that could search for ever gives up, and soon. */
+static void
+test_bounded(void **state)
+{
+    struct pattern *pattern;
+    char text[REPLY_TEXT_MAX + 1];
+    struct timespec start, end;
+
+    (void)state;
+    assert_int_equal(pattern_compile("(a+)+(b|c)+(a+)+$", &pattern, NULL), 0);
+    memset(text, 'a', REPLY_TEXT_MAX);
+    text[REPLY_TEXT_MAX] = '\0';
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    assert_false(pattern_find(pattern, text));
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    assert_true(end.tv_sec - start.tv_sec < 5);
+    pattern_free(pattern);
+}
+
+/* Every class has rules, and what everybody has seen is understood. */
+static void
+test_installed(void **state)
+{
+    static const struct {
+        const char *provider, *words, *name;
+    } cases[] = {
+        {"google", "550-5.1.1 The email account that you tried to reach does not exist.", "recipient-unknown"},
+        {"google", "421 4.7.0 [192.0.2.9] Very low reputation of the sending domain", "google-domain-reputation"},
+        {"other", "452 4.2.2 Mailbox full", "recipient-full"},
+        {"other", "550 5.1.1 x", "status-unknown-recipient"},
+        {"other", "450 4.2.0 greylisted", "greylisted"},
+        {"yahoo", "421 4.7.0 [TSS04] Messages from 192.0.2.9 temporarily deferred", "yahoo-ts04"},
+        {"other", "250 2.0.0 Ok", ""},
+    };
+    struct conf *conf = unit_example();
+    bool seen[ACCUSED_COUNT] = {false};
+
+    (void)state;
+    assert_true(conf->replies.count > 40);
+    for (size_t i = 0; i < conf->replies.count; i++)
+        seen[conf->replies.rules[i].accused] = true;
+    for (size_t i = 0; i < ACCUSED_COUNT; i++)
+        assert_true(seen[i]);
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_rule(conf, cases[i].provider, cases[i].words, cases[i].name);
+    conf_unref(conf);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_find),    cmocka_unit_test(test_reaction),  cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_bounded), cmocka_unit_test(test_installed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
