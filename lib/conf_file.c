@@ -16,12 +16,39 @@
 
 enum { INCLUDES_MAX = 10 }; /* files in one another; libconfig has the same limit */
 
+/*
+ * A name of an included file, or of one that includes it: a scan sees one file.
+ * Returns out, with the line up to where the name ends.
+ */
+static const char *
+twice(const config_t *config, char *out, size_t size)
+{
+    const char *file = config_error_file(config), *line;
+    char *full = NULL, *text = NULL;
+
+    if (file != NULL) /* before libconfig 1.7.3 as it stands in the @include */
+        full = mem_printf("%s/%s", config_get_include_dir(config), file);
+    if (full == NULL || (file_read(full, &text, NULL) < 0 && file_read(file, &text, NULL) < 0))
+        text = mem_strdup("");
+    line = text;
+    for (int i = 1; i < config_error_line(config); i++) {
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    line += strspn(line, " \t");
+    snprintf(out, size, "the same name twice in one group; every name may stand once: %.*s",
+             (int)strcspn(line, " \t\r\n=:{"), line);
+    free(text);
+    free(full);
+    return out;
+}
+
 static void
 syntax_problem(struct conf_reader *reader, const config_t *config)
 {
     const char *file = config_error_file(config);
     const char *text = config_error_text(config);
-    char where[512];
+    char where[512], duplicate[200];
 
     if (file == NULL)
         file = reader->file;
@@ -31,7 +58,7 @@ syntax_problem(struct conf_reader *reader, const config_t *config)
     }
     snprintf(where, sizeof(where), "%s:%d", file, config_error_line(config));
     if (text != NULL && strcmp(text, "duplicate setting name") == 0)
-        text = "the same name twice in one group; every name may stand once";
+        text = twice(config, duplicate, sizeof(duplicate));
     else if (text != NULL && strcmp(text, "syntax error") == 0)
         text =
             "syntax error at or before this line; a setting is NAME = VALUE; with a semicolon at "

@@ -130,14 +130,15 @@ parse_ip(const char *text, struct ip *ret_ip, struct err *err)
 static int
 parse_duration(const struct conf_key *key, const char *text, int64_t *ret_ms, struct err *err)
 {
+    char least[UNITS_DURATION_SIZE], most[UNITS_DURATION_SIZE];
     int64_t ms;
     int r = units_parse_duration(text, &ms, err);
 
     if (r < 0)
         return r;
     if (ms < key->min || ms > key->max)
-        return err_set(err, -ERANGE, "\"%s\" is outside %lldms to %llds", text, (long long)key->min,
-                       (long long)key->max / 1000);
+        return err_set(err, -ERANGE, "\"%s\" is outside %s to %s", text,
+                       units_print_duration(key->min, least), units_print_duration(key->max, most));
     *ret_ms = ms;
     return 0;
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#define PERCENT "; a %% in it is written %%25"
+
 enum {
     PORT = 6379,
     URL_MAX = 1024,
@@ -75,15 +77,27 @@ static int
 parse_login(const char *text, size_t length, struct redis_url *url, struct err *err)
 {
     const char *colon = memchr(text, ':', length);
-    const char *password = colon != NULL ? colon + 1 : text;
 
-    url->password = decode(password, length - (size_t)(password - text));
-    if (url->password == NULL || url->password[0] == '\0')
-        return err_set(err, -EINVAL, "the password is no percent-encoded text");
-    if (colon == NULL || colon == text)
+    if (colon == NULL) /* others read it as the user, or as the password */
+        return err_set(err, -EINVAL,
+                       "one word before the @; write user:password, or :password without a user");
+    if (colon + 1 == text + length)
+        return err_set(err, -EINVAL,
+                       "the password is empty; write user:password or leave the login out");
+    url->password = decode(colon + 1, length - (size_t)(colon + 1 - text));
+    if (url->password == NULL)
+        return err_set(err, -EINVAL, "the password is no percent-encoded text" PERCENT);
+    if (colon == text)
         return 0;
     url->user = decode(text, (size_t)(colon - text));
-    return url->user != NULL ? 0 : err_set(err, -EINVAL, "the user is no percent-encoded text");
+    return url->user != NULL ? 0
+                             : err_set(err, -EINVAL, "the user is no percent-encoded text" PERCENT);
+}
+
+static int
+no_slash(struct err *err)
+{
+    return err_set(err, -EINVAL, "a / in user or password is written %%2F");
 }
 
 static int
@@ -143,6 +157,8 @@ parse_network(const char *text, struct redis_url *url, struct err *err)
     const char *at = memrchr(text, '@', (size_t)(end - text));
     int r = 0;
 
+    if (slash != NULL && strchr(slash, '@') != NULL)
+        return no_slash(err);
     if (at != NULL) {
         r = parse_login(text, (size_t)(at - text), url, err);
         text = at + 1;
@@ -164,6 +180,8 @@ parse_unix(const char *text, struct redis_url *url, struct err *err)
                                      : 0;
     int r = 0;
 
+    if (slash != NULL && slash > text && slash[-1] != '@' && strstr(slash, "@/") != NULL)
+        return no_slash(err);
     if (slash == NULL || (slash > text && slash[-1] != '@'))
         return err_set(err, -EINVAL, "unix: wants a path that begins with a slash");
     if (length >= sizeof(((struct sockaddr_un *)NULL)->sun_path))

@@ -6,7 +6,7 @@
  *     unix:[[USER]:PASSWORD@]/PATH[?db=DATABASE]
  *
  * USER and PASSWORD are percent-decoded; HOST may be an IPv6 address in square
- * brackets.  A single word before the @ is the password.
+ * brackets.  A single word before the @ is a mistake: some read it as the user.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -39,6 +39,17 @@ units_parse_duration(const char *text, int64_t *ret_ms, struct err *err)
     return err_set(err, -EINVAL, "\"%s\" has no unit that is known, write ms, s, m, h or d", text);
 }
 
+const char *
+units_print_duration(int64_t ms, char out[static UNITS_DURATION_SIZE])
+{
+    size_t i = sizeof(units) / sizeof(*units) - 1;
+
+    while (i > 0 && (ms == 0 || ms % units[i].ms != 0))
+        i--;
+    snprintf(out, UNITS_DURATION_SIZE, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
+    return out;
+}
+
 int
 units_parse_mode(const char *text, int *ret_mode, struct err *err)
 {

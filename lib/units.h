@@ -20,6 +20,12 @@ struct err;
  */
 int units_parse_duration(const char *text, int64_t *ret_ms, struct err *err);
 
+enum { UNITS_DURATION_SIZE = 32 };
+
+/* A duration as it is read above, in the largest unit that it is a whole number of.  Returns out.
+ */
+const char *units_print_duration(int64_t ms, char out[static UNITS_DURATION_SIZE]);
+
 /* Read a file mode, "0660": three or four octal digits.  As above. */
 int units_parse_mode(const char *text, int *ret_mode, struct err *err);
 

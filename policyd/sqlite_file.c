@@ -137,6 +137,9 @@ sqlite_file_open(const char *path, struct sqlite_file **ret_file, struct err *er
     if (code != SQLITE_OK)
         r = err_set(err, -EIO, "%s: %s", path,
                     file->db != NULL ? sqlite3_errmsg(file->db) : "no memory");
+    if (r == 0 && sqlite3_db_readonly(file->db, "main") == 1) /* later it is "disk I/O error" */
+        r = err_set(err, -EROFS, "%s: cannot be written: %s", path,
+                    access(path, W_OK) < 0 ? strerror(errno) : "read-only");
     if (r == 0)
         r = run(file, "PRAGMA locking_mode = EXCLUSIVE", err);
     if (r == 0)

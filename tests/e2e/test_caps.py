@@ -13,53 +13,12 @@ from collections import Counter
 
 import pytest
 
-from harness import client, namespace
+from harness import namespace
+from harness.caps import A1, A2, cap, sources, status, submit_many, window, with_caps
 from harness.grants import Load, address_of, ask_one, most_in_window
 from harness.nsd import Nsd
 from harness.socketmap import Socketmap
 from harness.wait import wait_for
-
-A1, A2 = "127.0.1.1", "127.0.1.2"
-SECONDS_10 = {"length": "10s"}
-
-
-def window(length, recipients, smooth=False):
-    return {"windows": [{"length": length, "recipients": recipients, "smooth": smooth}]}
-
-
-def with_caps(**addresses):
-    """A change of the configuration: caps by address; fast is a1, then a2 by its ladder."""
-    def change(conf):
-        conf["pools"]["fast"] = {"addresses": ["a1"], "overflow": ["spare"]}
-        conf["pools"]["spare"] = {"addresses": ["a2"]}
-        conf["addresses"].pop("s1")
-        conf["grant_lifetime"] = "4m"
-        for name, caps in addresses.items():
-            conf["addresses"][name]["caps"] = caps
-    return change
-
-
-def submit_many(host, count, sender="app@site.test", headers=("X-Stream: transactional",)):
-    ids = [client.new_id() for _ in range(count)]
-    with host.smtp() as smtp:
-        for number, test_id in enumerate(ids):
-            smtp.send(sender, [f"r{number}@one.test"], client.message(test_id, headers))
-    return ids
-
-
-def sources(host, ids):
-    wanted = set(ids)
-    return Counter(d.source for d in host.sink.deliveries if d.id in wanted)
-
-
-def status(host):
-    return json.loads(host.postpool("--json", "status").stdout)
-
-
-def cap(host, key):
-    """What status says of a cap; nothing counted when it is not in use yet."""
-    unused = {"caps": [{"counted": 0}]}
-    return next((c for c in status(host)["caps"] if c["key"] == key), unused)
 
 
 def test_fifty_of_five_hundred(make_host):

@@ -12,18 +12,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness.grants import most_in_window
 from harness.namespace import Network
-from harness.node import cap_of, enough, granted, take_all, wait_grants
+from harness.node import cap_of, check, granted, hosts, take_all, wait_grants
 from harness.redis import DURABLE, Redis
 from harness.wait import LONG, wait_for
 
 CHAOS_S = 120 if LONG else 9
 NODE_TIMEOUT_S = 2
-
-
-def hosts(count, **kwargs):
-    return [(f"mta{i}", kwargs) for i in range(count)]
 
 
 def capped(length, recipients):
@@ -41,14 +36,6 @@ def chaos(acts, seed):
         acts[name](rng)
         time.sleep(rng.uniform(0.1, 1.5))
     return done
-
-
-def check(nodes, window_s, limit, done):
-    grants = enough(nodes)
-    most = most_in_window(grants, window_s)
-    print(f"{limit} in {window_s} s: {len(grants)} grants, at most {most}; {dict(done)}")
-    assert most <= limit, done
-    return grants
 
 
 def troubles_of_redis(redis):

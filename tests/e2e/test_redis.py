@@ -9,7 +9,6 @@ import select
 import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 
@@ -18,6 +17,7 @@ import pytest
 from conftest import need_world
 from harness.driver import Driver, Grants, monotonic_us
 from harness.redis import CLI, SENTINEL, SERVER, Redis
+from harness.redis_sites import Cluster, Replicated
 from harness.wait import LONG, wait_for
 
 WINDOW_MS = 4000
@@ -42,7 +42,7 @@ def running():
     things = []
     yield things
     for thing in reversed(things):
-        if isinstance(thing, Redis):
+        if not isinstance(thing, Driver):
             thing.stop()
         elif thing.process is not None and thing.process.poll() is None:
             thing.kill()
@@ -339,51 +339,21 @@ def test_unix_socket(running, folder):
     assert int(redis.cli("-n", 5, "DBSIZE")) > 0 and redis.cli("-n", 0, "DBSIZE") == "0"
 
 
-def sentinel(running, folder, port, master):
-    home = folder / f"sentinel-{port}"
-    home.mkdir()
-    conf = home / "conf"
-    conf.write_text(f"""port {port}
-bind 127.0.0.1
-dir {home}
-sentinel monitor mymaster 127.0.0.1 {master} 2
-sentinel down-after-milliseconds mymaster 1000
-sentinel failover-timeout mymaster 3000
-""")
-    running.append(Redis(home, port=port, sentinel=conf))
-    return running[-1].start()
-
-
 @pytest.mark.parametrize("durable", (False, True))
 def test_failover(running, folder, durable):
     """The replica lags when the master dies, so it has not the last leases."""
-    base = 6420 if durable else 6410
-    servers = [server(running, folder, base)]
-    servers += [server(running, folder, base + i, "--replicaof", "127.0.0.1", base) for i in (1, 2)]
-    wait_for(lambda: "connected_slaves:2" in servers[0].cli("INFO", "replication"), 20, "replicas")
-    watchers = [sentinel(running, folder, base + 5 + i, base) for i in range(3)]
-    wait_for(lambda: all("num-other-sentinels\n2" in watcher.cli("SENTINEL", "MASTER", "mymaster")
-                         and "num-slaves\n2" in watcher.cli("SENTINEL", "MASTER", "mymaster")
-                         for watcher in watchers), 30, "the Sentinels know each other")
-    listed = ", ".join(f'"127.0.0.1:{watcher.port}"' for watcher in watchers)
+    site = Replicated(folder, 6420 if durable else 6410)
+    running.append(site)
+    listed = ", ".join(f'"{one}"' for one in site.sentinels)
     drivers = nodes(running, folder, 3, f'sentinels = ( {listed} ); durable = {str(durable).lower()};')
     wait_up(drivers)
     turns = 4 if LONG else 1
     for _ in range(turns):
         time.sleep(WINDOW_MS / 1000)
-        host, port = watchers[0].cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster").split("\n")
-        master = next(one for one in servers if one.port == int(port))
-        others = [one for one in servers if one is not master]
-        for one in others:
-            one.signal(signal.SIGSTOP)
-        time.sleep(0.8)
-        master.stop()
-        for one in others:
-            one.signal(signal.SIGCONT)
+        lost = site.lose_master()
         before = Grants(drivers, KEY).total()
         wait_for(lambda: Grants(drivers, KEY).total() > before + CAP, 60, "grants again")
-        master.start("--replicaof", "127.0.0.1",
-                     watchers[0].cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster").split("\n")[1])
+        site.rejoin(lost)
         time.sleep(2)
     end(drivers)
     check(drivers)
@@ -406,40 +376,16 @@ def test_no_replica(running, folder):
     check(drivers)
 
 
-def move_slot(servers, slot, source, target):
-    names = {one: one.cli("CLUSTER", "MYID") for one in servers}
-    target.cli("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
-    source.cli("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
-    for _ in range(200):
-        keys = source.cli("CLUSTER", "GETKEYSINSLOT", slot, 1).split()
-        if not keys:
-            break
-        source.cli("MIGRATE", "127.0.0.1", target.port, keys[0], 0, 2000)
-        time.sleep(0.05)
-    for one in (target, source, *servers):
-        one.cli("CLUSTER", "SETSLOT", slot, "NODE", names[target])
-
-
 def test_cluster(running, folder):
-    servers = [server(running, folder, 6440 + i, "--cluster-enabled", "yes",
-                      "--cluster-node-timeout", 2000) for i in range(3)]
-    made = subprocess.run([CLI, "--cluster", "create", "--cluster-yes",
-                           *(f"127.0.0.1:{one.port}" for one in servers)],
-                          capture_output=True, text=True, timeout=60)
-    assert made.returncode == 0, made.stdout
-    wait_for(lambda: all("cluster_state:ok" in one.cli("CLUSTER", "INFO") for one in servers),
-             30, "the Cluster is there")
-    slot = servers[0].cli("CLUSTER", "KEYSLOT", "{pp}:nodes")
-    other = servers[(int(slot) * len(servers) // 16384 + 1) % len(servers)]  # it has other slots
-    drivers = nodes(running, folder, 3, f'url = "redis://127.0.0.1:{other.port}";')
+    cluster = Cluster(folder, 6440)
+    running.append(cluster)
+    other = cluster.stranger("pp")  # it has other slots
+    drivers = nodes(running, folder, 3, f'url = "{other}";')
     wait_up(drivers)
     for driver in drivers:
         assert "each node spends what it holds" not in driver.log.read_text()
-    owner = next(one for one in servers if int(one.cli("CLUSTER", "COUNTKEYSINSLOT", slot)) > 0)
     for _ in range(6 if LONG else 2):
-        target = random.choice([one for one in servers if one is not owner])
-        move_slot(servers, slot, owner, target)
-        owner = target
+        cluster.move("pp")
         before = Grants(drivers, KEY).total()
         wait_for(lambda: Grants(drivers, KEY).total() > before + CAP, 30, "grants again")
     end(drivers)

@@ -9,17 +9,13 @@ import time
 import pytest
 
 from harness.grants import most_in_window
-from harness.node import cap_of, enough, granted, take_all, wait_grants
+from harness.node import cap_of, enough, granted, hosts, take_all, wait_grants
 from harness.programs import postpool
 from harness.wait import LONG, wait_for
 
 LENGTH, CAP = ("30s", 10000) if LONG else ("10s", 2000)
 WINDOW_S = int(LENGTH[:-1])
 WINDOWS = 3 if LONG else 2
-
-
-def hosts(count):
-    return [(f"mta{i}", {}) for i in range(count)]
 
 
 def cost(nodes):

@@ -133,6 +133,11 @@ test_files(void **state)
     said = mem_printf("%s/site.conf:4: nodee: unknown key, did you mean \"node\"?", folder);
     assert_true(unit_says(&problems, said) || unit_says(&problems, strrchr(said, '/') + 1));
     free(said);
+    write_file(folder, "main.conf", "pools: { };\n@include \"site.conf\"\n");
+    write_file(folder, "site.conf", ADDRESSES POOLS STREAMS);
+    assert_int_equal(conf_load(file, &conf, &problems), -EINVAL);
+    assert_true(unit_says(&problems, "site.conf:2: the same name twice in one group; every name "
+                                     "may stand once: pools"));
     /* libconfig would end the program over a folder, and not name a file that is missing */
     write_file(folder, "main.conf", "# one\n@include \".\"\n@include \"no.conf\"\n");
     assert_int_equal(conf_load(file, &conf, &problems), -EINVAL);

@@ -128,7 +128,10 @@ static const struct mistake of_providers[] = {
     {"dns: { servers = ( \"ns.example.com\" ); };",
      "dns.servers: \"ns.example.com\" is no DNS server, write its IP address, such as "
      "\"192.0.2.53\", \"127.0.0.1:5353\" or \"[2001:db8::53]:5353\""},
-    {"dns: { timeout = \"5ms\"; };", "dns.timeout: \"5ms\" is outside 100ms to 60s"},
+    {"dns: { timeout = \"5ms\"; };", "dns.timeout: \"5ms\" is outside 100ms to 1m"},
+    {"providers: { x = { mx = ( \".x.test\" ); caps = { windows = ( { length = \"9s\"; recipients "
+     "= 5; } ); }; }; };",
+     "providers.x.caps.windows.1.length: \"9s\" is outside 10s to 31d"},
 };
 
 /* Whole configurations, and all that is said. */

@@ -239,6 +239,24 @@ test_units(void **state)
 }
 
 static void
+test_duration(void **state)
+{
+    static const char *const cases[] = {"0ms", "1ms", "1500ms", "10s", "61s",
+                                        "90m", "25h", "2d",     "31d", "106751991167d"};
+    char text[UNITS_DURATION_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        int64_t ms;
+
+        assert_int_equal(units_parse_duration(cases[i], &ms, NULL), 0);
+        assert_string_equal(units_print_duration(ms, text), cases[i]);
+    }
+    assert_string_equal(units_print_duration(60 * 1000, text), "1m");
+    assert_string_equal(units_print_duration(24 * 3600 * 1000, text), "1d");
+}
+
+static void
 test_span(void **state)
 {
     static const struct {
@@ -380,6 +398,7 @@ main(void)
         cmocka_unit_test(test_addr),
         cmocka_unit_test(test_addr_limits),
         cmocka_unit_test(test_units),
+        cmocka_unit_test(test_duration),
         cmocka_unit_test(test_span),
         cmocka_unit_test(test_header),
         cmocka_unit_test(test_netstring),

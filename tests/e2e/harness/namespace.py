@@ -15,6 +15,8 @@ from .wait import wait_for
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
+MS_RDONLY = 0x1
+MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
@@ -98,6 +100,11 @@ def tmpfs(directory):
 def tmpfs_of(directory, size):
     """A small disk."""
     _mount("tmpfs", str(directory), "tmpfs", 0, f"mode=0777,size={size}")
+
+
+def remount(directory, read_only):
+    """A disk of tmpfs_of(), on which nothing is open for writing."""
+    _mount("tmpfs", str(directory), "tmpfs", MS_REMOUNT | (MS_RDONLY if read_only else 0))
 
 
 def umount(directory):

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from . import libconf, programs
-from .grants import Load
+from .grants import Load, most_in_window
 from .host import USER, configuration
 from .programs import Daemon, postpool
 from .wait import wait_for
@@ -22,6 +22,11 @@ def cap_of(length, recipients, **store):
             "windows": [{"length": length, "recipients": recipients, "smooth": False}]}
         conf["store"].update(store)
     return change
+
+
+def hosts(count, **kwargs):
+    """What make_nodes wants, for so many alike."""
+    return [(f"mta{i}", kwargs) for i in range(count)]
 
 
 class Node:
@@ -109,6 +114,14 @@ def enough(nodes):
 
 def granted(nodes):
     return [grant for node in nodes for grant in list(node.load.grants)]
+
+
+def check(nodes, window_s, limit, done):
+    """The clients end; no window of theirs holds more.  done: what went wrong meanwhile."""
+    grants = enough(nodes)
+    most = most_in_window(grants, window_s)
+    print(f"{limit} in {window_s} s: {len(grants)} grants, at most {most}; {dict(done)}")
+    assert most <= limit, done
 
 
 def wait_grants(nodes, limit=60):
