@@ -7,7 +7,6 @@ With POSTPOOL_LONG=1 each part that goes wrong goes wrong for two minutes.
 import random
 import select
 import shutil
-import signal
 import socket
 import threading
 import time
