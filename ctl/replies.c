@@ -82,8 +82,8 @@ list(const struct ctl *ctl, const struct replies *replies)
     if (ctl->json)
         json_open(&json, NULL, '[');
     else
-        buf_printf(&out, "%-*s  %-*s  %-16s  %s\n", width, "rule", PROVIDER_WIDTH, "provider", "class",
-                   "what follows");
+        buf_printf(&out, "%-*s  %-*s  %-16s  %s\n", width, "rule", PROVIDER_WIDTH, "provider",
+                   "class", "what follows");
     for (size_t i = 0; i < replies->count; i++) {
         if (ctl->json)
             add_json(&json, &replies->rules[i]);

@@ -196,9 +196,8 @@ row_is_over(const struct book *book, const struct book_row *row, uint64_t life, 
 {
     int64_t longest = longest_window(book, row);
 
-    if (row->held > 0 &&
-        (row->life == life || longest == 0 ||
-         book_bucket_end(longest, since_ms / book_bucket_ms(longest)) > now_ms))
+    if (row->held > 0 && (row->life == life || longest == 0 ||
+                          book_bucket_end(longest, since_ms / book_bucket_ms(longest)) > now_ms))
         return false;
     for (size_t i = 0; i < CAP_WINDOWS_MAX; i++)
         if (book_uses_end(&row->uses[i]) > now_ms)
@@ -240,7 +239,8 @@ freed_at(const struct book *book, const struct cap *cap, int64_t now_ms, uint64_
                 if (uses->window_ms != cap->window_ms)
                     continue;
                 k = after == INT64_MIN ? 0 : book_uses_place(uses, after + 1);
-                while (k < uses->count && book_bucket_end(cap->window_ms, uses->items[k].bucket) <= now_ms)
+                while (k < uses->count &&
+                       book_bucket_end(cap->window_ms, uses->items[k].bucket) <= now_ms)
                     k++;
                 if (k == uses->count || uses->items[k].bucket > oldest)
                     continue;

@@ -201,7 +201,8 @@ breaker_is_idle(const struct breaker *breaker, const struct breaker_policy *poli
     if (breaker->state != BREAKER_CLOSED || breaker->draining || now_ms < breaker->slow_until_ms)
         return false;
     for (size_t i = 0; i < BREAKER_RULES_MAX; i++)
-        if (breaker->hits[i].count > 0 && now_ms - last_hit_ms(&breaker->hits[i]) < policy->forget_ms)
+        if (breaker->hits[i].count > 0 &&
+            now_ms - last_hit_ms(&breaker->hits[i]) < policy->forget_ms)
             return false;
     return breaker->level == 0 || now_ms - breaker->since_ms >= policy->forget_ms;
 }

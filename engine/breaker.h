@@ -48,11 +48,11 @@ struct reaction {
 
 /* How a breaker comes back. */
 struct breaker_policy {
-    int probes;                     /* so many must be accepted */
-    int64_t step_ms;                /* how long it stays at each share */
-    int steps[BREAKER_STEPS_MAX];   /* percent of the caps, growing */
+    int probes;                   /* so many must be accepted */
+    int64_t step_ms;              /* how long it stays at each share */
+    int steps[BREAKER_STEPS_MAX]; /* percent of the caps, growing */
     size_t step_count;
-    int64_t forget_ms;              /* closed for so long: the next suspension is a first one */
+    int64_t forget_ms; /* closed for so long: the next suspension is a first one */
 };
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING, BREAKER_RECOVERING };
@@ -66,14 +66,14 @@ struct breaker_hits {
 /* All zero: closed, and nothing ever happened. */
 struct breaker {
     enum breaker_state state;
-    bool by_hand;       /* OPEN: an admin's doing; replies change nothing */
-    bool draining;      /* takes no new messages, finishes what it has; by hand, too */
-    uint32_t level;     /* suspensions that followed each other */
-    uint32_t step;      /* RECOVERING: place in policy.steps */
-    uint32_t accepted;  /* PROBING: probes */
-    int64_t since_ms;   /* in this state */
-    int64_t until_ms;   /* OPEN: may be BREAKER_FOR_EVER */
-    int slow_percent;   /* while slow_until_ms lasts */
+    bool by_hand;      /* OPEN: an admin's doing; replies change nothing */
+    bool draining;     /* takes no new messages, finishes what it has; by hand, too */
+    uint32_t level;    /* suspensions that followed each other */
+    uint32_t step;     /* RECOVERING: place in policy.steps */
+    uint32_t accepted; /* PROBING: probes */
+    int64_t since_ms;  /* in this state */
+    int64_t until_ms;  /* OPEN: may be BREAKER_FOR_EVER */
+    int slow_percent;  /* while slow_until_ms lasts */
     int64_t slow_until_ms;
     struct breaker_hits hits[BREAKER_RULES_MAX];
     char why[BREAKER_WHY_SIZE]; /* of the last suspension or slowing */
@@ -82,12 +82,12 @@ struct breaker {
 /* What became of a call. */
 enum breaker_change {
     BREAKER_SAME,
-    BREAKER_COUNTED,   /* a hit that changes nothing yet */
+    BREAKER_COUNTED, /* a hit that changes nothing yet */
     BREAKER_SUSPENDED,
     BREAKER_SLOWED,
-    BREAKER_PROBES,    /* its time is over: probes may go */
-    BREAKER_GROWS,     /* a step up */
-    BREAKER_CLOSES,    /* it is well */
+    BREAKER_PROBES, /* its time is over: probes may go */
+    BREAKER_GROWS,  /* a step up */
+    BREAKER_CLOSES, /* it is well */
 };
 
 /* Let time pass.  Returns the last change that it brought. */

@@ -216,7 +216,8 @@ meters_lapse(struct meters *meters, int64_t now_ms)
         if (metered->caps == NULL)
             continue;
         meter_lapse(&metered->meter);
-        meter_go_alone(&metered->meter, metered->caps, meters->nodes, meters->share_at_once, now_ms);
+        meter_go_alone(&metered->meter, metered->caps, meters->nodes, meters->share_at_once,
+                       now_ms);
     }
 }
 

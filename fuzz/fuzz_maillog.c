@@ -69,8 +69,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(ms >= -1 || frame.time.has_offset);
         parse(frame.ident, frame.message, text, size);
     }
-    parse((struct span){ smtp, strlen(smtp) }, (struct span){ text, size }, text, size);
-    parse((struct span){ qmgr, strlen(qmgr) }, (struct span){ text, size }, text, size);
+    parse((struct span){smtp, strlen(smtp)}, (struct span){text, size}, text, size);
+    parse((struct span){qmgr, strlen(qmgr)}, (struct span){text, size}, text, size);
     free(text);
     return 0;
 }

@@ -71,7 +71,7 @@ struct conf {
     char *store_master;               /* what the sentinels call it */
     bool store_durable;               /* a lease counts when a replica has it, too */
     int64_t store_node_timeout_ms;    /* a node that is not heard of for so long is away */
-    bool store_share_at_once; /* not strict when Redis is away: see meter_go_alone() */
+    bool store_share_at_once;         /* not strict when Redis is away: see meter_go_alone() */
 
     char *feedback_log; /* what is followed for results, or "none" */
 

@@ -53,13 +53,15 @@ const struct conf_key conf_reply_keys[] = {
      "How long it is suspended the first time, doubled each time it comes again.", NULL, NULL},
     {"suspend_most", KEY_DURATION, AT(suspend_most_ms), "", 1000, (int64_t)31 * DAY_MS,
      "The longest that it is suspended; default: 16 times suspend.", NULL, NULL},
-    {"slow", KEY_COUNT, AT(slow), "0", 1, 99, "Percent of its caps that it is slowed to.", NULL, NULL},
+    {"slow", KEY_COUNT, AT(slow), "0", 1, 99, "Percent of its caps that it is slowed to.", NULL,
+     NULL},
     {"slow_after", KEY_COUNT, AT(slow_after), "1", 1, BREAKER_AFTER_MAX,
      "So many such replies within the time slow it.", NULL, NULL},
     {"slow_for", KEY_DURATION, AT(slow_for_ms), "30m", 1000, DAY_MS, "How long it is slowed.", NULL,
      NULL},
     {"samples", KEY_LIST, AT(samples), NULL, 0, 0,
-     "Replies that this rule is the first to fit, \"550 5.7.1 blocked\"; at least one.", NULL, NULL},
+     "Replies that this rule is the first to fit, \"550 5.7.1 blocked\"; at least one.", NULL,
+     NULL},
     CONF_KEY_END,
 };
 
@@ -136,7 +138,8 @@ read_rule(struct conf_reader *reader, config_setting_t *item, const struct rule_
     if (is_set(input->provider))
         rule->provider = find_provider(reader, item, input->provider);
     rule->code = input->code;
-    if (input->code >= 10 ? input->code < 200 : input->code != 0 && input->code != 4 && input->code != 5)
+    if (input->code >= 10 ? input->code < 200
+                          : input->code != 0 && input->code != 4 && input->code != 5)
         conf_problem(reader, config_setting_get_member(item, "code"),
                      "%d is no reply code, write one such as 421, or 4 or 5 for all that begin so",
                      input->code);
@@ -218,7 +221,8 @@ conf_read_replies(struct conf_reader *reader, config_setting_t *setting)
 
         replies->rules[i].name = mem_strdup("");
         if (!config_setting_is_group(item)) {
-            conf_problem(reader, item, "a group is needed, { name = ...; class = ...; samples = ( ... ); }");
+            conf_problem(reader, item,
+                         "a group is needed, { name = ...; class = ...; samples = ( ... ); }");
             continue;
         }
         free(replies->rules[i].name);
@@ -231,5 +235,6 @@ conf_read_replies(struct conf_reader *reader, config_setting_t *setting)
     if (reader->problems->error_count > errors)
         return; /* what a rule without its pattern fits, nobody needs to hear */
     for (size_t i = 0; i < count; i++)
-        check_samples(reader, config_setting_get_elem(setting, (unsigned)i), &replies->rules[i], replies);
+        check_samples(reader, config_setting_get_elem(setting, (unsigned)i), &replies->rules[i],
+                      replies);
 }

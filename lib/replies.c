@@ -112,10 +112,10 @@ reply_rule_number(const char *name)
 }
 
 static const char *const accused_texts[ACCUSED_COUNT] = {
-    [ACCUSED_ADDRESS] = "address",     [ACCUSED_ADDRESS_PROVIDER] = "address_provider",
-    [ACCUSED_ACCOUNT] = "account",     [ACCUSED_RECIPIENT] = "recipient",
-    [ACCUSED_CONTENT] = "content",     [ACCUSED_PROVIDER] = "provider",
-    [ACCUSED_GREYLIST] = "greylist",   [ACCUSED_NONE] = "none",
+    [ACCUSED_ADDRESS] = "address",   [ACCUSED_ADDRESS_PROVIDER] = "address_provider",
+    [ACCUSED_ACCOUNT] = "account",   [ACCUSED_RECIPIENT] = "recipient",
+    [ACCUSED_CONTENT] = "content",   [ACCUSED_PROVIDER] = "provider",
+    [ACCUSED_GREYLIST] = "greylist", [ACCUSED_NONE] = "none",
 };
 
 const char *
@@ -145,5 +145,5 @@ replies_clear(struct replies *replies)
         pattern_free(replies->rules[i].pattern);
     }
     free(replies->rules);
-    *replies = (struct replies){ 0 };
+    *replies = (struct replies){0};
 }

@@ -64,23 +64,18 @@ static const struct {
     const char *text; /* of what was being done */
     enum reply_phase phase;
 } phases[] = {
-    { "RCPT TO", REPLY_RECIPIENT },
-    { "DATA", REPLY_DATA },
-    { "end of DATA", REPLY_END },
-    { "MAIL FROM", REPLY_MAIL },
-    { "sending RCPT TO", REPLY_RECIPIENT },
-    { "sending DATA", REPLY_DATA },
-    { "sending message body", REPLY_DATA },
-    { "sending end of data", REPLY_END },
-    { "sending final", REPLY_END },
-    { "sending MAIL FROM", REPLY_MAIL },
+    {"RCPT TO", REPLY_RECIPIENT},         {"DATA", REPLY_DATA},
+    {"end of DATA", REPLY_END},           {"MAIL FROM", REPLY_MAIL},
+    {"sending RCPT TO", REPLY_RECIPIENT}, {"sending DATA", REPLY_DATA},
+    {"sending message body", REPLY_DATA}, {"sending end of data", REPLY_END},
+    {"sending final", REPLY_END},         {"sending MAIL FROM", REPLY_MAIL},
 };
 
 /* Of the words that name what was being done; what is not listed comes before MAIL FROM. */
 static enum reply_phase
 phase_of(const char *text, const char *end)
 {
-    struct words words = { text, end };
+    struct words words = {text, end};
 
     for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
         if (take(&words, phases[i].text))
@@ -152,7 +147,7 @@ copy_text(struct reply *reply, struct words words)
 
     while (words.start < words.end && length < REPLY_TEXT_MAX) {
         bool blank = (unsigned char)*words.start <= ' ' || *words.start == 0x7f;
-        struct words next = { words.start + 1, words.end };
+        struct words next = {words.start + 1, words.end};
         int code;
 
         if (!blank) {
@@ -183,8 +178,8 @@ read_words(struct reply *reply, struct words words)
 void
 reply_read_words(const char *words, size_t length, struct reply *ret_reply)
 {
-    *ret_reply = (struct reply){ .origin = REPLY_SAID, .phase = REPLY_RECIPIENT };
-    read_words(ret_reply, (struct words){ words, words + length });
+    *ret_reply = (struct reply){.origin = REPLY_SAID, .phase = REPLY_RECIPIENT};
+    read_words(ret_reply, (struct words){words, words + length});
 }
 
 /* ------------------------------------------------------------ Postfix' words */
@@ -234,9 +229,9 @@ void
 reply_read(const char *dsn, size_t dsn_length, const char *text, size_t length,
            struct reply *ret_reply)
 {
-    struct words words = { text, text + length };
+    struct words words = {text, text + length};
 
-    *ret_reply = (struct reply){ .origin = REPLY_LOCAL, .phase = REPLY_BEFORE };
+    *ret_reply = (struct reply){.origin = REPLY_LOCAL, .phase = REPLY_BEFORE};
     if (!read_said(ret_reply, words) && !read_lost(ret_reply, words)) {
         struct words connect = words;
         int code;

@@ -26,10 +26,10 @@ enum {
 };
 
 enum reply_origin {
-    REPLY_LOCAL,    /* Postfix itself: no server had a part in it */
-    REPLY_CONNECT,  /* no server was reached */
-    REPLY_LOST,     /* a server went silent, or away */
-    REPLY_SAID,     /* a server's words */
+    REPLY_LOCAL,   /* Postfix itself: no server had a part in it */
+    REPLY_CONNECT, /* no server was reached */
+    REPLY_LOST,    /* a server went silent, or away */
+    REPLY_SAID,    /* a server's words */
 };
 
 /* How far the delivery was when it ended. */

@@ -106,7 +106,7 @@ on_idle(void *arg)
 void
 feedback_set_conf(struct feedback *feedback, const struct conf *conf)
 {
-    const struct follow_events events = { on_line, on_idle, feedback };
+    const struct follow_events events = {on_line, on_idle, feedback};
     const char *path = strcmp(conf->feedback_log, "none") != 0 ? conf->feedback_log : NULL;
 
     feedback->conf = conf;

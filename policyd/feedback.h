@@ -18,11 +18,11 @@ struct volume;
 
 struct feedback_figures {
     uint64_t lines;
-    uint64_t results;    /* of recipients */
-    uint64_t spent;      /* grants that they settled */
+    uint64_t results; /* of recipients */
+    uint64_t spent;   /* grants that they settled */
     uint64_t given_back;
-    uint64_t unknown;    /* of messages that the log did not tell of before */
-    uint64_t odd;        /* lines that cannot be trusted */
+    uint64_t unknown; /* of messages that the log did not tell of before */
+    uint64_t odd;     /* lines that cannot be trusted */
 };
 
 /* conf must stay until feedback_set_conf(); volume until feedback_free(). */

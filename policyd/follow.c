@@ -24,9 +24,9 @@ enum {
     SLICE = 32 * 1024, /* bytes that are read and told at a time: well under a millisecond */
     ROOM = SLICE + MAILLOG_LINE_MAX,
     MARK_BYTES = 64,
-    LOOK_MS = 100,     /* how often a file that is at its end is looked at */
+    LOOK_MS = 100,       /* how often a file that is at its end is looked at */
     LAST_LINE_MS = 1000, /* so long an old file may get more lines when a new one is there */
-    COLD_TRIES = 20,   /* looks that wait for the disk without blocking; then it is waited for */
+    COLD_TRIES = 20,     /* looks that wait for the disk without blocking; then it is waited for */
 };
 
 struct follow {
@@ -112,7 +112,8 @@ use(struct follow *follow, int fd, int64_t offset)
     follow->said = false;
 }
 
-/* The file that path was renamed to: one beside it, with that inode.  Returns a descriptor, or -1. */
+/* The file that path was renamed to: one beside it, with that inode.  Returns a descriptor, or -1.
+ */
 static int
 open_renamed(const struct follow *follow, const struct follow_place *place)
 {
@@ -190,7 +191,7 @@ open_at_end(struct follow *follow)
 static ssize_t
 read_some(struct follow *follow)
 {
-    struct iovec iov = { follow->data + follow->length, ROOM - follow->length };
+    struct iovec iov = {follow->data + follow->length, ROOM - follow->length};
     ssize_t n = -1;
 
     if (iov.iov_len > SLICE)
@@ -223,9 +224,10 @@ tell_lines(struct follow *follow)
         size_t mark_length = behind < MARK_BYTES ? behind : MARK_BYTES;
 
         follow->place.offset += (int64_t)length + 1;
-        follow->place.mark = (int64_t)mark_length == follow->place.offset || mark_length == MARK_BYTES
-                                 ? mark_of(newline + 1 - mark_length, mark_length)
-                                 : mark_in(follow->fd, follow->place.offset);
+        follow->place.mark =
+            (int64_t)mark_length == follow->place.offset || mark_length == MARK_BYTES
+                ? mark_of(newline + 1 - mark_length, mark_length)
+                : mark_in(follow->fd, follow->place.offset);
         if (!follow->skipping)
             follow->events.on_line(follow->events.arg, start, length, &follow->place);
         follow->skipping = false;
@@ -266,7 +268,7 @@ look_around(struct follow *follow)
 static void
 again(struct follow *follow, int ms)
 {
-    struct timeval time = { ms / 1000, ms % 1000 * 1000 };
+    struct timeval time = {ms / 1000, ms % 1000 * 1000};
 
     event_add(follow->timer, &time);
 }
@@ -281,8 +283,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (follow->fd < 0) {
         if (follow->place.inode != 0)
-            resume(follow, &(struct follow_place){ follow->place.inode, follow->place.offset,
-                                                   follow->place.mark });
+            resume(follow, &(struct follow_place){follow->place.inode, follow->place.offset,
+                                                  follow->place.mark});
         else
             open_at_end(follow);
         again(follow, LOOK_MS);

@@ -107,7 +107,8 @@ take_old_time(struct reader *reader, struct maillog_time *time)
     reader->at += 3;
     if (!take(reader, " "))
         return false;
-    if (take(reader, " ") ? !take_number(reader, 1, &time->day) : !take_number(reader, 2, &time->day))
+    if (take(reader, " ") ? !take_number(reader, 1, &time->day)
+                          : !take_number(reader, 2, &time->day))
         return false;
     return take(reader, " ") && take_clock(reader, time);
 }
@@ -140,7 +141,7 @@ take_new_time(struct reader *reader, struct maillog_time *time)
 bool
 maillog_cut(const char *line, size_t length, struct maillog_frame *ret_frame)
 {
-    struct reader reader = { line, line + (length < MAILLOG_LINE_MAX ? length : MAILLOG_LINE_MAX) };
+    struct reader reader = {line, line + (length < MAILLOG_LINE_MAX ? length : MAILLOG_LINE_MAX)};
     struct span host, process;
 
     memset(ret_frame, 0, sizeof(*ret_frame));
@@ -213,7 +214,8 @@ maillog_time_ms(const struct maillog_time *time, int64_t now_ms, int local_offse
 static bool
 is_plain(char c)
 {
-    return is_word(c) || (unsigned char)c >= 0x80 || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c));
+    return is_word(c) || (unsigned char)c >= 0x80 ||
+           (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c));
 }
 
 /* In a domain, an address literal, or one that somebody made up. */
@@ -294,7 +296,7 @@ take_delay(struct reader *reader, int64_t *ret_ms)
 static bool
 read_delays(struct span value, int64_t delays_ms[static 4])
 {
-    struct reader reader = { value.start, value.start + value.length };
+    struct reader reader = {value.start, value.start + value.length};
 
     for (int i = 0; i < 4; i++)
         if ((i > 0 && !take(&reader, "/")) || !take_delay(&reader, &delays_ms[i]))
@@ -305,7 +307,7 @@ read_delays(struct span value, int64_t delays_ms[static 4])
 static bool
 is_dsn(struct span value)
 {
-    struct reader reader = { value.start, value.start + value.length };
+    struct reader reader = {value.start, value.start + value.length};
 
     for (int i = 0; i < 3; i++) {
         const char *start;
@@ -334,7 +336,7 @@ read_field(struct maillog *line, struct span key, struct span value)
             return false;
         line->dsn = value;
     } else if (span_is(key, "delay")) {
-        struct reader reader = { value.start, value.start + value.length };
+        struct reader reader = {value.start, value.start + value.length};
 
         return line->delay_ms < 0 && take_delay(&reader, &line->delay_ms) && left(&reader) == 0;
     } else if (span_is(key, "delays")) {
@@ -414,7 +416,7 @@ read_result(struct maillog *line, struct reader *reader)
 static enum maillog_kind
 of_qmgr(struct maillog *line, struct reader *reader)
 {
-    struct span rest = { reader->at, left(reader) };
+    struct span rest = {reader->at, left(reader)};
 
     if (span_is(rest, "removed"))
         return MAILLOG_REMOVED;
@@ -490,12 +492,12 @@ maillog_parse(struct span ident, struct span message, struct maillog *ret_line)
         const char *daemon;
         enum maillog_kind (*read)(struct maillog *line, struct reader *reader);
     } programs[] = {
-        { "qmgr", of_qmgr },      { "smtp", of_delivery },   { "error", of_delivery },
-        { "cleanup", of_cleanup }, { "bounce", of_delivery }, { "lmtp", of_delivery },
+        {"qmgr", of_qmgr},       {"smtp", of_delivery},   {"error", of_delivery},
+        {"cleanup", of_cleanup}, {"bounce", of_delivery}, {"lmtp", of_delivery},
     };
-    struct reader reader = { message.start, message.start + message.length };
+    struct reader reader = {message.start, message.start + message.length};
 
-    *ret_line = (struct maillog){ .delay_ms = -1, .delays_ms = { -1, -1, -1, -1 } };
+    *ret_line = (struct maillog){.delay_ms = -1, .delays_ms = {-1, -1, -1, -1}};
     read_ident(ident, ret_line);
     if (!take_queue_id(&reader, &ret_line->queue_id))
         return;

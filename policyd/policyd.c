@@ -10,13 +10,13 @@
 #include "lib/mem.h"
 #include "lib/presence.h"
 #include "policyd/control.h"
+#include "policyd/feedback.h"
 #include "policyd/figures.h"
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
 #include "policyd/policy_server.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
-#include "policyd/feedback.h"
 #include "policyd/volume.h"
 
 #include <errno.h>

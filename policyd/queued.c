@@ -101,7 +101,7 @@ queued_note(struct queued *queued, struct span queue_id, struct span sender)
     while (queued->count > QUEUED_MAX || queued->bytes > QUEUED_BYTES_MAX) {
         struct message *oldest = TAILQ_FIRST(&queued->all);
 
-        drop(queued, find(queued, (struct span){ oldest->text, oldest->id_length }));
+        drop(queued, find(queued, (struct span){oldest->text, oldest->id_length}));
     }
 }
 

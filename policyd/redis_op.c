@@ -175,7 +175,7 @@ redis_op_read(struct redis_store *s, const redisReply *reply, int64_t sent_ms,
             "store: the clock of %s went %lld ms further than this host's: it was put forward, "
             "or stood still -- that time is not counted as passed; let its clock be slewed",
             redis_link_where(s->link), (long long)ret_answer->stepped_ms);
-    if (ret_answer->status == REDIS_LATE) { /* this host stood still, and its clock with it */
+    if (ret_answer->status == REDIS_LATE) {  /* this host stood still, and its clock with it */
         s->contact_ms -= s->node_timeout_ms; /* so the next tick gives up what it holds */
         redis_link_drop(s->link, "time passed that this host knows nothing of");
         return false;

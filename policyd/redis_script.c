@@ -132,7 +132,7 @@ redis_script_keep_ms(const struct caps *caps, int64_t node_timeout_ms)
 static enum redis_status
 status_of(const char *text)
 {
-    static const char *const texts[] = {"ok",      "stale", "hello",  "taken",
+    static const char *const texts[] = {"ok",      "stale", "hello",   "taken",
                                         "restate", "alive", "unknown", "late"};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)

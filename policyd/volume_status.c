@@ -117,7 +117,8 @@ status_text(struct volume *volume, struct buf *text)
     if (meters_are_alone(volume->meters))
         buf_printf(text, "ALONE: this host gives 1/%u of each cap%s; largest possible error: %s\n",
                    meters_nodes(volume->meters),
-                   volume->conf->store_share_at_once ? "" : ", when twice its longest window is over",
+                   volume->conf->store_share_at_once ? ""
+                                                     : ", when twice its longest window is over",
                    volume->conf->store_share_at_once ? "that for each host that is alone" : "0");
     buf_printf(text, "\n%-32s  %-8s  %24s  %10s  %s\n", "cap", "window", "used or leased, of all",
                "held here", "state");

@@ -10,19 +10,20 @@
 
 enum { MINUTE = 60 * 1000, HOUR = 60 * MINUTE };
 
-static const struct breaker_policy policy = {
-    .probes = 3, .step_ms = 10 * MINUTE, .steps = { 10, 25, 50 }, .step_count = 3, .forget_ms = 24 * HOUR
-};
+static const struct breaker_policy policy = {.probes = 3,
+                                             .step_ms = 10 * MINUTE,
+                                             .steps = {10, 25, 50},
+                                             .step_count = 3,
+                                             .forget_ms = 24 * HOUR};
 static const struct reaction blocked = {
-    .after = 1, .within_ms = HOUR, .suspend_ms = HOUR, .suspend_most_ms = 5 * HOUR
-};
-static const struct reaction busy = { .after = 5,
-                                      .within_ms = HOUR,
-                                      .suspend_ms = 30 * MINUTE,
-                                      .suspend_most_ms = HOUR,
-                                      .slow_after = 3,
-                                      .slow_percent = 20,
-                                      .slow_ms = 15 * MINUTE };
+    .after = 1, .within_ms = HOUR, .suspend_ms = HOUR, .suspend_most_ms = 5 * HOUR};
+static const struct reaction busy = {.after = 5,
+                                     .within_ms = HOUR,
+                                     .suspend_ms = 30 * MINUTE,
+                                     .suspend_most_ms = HOUR,
+                                     .slow_after = 3,
+                                     .slow_percent = 20,
+                                     .slow_ms = 15 * MINUTE};
 
 static struct breaker breaker;
 
@@ -83,7 +84,7 @@ test_open_and_back(void **state)
 static void
 test_grows_on_repetition(void **state)
 {
-    static const int hours[] = { 1, 2, 4, 5, 5 };
+    static const int hours[] = {1, 2, 4, 5, 5};
     int64_t now_ms = 0;
 
     (void)state;
@@ -126,7 +127,8 @@ test_rules_apart(void **state)
     (void)state;
     for (uint32_t rule = 1; rule <= BREAKER_RULES_MAX + 1; rule++)
         for (int i = 0; i < 2; i++)
-            assert_int_equal(breaker_hit(&breaker, &policy, &busy, rule, "", rule), BREAKER_COUNTED);
+            assert_int_equal(breaker_hit(&breaker, &policy, &busy, rule, "", rule),
+                             BREAKER_COUNTED);
     assert_int_equal(breaker_hit(&breaker, &policy, &busy, 2, "", 10), BREAKER_SLOWED);
     assert_int_equal(breaker_hit(&breaker, &policy, &busy, 1, "", 10), BREAKER_COUNTED);
 }

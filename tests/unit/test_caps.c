@@ -12,7 +12,13 @@
 
 #include <errno.h>
 
-enum { NODES_MAX = 16, HISTORIES = 100000, GRANTS_MAX = 200000, ROOM_HISTORIES = 1000, OVER_HISTORIES = 5000 };
+enum {
+    NODES_MAX = 16,
+    HISTORIES = 100000,
+    GRANTS_MAX = 200000,
+    ROOM_HISTORIES = 1000,
+    OVER_HISTORIES = 5000
+};
 
 static uint64_t seed;
 

@@ -233,7 +233,8 @@ test_stopped_anywhere(void **state)
     for (int i = 0; i < 3000; i++) {
         char line[64];
 
-        snprintf(line, sizeof(line), "line %d %.*s\n", i, i % 40, "........................................");
+        snprintf(line, sizeof(line), "line %d %.*s\n", i, i % 40,
+                 "........................................");
         buf_puts(&all, line);
         lines++;
     }
@@ -259,10 +260,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_from_the_end, setup), cmocka_unit_test_setup(test_restarts, setup),
-        cmocka_unit_test_setup(test_renamed, setup),      cmocka_unit_test_setup(test_renamed_meanwhile, setup),
-        cmocka_unit_test_setup(test_cut, setup),          cmocka_unit_test_setup(test_gone, setup),
-        cmocka_unit_test_setup(test_odd_lines, setup),    cmocka_unit_test_setup(test_stopped_anywhere, setup),
+        cmocka_unit_test_setup(test_from_the_end, setup),
+        cmocka_unit_test_setup(test_restarts, setup),
+        cmocka_unit_test_setup(test_renamed, setup),
+        cmocka_unit_test_setup(test_renamed_meanwhile, setup),
+        cmocka_unit_test_setup(test_cut, setup),
+        cmocka_unit_test_setup(test_gone, setup),
+        cmocka_unit_test_setup(test_odd_lines, setup),
+        cmocka_unit_test_setup(test_stopped_anywhere, setup),
     };
     int failed;
 

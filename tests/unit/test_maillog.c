@@ -59,19 +59,21 @@ test_versions(void **state)
         const char *text;
         enum maillog_status status;
     } cases[] = {
-        { SMTP "3Zk9bQ4vXzz8Pq: to=<b@c.test>, orig_to=<\"x y\"@d.test>, relay=none, conn_use=3, "
-               "delay=30, delays=0/0/30/0, dsn=4.4.1, status=deferred (connect to c.test[192.0.2.9]:25: "
-               "Connection timed out)",
-          MAILLOG_DEFERRED },
-        { SMTP "4A: to=<b@c.test>, " RESULT "tls=TLSv1.3, dsn=5.1.1, status=bounced (host c.test said: "
-               "550 5.1.1 <b@c.test>: no such user (in reply to RCPT TO command))",
-          MAILLOG_BOUNCED },
-        { "2026-11-05T10:11:12.345678+01:00 mx postfix/smtp[1]: 4A: to=<b@c.test>, relay=none, "
-          "delay=0, dsn=5.4.6, status=undeliverable (x)",
-          MAILLOG_OTHER_STATUS },
-        { "Nov 15 10:11:12 mx postfix/error[1]: 4A: to=<b@c.test>, relay=none, delay=0.01, "
-          "delays=0.01/0/0/0, dsn=4.7.1, status=deferred (postpool: no room",
-          MAILLOG_DEFERRED },
+        {SMTP
+         "3Zk9bQ4vXzz8Pq: to=<b@c.test>, orig_to=<\"x y\"@d.test>, relay=none, conn_use=3, "
+         "delay=30, delays=0/0/30/0, dsn=4.4.1, status=deferred (connect to c.test[192.0.2.9]:25: "
+         "Connection timed out)",
+         MAILLOG_DEFERRED},
+        {SMTP "4A: to=<b@c.test>, " RESULT
+              "tls=TLSv1.3, dsn=5.1.1, status=bounced (host c.test said: "
+              "550 5.1.1 <b@c.test>: no such user (in reply to RCPT TO command))",
+         MAILLOG_BOUNCED},
+        {"2026-11-05T10:11:12.345678+01:00 mx postfix/smtp[1]: 4A: to=<b@c.test>, relay=none, "
+         "delay=0, dsn=5.4.6, status=undeliverable (x)",
+         MAILLOG_OTHER_STATUS},
+        {"Nov 15 10:11:12 mx postfix/error[1]: 4A: to=<b@c.test>, relay=none, delay=0.01, "
+         "delays=0.01/0/0/0, dsn=4.7.1, status=deferred (postpool: no room",
+         MAILLOG_DEFERRED},
     };
 
     (void)state;
@@ -87,8 +89,9 @@ static void
 test_queue(void **state)
 {
     (void)state;
-    assert_int_equal(parse(QMGR "4A: from=<u+pp=bulk.abc.def@d.test>, size=12, nrcpt=1 (queue active)"),
-                     MAILLOG_ACTIVE);
+    assert_int_equal(
+        parse(QMGR "4A: from=<u+pp=bulk.abc.def@d.test>, size=12, nrcpt=1 (queue active)"),
+        MAILLOG_ACTIVE);
     assert_span(line.sender, "u+pp=bulk.abc.def@d.test");
     assert_int_equal(parse(QMGR "4A: from=<>, size=12, nrcpt=1 (queue active)"), MAILLOG_ACTIVE);
     assert_span(line.sender, "");
@@ -101,12 +104,15 @@ test_queue(void **state)
                      MAILLOG_EXPIRED);
     assert_int_equal(parse(QMGR "4A: removed"), MAILLOG_REMOVED);
     assert_span(line.queue_id, "4A");
-    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/cleanup[9]: 4A: message-id=<x@y>"), MAILLOG_NEW);
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/cleanup[9]: 4A: message-id=<x@y>"),
+                     MAILLOG_NEW);
     assert_span(line.message_id, "<x@y>");
-    assert_int_equal(parse(SMTP "4A: host mx1.c.test[192.0.2.9] said: 450 4.2.0 wait (in reply to RCPT TO"
-                                " command)"),
-                     MAILLOG_SAID);
-    assert_span(line.reply, "host mx1.c.test[192.0.2.9] said: 450 4.2.0 wait (in reply to RCPT TO command)");
+    assert_int_equal(
+        parse(SMTP "4A: host mx1.c.test[192.0.2.9] said: 450 4.2.0 wait (in reply to RCPT TO"
+                   " command)"),
+        MAILLOG_SAID);
+    assert_span(line.reply,
+                "host mx1.c.test[192.0.2.9] said: 450 4.2.0 wait (in reply to RCPT TO command)");
 }
 
 /* No result: of other programs, of other things, or in a form that Postfix does not write. */
@@ -119,12 +125,14 @@ test_others(void **state)
         "Nov  5 10:11:12 mx",
         "Nov  5 10:11:12 mx sshd[7]: Invalid user postfix/smtp[1]: 4A: to=<b@c.test>, " RESULT
         "dsn=2.0.0, status=sent (ok)",
-        "Nov  5 10:11:12 mx kernel: postfix/smtp[1]: 4A: to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
-        "Nov  5 10:11:12 mx postfix/smtpd[7]: NOQUEUE: reject: RCPT from x: 4A: to=<b@c.test>, " RESULT
+        "Nov  5 10:11:12 mx kernel: postfix/smtp[1]: 4A: to=<b@c.test>, " RESULT
         "dsn=2.0.0, status=sent (ok)",
+        "Nov  5 10:11:12 mx postfix/smtpd[7]: NOQUEUE: reject: RCPT from x: 4A: "
+        "to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
         "Nov  5 10:11:12 mx postfix/cleanup[7]: 4A: warning: header Subject: to=<b@c.test>, " RESULT
         "dsn=2.0.0, status=sent (ok)",
-        "Xov  5 10:11:12 mx postfix/smtp[1]: 4A: to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
+        "Xov  5 10:11:12 mx postfix/smtp[1]: 4A: to=<b@c.test>, " RESULT
+        "dsn=2.0.0, status=sent (ok)",
         "Nov  5 10:11:12 mx postfix/smtp[1]: to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
         SMTP "connect to mx.c.test[192.0.2.9]:25: Connection timed out",
         SMTP "warning: 4A: to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
@@ -161,9 +169,10 @@ test_forged(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(odd); i++)
         assert_int_equal(parse(odd[i]), MAILLOG_ODD);
-    assert_int_equal(parse(SMTP "4A: to=<\"a@b>, relay=none, dsn=2.0.0, status=sent (x\"@c.test>, " RESULT
-                                "dsn=5.1.1, status=bounced (550 dsn=2.0.0, status=sent (ok))"),
-                     MAILLOG_RESULT);
+    assert_int_equal(
+        parse(SMTP "4A: to=<\"a@b>, relay=none, dsn=2.0.0, status=sent (x\"@c.test>, " RESULT
+                   "dsn=5.1.1, status=bounced (550 dsn=2.0.0, status=sent (ok))"),
+        MAILLOG_RESULT);
     assert_int_equal(line.status, MAILLOG_BOUNCED);
     assert_span(line.recipient, "\"a@b>, relay=none, dsn=2.0.0, status=sent (x\"@c.test");
     assert_span(line.dsn, "5.1.1");
@@ -221,8 +230,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_result), cmocka_unit_test(test_versions), cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_others), cmocka_unit_test(test_forged),   cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_result), cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_queue),  cmocka_unit_test(test_others),
+        cmocka_unit_test(test_forged), cmocka_unit_test(test_cut),
         cmocka_unit_test(test_time),
     };
 

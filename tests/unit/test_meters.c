@@ -380,7 +380,8 @@ main(void)
         cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_smaller_while_alone),
         cmocka_unit_test(test_answer_of_before),
-        cmocka_unit_test(test_share_at_once), cmocka_unit_test(test_first_met_alone),
+        cmocka_unit_test(test_share_at_once),
+        cmocka_unit_test(test_first_met_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

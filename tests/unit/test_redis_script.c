@@ -275,9 +275,9 @@ compare(struct world *w, const struct node *node, const struct book_ask *ask)
         fail_msg("%s, %s: %u from %lld again %lld room %lld window %u counted %u in C, "
                  "%u from %lld again %lld room %lld window %u counted %u in Lua",
                  w->prefix, node->name, wanted.count, (long long)wanted.from_ms,
-                 (long long)wanted.again_ms, (long long)wanted.room_ms, wanted.window, wanted.counted[0], answer.book.count,
-                 (long long)answer.book.from_ms, (long long)answer.book.again_ms,
-                 (long long)answer.book.room_ms,
+                 (long long)wanted.again_ms, (long long)wanted.room_ms, wanted.window,
+                 wanted.counted[0], answer.book.count, (long long)answer.book.from_ms,
+                 (long long)answer.book.again_ms, (long long)answer.book.room_ms,
                  answer.book.window, answer.book.counted[0]);
     stale += r == -ESTALE;
     leases += wanted.count > 0;
@@ -320,11 +320,11 @@ test_same_answers(void **state)
             random_step(&w);
         book_clear(&w.book);
     }
-    print_message(
-        "  %zu asks: %zu leases, %zu of them tickets; %zu times room told; %zu stale; %zu lapses; %zu shares\n", asks,
-        leases, tickets, rooms, stale, lapses, shares);
-    assert_true(asks >= 20000 && leases > asks / 10 && tickets > 500 && rooms > 500 && stale > 100 &&
-                lapses > 500 && shares > 100);
+    print_message("  %zu asks: %zu leases, %zu of them tickets; %zu times room told; %zu stale; "
+                  "%zu lapses; %zu shares\n",
+                  asks, leases, tickets, rooms, stale, lapses, shares);
+    assert_true(asks >= 20000 && leases > asks / 10 && tickets > 500 && rooms > 500 &&
+                stale > 100 && lapses > 500 && shares > 100);
 }
 
 static int64_t who_earliest_ms; /* what ask_at() takes for the time at the earliest */
@@ -333,8 +333,8 @@ static int64_t who_earliest_ms; /* what ask_at() takes for the time at the earli
 static struct redis_answer
 ask_at(struct world *w, uint64_t seq, int64_t clock_ms, int64_t latest_ms)
 {
-    struct book_ask ask = {.node = w->nodes[0].name, .life = w->nodes[0].life, .seq = seq,
-                           .want = 60};
+    struct book_ask ask = {
+        .node = w->nodes[0].name, .life = w->nodes[0].life, .seq = seq, .want = 60};
     struct redis_args args = {0};
     struct redis_caller who = caller(w, &w->nodes[0]);
     struct redis_answer answer;
@@ -531,9 +531,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_answers),
-        cmocka_unit_test(test_clock_put_forward),
-        cmocka_unit_test(test_late_call), cmocka_unit_test(test_clock_lost),
+        cmocka_unit_test(test_same_answers),      cmocka_unit_test(test_clock_put_forward),
+        cmocka_unit_test(test_late_call),         cmocka_unit_test(test_clock_lost),
         cmocka_unit_test(test_every_key_expires),
     };
 

@@ -15,7 +15,8 @@
 
 #define PROVIDERS "providers: { google = { domains = ( \"gmail.com\" ); }; };\n"
 #define SAMPLE "samples = ( \"550 5.7.1 blocked\" ); "
-#define RULE(text) "replies: ( { name = \"r\"; class = \"address\"; pattern = \"block\"; " text "} );"
+#define RULE(text) \
+    "replies: ( { name = \"r\"; class = \"address\"; pattern = \"block\"; " text "} );"
 
 static const struct reply_rule *
 find(const struct conf *conf, const char *provider, const char *words)
@@ -38,13 +39,15 @@ static void
 test_find(void **state)
 {
     struct conf *conf = unit_conf_with(
-        PROVIDERS "replies: (\n"
-                  "{ name = \"g\"; class = \"account\"; provider = \"google\"; pattern = \"domain\"; "
-                  "samples = ( \"421 the DOMAIN\" ); },\n"
-                  "{ name = \"four\"; class = \"greylist\"; code = 4; enhanced = \"?.2.*\"; "
-                  "samples = ( \"450 4.2.0 x\" ); },\n"
-                  "{ name = \"code\"; class = \"content\"; code = 554; samples = ( \"554 x\" ); },\n"
-                  "{ name = \"two\"; class = \"recipient\"; pattern = \"^a.*z$\"; samples = ( \"550 abz\" ); } );");
+        PROVIDERS
+        "replies: (\n"
+        "{ name = \"g\"; class = \"account\"; provider = \"google\"; pattern = \"domain\"; "
+        "samples = ( \"421 the DOMAIN\" ); },\n"
+        "{ name = \"four\"; class = \"greylist\"; code = 4; enhanced = \"?.2.*\"; "
+        "samples = ( \"450 4.2.0 x\" ); },\n"
+        "{ name = \"code\"; class = \"content\"; code = 554; samples = ( \"554 x\" ); },\n"
+        "{ name = \"two\"; class = \"recipient\"; pattern = \"^a.*z$\"; samples = ( \"550 abz\" ); "
+        "} );");
 
     (void)state;
     assert_rule(conf, "google", "550 your domain", "g");
@@ -62,8 +65,9 @@ test_find(void **state)
 static void
 test_reaction(void **state)
 {
-    struct conf *conf = unit_conf_with(RULE("after = 3; within = \"2h\"; suspend = \"10m\"; slow = 20; "
-                                            "slow_after = 2; " SAMPLE));
+    struct conf *conf =
+        unit_conf_with(RULE("after = 3; within = \"2h\"; suspend = \"10m\"; slow = 20; "
+                            "slow_after = 2; " SAMPLE));
     const struct reaction *reaction = &conf->replies.rules[0].reaction;
 
     (void)state;
@@ -82,34 +86,43 @@ static const struct {
     {"replies = 5;", "replies: is a number, a list of rules is needed, ( ..., ... )"},
     {"replies: ( 5 );",
      "replies.1: a group is needed, { name = ...; class = ...; samples = ( ... ); }"},
-    {RULE(""), "replies.1: samples is missing: Replies that this rule is the first to fit, \"550 5.7.1 blocked\"; at least one."},
-    {RULE("samples = ();"), "replies.1.samples: at least one sample is needed: a reply that the rule fits"},
-    {RULE("samples = ( \"550 x\" );"), "replies.1.samples.1: the rule does not fit its sample \"550 x\""},
-    {RULE("provider = \"gogle\"; " SAMPLE),
-     "replies.1.provider: there is no provider \"gogle\", so that the rule would never fit, did you mean "
-     "\"google\"?"},
-    {RULE("code = 55; " SAMPLE), "replies.1.code: 55 is no reply code, write one such as 421, or 4 or 5 for "
-                                 "all that begin so"},
+    {RULE(""), "replies.1: samples is missing: Replies that this rule is the first to fit, \"550 "
+               "5.7.1 blocked\"; at least one."},
+    {RULE("samples = ();"),
+     "replies.1.samples: at least one sample is needed: a reply that the rule fits"},
+    {RULE("samples = ( \"550 x\" );"),
+     "replies.1.samples.1: the rule does not fit its sample \"550 x\""},
+    {RULE("provider = \"gogle\"; " SAMPLE), "replies.1.provider: there is no provider \"gogle\", "
+                                            "so that the rule would never fit, did you mean "
+                                            "\"google\"?"},
+    {RULE("code = 55; " SAMPLE),
+     "replies.1.code: 55 is no reply code, write one such as 421, or 4 or 5 for "
+     "all that begin so"},
     {RULE("suspend = \"2h\"; suspend_most = \"1h\"; " SAMPLE),
      "replies.1.suspend_most: is shorter than suspend; it must be as long at least"},
     {RULE("suspend = \"2h\"; slow = 5; slow_after = 1; " SAMPLE),
      "replies.1: slow_after must be less than after: suspended, it cannot be slowed"},
     {"replies: ( { name = \"r\"; class = \"adress\"; " SAMPLE "} );",
-     "replies.1.class: \"adress\" is no class, write \"address\", \"address_provider\", \"account\", "
+     "replies.1.class: \"adress\" is no class, write \"address\", \"address_provider\", "
+     "\"account\", "
      "\"recipient\", \"content\", \"provider\", \"greylist\" or \"none\""},
     {"replies: ( { name = \"R!\"; class = \"none\"; " SAMPLE "} );",
-     "replies.1.name: \"R!\" is no name of a rule, write up to 48 lower-case letters, digits and \"-\", "
+     "replies.1.name: \"R!\" is no name of a rule, write up to 48 lower-case letters, digits and "
+     "\"-\", "
      "starting with a letter"},
     {"replies: ( { name = \"r\"; class = \"recipient\"; suspend = \"1h\"; " SAMPLE "} );",
-     "replies.1: replies that accuse \"recipient\" have no consequence for an address or account; take "
+     "replies.1: replies that accuse \"recipient\" have no consequence for an address or account; "
+     "take "
      "suspend and slow out, or name another class"},
     {"replies: ( { name = \"r\"; class = \"none\"; pattern = \"a(b\"; " SAMPLE "} );",
      "replies.1.pattern: is no regular expression: missing closing parenthesis at character 4"},
-    {"replies: ( { name = \"r\"; class = \"none\"; " SAMPLE "}, { name = \"s\"; class = \"none\"; code = 550; " SAMPLE
-     "} );",
-     "replies.2.samples.1: rule \"r\" stands before this one and fits its sample \"550 5.7.1 blocked\"; put "
+    {"replies: ( { name = \"r\"; class = \"none\"; " SAMPLE
+     "}, { name = \"s\"; class = \"none\"; code = 550; " SAMPLE "} );",
+     "replies.2.samples.1: rule \"r\" stands before this one and fits its sample \"550 5.7.1 "
+     "blocked\"; put "
      "the narrower rule first"},
-    {"replies: ( { name = \"r\"; class = \"none\"; code = 421; samples = ( \"421 x\" ); }, { name = \"r\"; class = "
+    {"replies: ( { name = \"r\"; class = \"none\"; code = 421; samples = ( \"421 x\" ); }, { name "
+     "= \"r\"; class = "
      "\"none\"; " SAMPLE "} );",
      "replies.2: there is a rule \"r\" already, every one needs a name of its own"},
 };
@@ -162,8 +175,10 @@ test_installed(void **state)
     static const struct {
         const char *provider, *words, *name;
     } cases[] = {
-        {"google", "550-5.1.1 The email account that you tried to reach does not exist.", "recipient-unknown"},
-        {"google", "421 4.7.0 [192.0.2.9] Very low reputation of the sending domain", "google-domain-reputation"},
+        {"google", "550-5.1.1 The email account that you tried to reach does not exist.",
+         "recipient-unknown"},
+        {"google", "421 4.7.0 [192.0.2.9] Very low reputation of the sending domain",
+         "google-domain-reputation"},
         {"other", "452 4.2.2 Mailbox full", "recipient-full"},
         {"other", "550 5.1.1 x", "status-unknown-recipient"},
         {"other", "450 4.2.0 greylisted", "greylisted"},
@@ -188,8 +203,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),    cmocka_unit_test(test_reaction),  cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_bounded), cmocka_unit_test(test_installed),
+        cmocka_unit_test(test_find),      cmocka_unit_test(test_reaction),
+        cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_installed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

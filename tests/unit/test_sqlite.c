@@ -114,13 +114,13 @@ test_damage(void **state)
     unlink(path);
 }
 
-/* One entry: its node, of that life, held so many of an hour's cap and used some of them at at_ms. */
+/* One entry: its node, of that life, held so many of an hour's cap and used some of them at at_ms.
+ */
 static void
 put(struct sqlite_file *file, const char *key, uint64_t life, uint32_t held, int32_t used,
     int64_t at_ms)
 {
-    struct book_ask ask = {.node = "mta1", .life = life, .seq = 1,
-                           .want = held + (uint32_t)used};
+    struct book_ask ask = {.node = "mta1", .life = life, .seq = 1, .want = held + (uint32_t)used};
     struct book_answer answer;
     struct book book = {0};
 
@@ -227,10 +227,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keeps),
-        cmocka_unit_test(test_one_process),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_keeps),  cmocka_unit_test(test_one_process),
+        cmocka_unit_test(test_damage), cmocka_unit_test(test_trim),
         cmocka_unit_test(test_clock),
     };
 
