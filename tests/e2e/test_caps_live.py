@@ -62,7 +62,7 @@ def test_transactional_mail_does_not_wait_for_bulk(make_host, full):
     assert sum(sources(host, bulk).values()) == 4 and set(sources(host, bulk)) <= BULK
     assert len(host.postfix.queue()) >= 26
     deferred = re.findall(r"status=deferred.*", host.postfix.log())
-    assert all("no room under the caps, expected within" in line for line in deferred)
+    assert all("no room under the caps" in line for line in deferred)
     tried = set(re.findall(r"(\w+): to=<\S+>, relay=none.*status=deferred", host.postfix.log()))
     assert len(tried) == 26  # so none of the others ever was
 
