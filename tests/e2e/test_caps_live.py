@@ -69,8 +69,15 @@ def test_transactional_mail_does_not_wait_for_bulk(make_host, full):
 
 def take_away(host, disk, what):
     """The daemon's user can write no more; returns the function that gives it back."""
+    def is_read_only():
+        try:
+            namespace.remount(disk, read_only=True)
+        except OSError:  # what was killed has its files open for a moment longer
+            return False
+        return True
+
     if what == "disk":
-        namespace.remount(disk, read_only=True)
+        wait_for(is_read_only, what="the disk to be read-only")
         return lambda: namespace.remount(disk, read_only=False)
     subprocess.run(f"chown root {disk}/* && chmod 444 {disk}/* && chmod 555 {disk}", shell=True,
                    check=True)
