@@ -71,13 +71,15 @@ redis_life_begin(struct redis_store *s)
 void
 redis_life_end(struct redis_store *s)
 {
+    int64_t late_ms = s->sent_ms + s->node_timeout_ms - redis_clock_boot_ms();
+
     s->holding = false;
     s->awaited = false;
     s->registered = false;
     s->former = s->life;
     s->life = journal_new_life(s->journal);
     redis_asks_forget(s);
-    s->store.events.on_lapse(s->store.events.arg);
+    s->store.events.on_lapse(s->store.events.arg, s->sent_ms > 0 && late_ms > 0 ? late_ms : 0);
     redis_life_set_up(s);
 }
 

@@ -73,6 +73,7 @@ void
 redis_op_send(struct redis_store *s, struct redis_args *args, redis_link_done_fn *done, void *arg)
 {
     s->calls++;
+    s->sent_ms = redis_clock_boot_ms();
     redis_link_call(s->link, args, done, arg);
     redis_args_clear(args);
 }

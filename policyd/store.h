@@ -34,7 +34,7 @@ struct store;
 
 struct store_events {
     void (*on_answer)(void *arg, const char *key, const struct book_answer *answer);
-    void (*on_lapse)(void *arg);
+    void (*on_lapse)(void *arg, int64_t late_ms); /* so much later the other side may give up */
     void (*on_nodes)(void *arg,
                      unsigned nodes);  /* how many share the caps now, this one among them */
     void (*on_up)(void *arg, bool up); /* it came, or went away; it has logged why */

@@ -91,9 +91,10 @@ of(const struct store *store)
 }
 
 static void
-ignore(void *arg)
+ignore_lapse(void *arg, int64_t late_ms)
 {
     (void)arg;
+    (void)late_ms;
 }
 
 static void
@@ -121,8 +122,8 @@ ignore_up(void *arg, bool up)
 static void
 redis_close(struct store *store)
 {
-    static const struct store_events nobody = {ignore_answer, ignore, ignore_nodes, ignore_up,
-                                               NULL};
+    static const struct store_events nobody = {ignore_answer, ignore_lapse, ignore_nodes,
+                                               ignore_up, NULL};
     struct redis_store *s = of(store);
     struct redis_args args;
 

@@ -55,6 +55,7 @@ struct redis_store {
     bool starting;      /* no life of this process was known in Redis yet */
     bool holding;       /* contact_ms counts */
     bool awaited;       /* not heard of yet, and others keep its share back: contact_ms counts */
+    int64_t sent_ms;    /* when the last call was sent: it may have been carried out */
     int64_t contact_ms; /* when the last call began that was carried out for certain */
     bool greeting;      /* a beat is under way */
     bool registered;    /* this life is known there */

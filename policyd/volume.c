@@ -81,7 +81,7 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
 }
 
 static void
-on_lapse(void *arg)
+on_lapse(void *arg, int64_t late_ms)
 {
     struct volume *volume = arg;
 
@@ -89,7 +89,7 @@ on_lapse(void *arg)
     volume->owed = 0;
     if (volume->meters == NULL)
         return;
-    meters_lapse(volume->meters, volume_now_ms(volume));
+    meters_lapse(volume->meters, volume_now_ms(volume) + late_ms);
     if (volume->conf->store_share_at_once)
         log_warn("store: away for too long -- what was held is let go; each cap goes on with 1/%u "
                  "of it, by which each host that is alone may pass it",

@@ -136,13 +136,14 @@ on_answer(void *arg, const char *name, const struct book_answer *answer)
 }
 
 static void
-on_lapse(void *arg)
+on_lapse(void *arg, int64_t late_ms)
 {
     (void)arg;
     say("lapse\n");
     for (size_t i = 0; i < key_count; i++) {
         meter_lapse(&keys[i].meter);
-        meter_go_alone(&keys[i].meter, &keys[i].caps, node_count, false, store_now_ms(store));
+        meter_go_alone(&keys[i].meter, &keys[i].caps, node_count, false,
+                       store_now_ms(store) + late_ms);
     }
 }
 
