@@ -30,7 +30,6 @@ enum {
 };
 
 struct follow {
-    struct event_base *base; /* not ours */
     struct event *timer;
     char *path;
     struct follow_events events;
@@ -86,11 +85,11 @@ open_file(const char *path)
 }
 
 static void
-say_unreadable(struct follow *follow)
+say_unreadable(struct follow *follow, int why)
 {
     if (!follow->said)
         log_warn("feedback: %s: %s -- no results are seen until it can be read", follow->path,
-                 strerror(errno));
+                 strerror(why));
     follow->said = true;
 }
 
@@ -98,6 +97,7 @@ static void
 use(struct follow *follow, int fd, int64_t offset)
 {
     struct stat st;
+    char last;
 
     if (fstat(fd, &st) < 0)
         memset(&st, 0, sizeof(st));
@@ -106,7 +106,13 @@ use(struct follow *follow, int fd, int64_t offset)
     follow->place.offset = follow->read_to = offset;
     follow->place.mark = mark_in(fd, offset);
     follow->length = 0;
-    follow->skipping = false;
+    /* what is left of a line would be told as one, and a stranger may have written it */
+    follow->skipping = offset > 0 && pread(fd, &last, 1, offset - 1) == 1 && last != '\n';
+}
+
+static void
+say_readable(struct follow *follow)
+{
     if (follow->said)
         log_info("feedback: %s can be read again", follow->path);
     follow->said = false;
@@ -148,7 +154,7 @@ open_renamed(const struct follow *follow, const struct follow_place *place)
 static void
 resume(struct follow *follow, const struct follow_place *place)
 {
-    int fd = open_file(follow->path), old;
+    int fd = open_file(follow->path), why = errno, old;
 
     if (fd >= 0 && is_place_in(fd, place)) {
         use(follow, fd, place->offset);
@@ -161,13 +167,14 @@ resume(struct follow *follow, const struct follow_place *place)
         use(follow, old, place->offset);
         return;
     }
+    if (fd < 0) {
+        say_unreadable(follow, why);
+        return;
+    }
     log_warn("feedback: %s is another file than before, and what it was cannot be found -- results "
              "between the two are not seen",
              follow->path);
-    if (fd >= 0)
-        use(follow, fd, 0);
-    else
-        say_unreadable(follow);
+    use(follow, fd, 0);
 }
 
 static void
@@ -178,7 +185,7 @@ open_at_end(struct follow *follow)
 
     if (fd < 0 || fstat(fd, &st) < 0) {
         follow->was_away |= errno == ENOENT;
-        say_unreadable(follow);
+        say_unreadable(follow, errno);
         if (fd >= 0)
             close(fd);
         return;
@@ -248,21 +255,27 @@ static void
 look_around(struct follow *follow)
 {
     struct stat here, named;
+    int fd;
 
-    if (fstat(follow->fd, &here) < 0 || stat(follow->path, &named) < 0 ||
-        ((uint64_t)named.st_ino == follow->place.inode && named.st_dev == here.st_dev)) {
+    if (fstat(follow->fd, &here) < 0 || stat(follow->path, &named) < 0) {
         follow->old_since_looks = 0;
+        return;
+    }
+    if (named.st_ino == here.st_ino && named.st_dev == here.st_dev) {
+        follow->old_since_looks = 0;
+        say_readable(follow);
         return;
     }
     if (++follow->old_since_looks * LOOK_MS < LAST_LINE_MS)
         return; /* who writes may still have the old one open */
     follow->old_since_looks = 0;
+    fd = open_file(follow->path);
+    if (fd < 0) { /* the old one stays open: there is nothing to go back to */
+        say_unreadable(follow, errno);
+        return;
+    }
     close(follow->fd);
-    follow->fd = open_file(follow->path);
-    if (follow->fd < 0)
-        say_unreadable(follow);
-    else
-        use(follow, follow->fd, 0);
+    use(follow, fd, 0);
 }
 
 static void
@@ -308,6 +321,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
         follow->idle = true;
         follow->events.on_idle(follow->events.arg);
         look_around(follow);
+    } else if (follow->cold == 0) {
+        say_unreadable(follow, errno);
+        close(follow->fd);
+        follow->fd = -1; /* resume() opens it again */
     }
     again(follow, n < 0 && follow->cold > 0 ? 1 : LOOK_MS);
 }
@@ -320,7 +337,6 @@ follow_new(struct event_base *base, const char *path, const struct follow_place 
 {
     struct follow *follow = mem_new(sizeof(*follow));
 
-    follow->base = base;
     follow->path = mem_strdup(path);
     follow->events = *events;
     follow->fd = -1;
@@ -350,7 +366,7 @@ follow_lag_bytes(const struct follow *follow)
 {
     struct stat st;
 
-    if (follow->fd < 0 || fstat(follow->fd, &st) < 0)
+    if (follow->fd < 0 || follow->said || fstat(follow->fd, &st) < 0)
         return -1;
     return st.st_size - follow->place.offset;
 }

@@ -6,12 +6,14 @@
 #include "tests/unit/unit.h"
 
 #include "engine/hash.h"
-#include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/follow.h"
 #include "policyd/maillog.h"
 
 #include <event2/event.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static struct event_base *base;
@@ -77,12 +79,67 @@ put(const char *name, const char *mode, const char *text)
     fclose(file);
 }
 
+/* What follow.c logged, a line each. */
+static struct buf said;
+
+void __wrap_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void __wrap_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void
+say(const char *format, va_list ap)
+{
+    char *line = mem_vprintf(format, ap);
+
+    buf_printf(&said, "%s\n", line);
+    free(line);
+}
+
+void
+__wrap_log_warn(const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    say(format, ap);
+    va_end(ap);
+}
+
+void
+__wrap_log_info(const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    say(format, ap);
+    va_end(ap);
+}
+
+/* How many lines have text? */
+static int
+logged(const char *text)
+{
+    const char *at = buf_text(&said);
+    int count = 0;
+
+    for (; (at = strstr(at, text)) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void
+look(int times)
+{
+    while (times-- > 0)
+        event_base_loop(base, EVLOOP_ONCE);
+}
+
 static int
 setup(void **state)
 {
     (void)state;
     unlink(path);
     unlink(old_path);
+    buf_clear(&said);
     buf_clear(&told);
     place = (struct follow_place){0};
     return 0;
@@ -178,6 +235,88 @@ test_cut(void **state)
     end();
 }
 
+/* Begun where a line was half written: the rest of it is no line. */
+static void
+test_half_a_line(void **state)
+{
+    (void)state;
+    put(path, "w", "one\ntw");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "o\nthree\n");
+    wait_lines(1);
+    assert_string_equal(buf_text(&told), "three\n");
+    end();
+}
+
+/* What may not be opened is said once, and the old one is followed until it may. */
+static void
+test_new_one_cannot_be_opened(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX}; /* open() refuses it to root, too */
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    rename(path, old_path);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    while (follow_lag_bytes(follow) >= 0)
+        look(1);
+    look(25); /* more than two tries */
+    put(old_path, "a", "one\n");
+    wait_lines(1);
+    assert_int_equal(logged("no results are seen"), 1);
+    assert_int_equal(logged("can be read again"), 0);
+    unlink(path);
+    close(fd);
+    put(path, "w", "two\n");
+    wait_lines(1);
+    wait_lines(0);
+    assert_string_equal(buf_text(&told), "one\ntwo\n");
+    assert_int_equal(logged("can be read again"), 1);
+    assert_int_equal(follow_lag_bytes(follow), 0);
+    end();
+}
+
+/* Opened, but not to be read: a folder stands for a disk that fails. */
+static void
+test_cannot_be_read(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(path, 0700), 0);
+    begin(NULL);
+    look(5);
+    assert_int_equal(logged("Is a directory -- no results are seen"), 1);
+    assert_int_equal(follow_lag_bytes(follow), -1);
+    rmdir(path);
+    put(path, "w", "one\n");
+    wait_lines(1);
+    wait_lines(0);
+    assert_int_equal(logged("no results are seen"), 1);
+    assert_int_equal(logged("can be read again"), 1);
+    end();
+}
+
+/* A place in a file that is gone, and no other there yet: it is waited for. */
+static void
+test_gone_and_none_there(void **state)
+{
+    struct follow_place elsewhere = {12345, 100, 1};
+
+    (void)state;
+    begin(&elsewhere);
+    look(3);
+    put(path, "w", "one\n");
+    wait_lines(1);
+    end();
+    assert_int_equal(logged("no results are seen"), 1);
+    assert_int_equal(logged("is another file than before"), 1);
+    assert_string_equal(buf_text(&told), "one\n");
+}
+
 static void
 test_gone(void **state)
 {
@@ -265,13 +404,16 @@ main(void)
         cmocka_unit_test_setup(test_renamed, setup),
         cmocka_unit_test_setup(test_renamed_meanwhile, setup),
         cmocka_unit_test_setup(test_cut, setup),
+        cmocka_unit_test_setup(test_half_a_line, setup),
+        cmocka_unit_test_setup(test_new_one_cannot_be_opened, setup),
+        cmocka_unit_test_setup(test_cannot_be_read, setup),
         cmocka_unit_test_setup(test_gone, setup),
+        cmocka_unit_test_setup(test_gone_and_none_there, setup),
         cmocka_unit_test_setup(test_odd_lines, setup),
         cmocka_unit_test_setup(test_stopped_anywhere, setup),
     };
     int failed;
 
-    log_open("test", true);
     if (mkdtemp(folder) == NULL)
         return 1;
     path = mem_printf("%s/mail.log", folder);
@@ -283,5 +425,6 @@ main(void)
     free(path);
     free(old_path);
     buf_clear(&told);
+    buf_clear(&said);
     return failed;
 }
