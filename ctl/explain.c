@@ -177,10 +177,7 @@ find_address(const struct conf *conf, const struct asked *asked, struct story *s
     roster = roster_new(snapshot, present);
     addr_domain(asked->recipient, domain, sizeof(domain));
     story->bypass = snapshot_is_bypass(snapshot, domain);
-    if (story->id[0] == '\0') {
-        snprintf(story->id, sizeof(story->id), "%s", asked->recipient);
-        addr_lower(story->id);
-    }
+    tagged_recipient(story->id, asked->recipient);
     decide_explained(&(struct decide_question){.roster = roster,
                                                .stream = story->stream,
                                                .key = decide_key(story->id, domain)},

@@ -31,3 +31,12 @@ tagged_stream(const struct conf *conf, const char *sender, char id[static TAG_SE
     }
     return classify(conf->snapshot, &facts);
 }
+
+void
+tagged_recipient(char id[static TAG_SENDER_SIZE], const char *recipient)
+{
+    if (id[0] != '\0')
+        return;
+    snprintf(id, TAG_SENDER_SIZE, "%s", recipient);
+    addr_lower(id);
+}

@@ -21,4 +21,7 @@ struct stream;
 const struct stream *tagged_stream(const struct conf *conf, const char *sender,
                                    char id[static TAG_SENDER_SIZE]);
 
+/* An id for this recipient: bounces have no sender to tell them apart, so it is in place of "". */
+void tagged_recipient(char id[static TAG_SENDER_SIZE], const char *recipient);
+
 #endif

@@ -55,6 +55,7 @@ on_result(struct feedback *feedback, const struct maillog *line)
     memcpy(recipient, line->recipient.start, line->recipient.length);
     recipient[line->recipient.length] = '\0';
     tagged_stream(feedback->conf, sender, id);
+    tagged_recipient(id, recipient);
     if (reached(line))
         feedback->figures.spent += volume_spend(feedback->volume, id, recipient);
     else

@@ -335,10 +335,7 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
     addr_domain(asked->recipient, domain, sizeof(domain));
     if (snapshot_is_bypass(view->conf->snapshot, domain))
         return (size_t)(stpcpy(stpcpy(reply, "OK "), asked->request->fallback) - reply);
-    if (id[0] == '\0') { /* bounces have no sender to tell them apart */
-        keep(id, sizeof(id), asked->recipient);
-        addr_lower(id);
-    }
+    tagged_recipient(id, asked->recipient);
     result->stream = question.stream;
     result->is_decision = true;
     if (view->grants != NULL)

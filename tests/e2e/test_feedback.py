@@ -62,6 +62,17 @@ def test_what_the_other_side_heard_is_spent(make_host):
     wait_for(lambda: ", 0 bytes behind;" in host.postpool("status").stdout, what="all to be read")
 
 
+def test_bounces_are_settled_too(make_host):
+    """They have no sender and no tag to tell them apart."""
+    host = make_host(start=False)
+    followed(host)
+    host.start()
+    with host.smtp() as smtp:
+        smtp.send("", ["Author@one.test"], client.message(client.new_id()))
+    wait_for(lambda: status(host)["feedback"]["results"] == 1, what="the result")
+    assert status(host)["feedback"]["spent"] == 1
+
+
 def test_a_reload_takes_another_log(make_host):
     host = make_host(start=False)
     followed(host)

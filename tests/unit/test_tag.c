@@ -174,6 +174,12 @@ test_stream_by_sender(void **state)
     assert_int_equal(tag_add(secret, "x@a.test", "bulk", id, tagged), 0);
     assert_string_equal(tagged_stream(conf, tagged, out)->name, "default");
     assert_string_equal(out, "x@a.test");
+    tagged_recipient(out, "Bob@b.test");
+    assert_string_equal(out, "x@a.test");
+    assert_string_equal(tagged_stream(conf, "", out)->name, "default");
+    assert_string_equal(out, "");
+    tagged_recipient(out, "Bob@b.test");
+    assert_string_equal(out, "bob@b.test");
     conf_unref(conf);
 }
 
