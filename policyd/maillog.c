@@ -375,7 +375,7 @@ read_status(struct maillog *line, struct reader *reader)
             return false;
     line->status = status_of(word);
     rest = *reader;
-    if (take_until(&rest, ">, relay=", &word) || take_until(&rest, ">, orig_to=<", &word))
+    if (take_until(&rest, ">, relay=", &word)) /* behind orig_to=, too */
         return false;
     line->reply.start = reader->at;
     line->reply.length = left(reader);

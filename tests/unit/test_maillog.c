@@ -131,6 +131,10 @@ test_others(void **state)
         "to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
         "Nov  5 10:11:12 mx postfix/cleanup[7]: 4A: warning: header Subject: to=<b@c.test>, " RESULT
         "dsn=2.0.0, status=sent (ok)",
+        "Nov  5 10:11:12 mx postfix/smtp[1x]: 4A: to=<b@c.test>, " RESULT
+        "dsn=2.0.0, status=sent (ok)",
+        SMTP "4A345678901234567890123456789012X: to=<b@c.test>, " RESULT
+             "dsn=2.0.0, status=sent (ok)",
         "Xov  5 10:11:12 mx postfix/smtp[1]: 4A: to=<b@c.test>, " RESULT
         "dsn=2.0.0, status=sent (ok)",
         "Nov  5 10:11:12 mx postfix/smtp[1]: to=<b@c.test>, " RESULT "dsn=2.0.0, status=sent (ok)",
@@ -159,6 +163,9 @@ test_forged(void **state)
         SMTP "4A: to=<a@b>, " RESULT "relay=x, dsn=2.0.0, status=sent (ok)",
         SMTP "4A: to=<a@b>, " RESULT "dsn=2.0.0, dsn=5.0.0, status=sent (ok)",
         SMTP "4A: to=<a@b>, " RESULT "dsn=2, status=sent (ok)",
+        SMTP "4A: to=<a@b>, " RESULT "dsn=12.0.0, status=sent (ok)",
+        SMTP "4A: to=<a@b>, " RESULT "dsn=2.0.0, status=not sent (ok)",
+        SMTP "4A: to=<a@b>, " RESULT "dsn=2.0.0, x> y=z, status=sent (ok)",
         SMTP "4A: to=<a@b>, " RESULT "status=sent (ok)",
         SMTP "4A: to=<a@b>, dsn=2.0.0, status=sent (ok)",
         SMTP "4A: to=<a@b>, relay=none, delay=9999999999, dsn=2.0.0, status=sent (ok)",
