@@ -133,6 +133,34 @@ test_rules_apart(void **state)
     assert_int_equal(breaker_hit(&breaker, &policy, &busy, 1, "", 10), BREAKER_COUNTED);
 }
 
+/* While it comes back one hit is enough, of a rule that else asks for five. */
+static void
+test_delicate(void **state)
+{
+    (void)state;
+    hit(&blocked, 0, BREAKER_SUSPENDED);
+    hit(&busy, HOUR, BREAKER_SUSPENDED);
+    assert_int_equal(breaker.until_ms, 2 * HOUR);
+    share(2 * HOUR);
+    accept_probes(2 * HOUR);
+    assert_int_equal(breaker.state, BREAKER_RECOVERING);
+    hit(&busy, 2 * HOUR + 1, BREAKER_SUSPENDED);
+}
+
+/* More hits within the time than are kept: the oldest are forgotten. */
+static void
+test_many_hits(void **state)
+{
+    static const struct reaction counted = {.after = BREAKER_AFTER_MAX, .within_ms = HOUR};
+
+    (void)state;
+    for (int i = 0; i < 3 * BREAKER_AFTER_MAX; i++)
+        hit(&counted, i, BREAKER_COUNTED);
+    assert_int_equal(breaker.hits[0].count, BREAKER_AFTER_MAX);
+    assert_int_equal(breaker.hits[0].at_ms[0], 2 * BREAKER_AFTER_MAX);
+    assert_int_equal(breaker.hits[1].rule, 0);
+}
+
 static void
 test_by_hand(void **state)
 {
@@ -158,7 +186,9 @@ test_idle(void **state)
     assert_true(breaker_is_idle(&breaker, &policy, 24 * HOUR + 1));
     hit(&blocked, 48 * HOUR, BREAKER_SUSPENDED);
     assert_false(breaker_is_idle(&breaker, &policy, 48 * HOUR));
-    breaker.draining = false;
+    memset(&breaker, 0, sizeof(breaker));
+    breaker.draining = true;
+    assert_false(breaker_is_idle(&breaker, &policy, 0));
 }
 
 /* Any history: what a share may be in which state, and no suspension beyond its most. */
@@ -208,6 +238,8 @@ main(void)
         cmocka_unit_test_setup(test_grows_on_repetition, setup),
         cmocka_unit_test_setup(test_threshold, setup),
         cmocka_unit_test_setup(test_rules_apart, setup),
+        cmocka_unit_test_setup(test_delicate, setup),
+        cmocka_unit_test_setup(test_many_hits, setup),
         cmocka_unit_test_setup(test_by_hand, setup),
         cmocka_unit_test_setup(test_idle, setup),
         cmocka_unit_test(test_histories),
