@@ -8,25 +8,11 @@
  */
 #include "engine/meters.h"
 
-#include "engine/hash.h"
 #include "engine/meters_inside.h"
 #include "engine/snapshot.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    CHUNK = 1024, /* meters that are allocated at a time */
-    ACCOUNT_SLOTS = 65536,
-};
-
-/* Is it still there, and where? */
-static uint32_t
-place_of(const struct roll *roll, uint32_t id)
-{
-    return roll->place[id];
-}
 
 /* NULL: they are no more. */
 static const struct caps *
@@ -38,35 +24,29 @@ caps_of(const struct meters *meters, const struct metered *metered)
 
     switch ((enum meters_kind)metered->kind) {
     case METERS_ADDRESS:
-        place = place_of(&meters->addresses, metered->of);
+        place = meters->addresses.place[metered->of];
         caps = place != METERS_NONE ? &snapshot->addresses[place].caps : NULL;
         break;
     case METERS_PROVIDER:
-        place = place_of(&meters->providers, metered->other);
+        place = meters->providers.place[metered->other];
         caps = place != METERS_NONE ? &snapshot->providers[place].caps : NULL;
         break;
     case METERS_STREAM:
-        place = place_of(&meters->streams, metered->of);
+        place = meters->streams.place[metered->of];
         caps = place != METERS_NONE ? &snapshot->streams[place].caps : NULL;
         break;
     case METERS_ACCOUNT:
-        place = place_of(&meters->groups, metered->of);
+        place = meters->groups.place[metered->of];
         caps = place != METERS_NONE ? &snapshot->streams[place].account_caps : NULL;
         break;
     }
     return caps != NULL && caps->count > 0 ? caps : NULL;
 }
 
-static struct metered *
-at(const struct meters *meters, uint32_t number)
-{
-    return &meters->chunks[number / CHUNK][number % CHUNK];
-}
-
 struct metered *
 meters_at(struct meters *meters, uint32_t number)
 {
-    struct metered *metered = at(meters, number);
+    struct metered *metered = meters_peek(meters, number);
 
     if (metered->binding != meters->binding) {
         metered->caps = metered->state == METERED_USED ? caps_of(meters, metered) : NULL;
@@ -92,7 +72,7 @@ make_chunk(struct meters *meters)
     if (chunks == NULL)
         return false;
     meters->chunks = chunks;
-    chunks[meters->chunk_count] = calloc(CHUNK, sizeof(struct metered));
+    chunks[meters->chunk_count] = calloc(METERS_CHUNK, sizeof(struct metered));
     if (chunks[meters->chunk_count] == NULL)
         return false;
     meters->chunk_count++;
@@ -106,24 +86,24 @@ new_number(struct meters *meters)
     uint32_t number = meters->spare;
 
     if (number != METERS_NONE) {
-        meters->spare = at(meters, number)->other;
+        meters->spare = meters_peek(meters, number)->other;
         return number;
     }
-    if (meters->count == meters->chunk_count * CHUNK && !make_chunk(meters))
+    if (meters->count == meters->chunk_count * METERS_CHUNK && !make_chunk(meters))
         return METERS_NONE;
     return (uint32_t)meters->count++;
 }
 
-static uint32_t
-add(struct meters *meters, enum meters_kind kind, const struct caps *caps, uint32_t of,
-    uint32_t other)
+uint32_t
+meters_add(struct meters *meters, enum meters_kind kind, const struct caps *caps, uint32_t of,
+           uint32_t other)
 {
     uint32_t number = new_number(meters);
     struct metered *metered;
 
     if (number == METERS_NONE)
         return METERS_NONE;
-    metered = at(meters, number);
+    metered = meters_peek(meters, number);
     *metered = (struct metered){
         .meter = {.seq = meters->seq},
         .caps = caps,
@@ -139,11 +119,10 @@ add(struct meters *meters, enum meters_kind kind, const struct caps *caps, uint3
     return number;
 }
 
-/* Nothing may be asked of it any more; its number waits until no grant can name it. */
-static void
-retire(struct meters *meters, uint32_t number, int64_t now_ms)
+void
+meters_retire(struct meters *meters, uint32_t number, int64_t now_ms)
 {
-    struct metered *metered = at(meters, number);
+    struct metered *metered = meters_peek(meters, number);
 
     if (metered->meter.seq > meters->seq)
         meters->seq = metered->meter.seq;
@@ -152,10 +131,10 @@ retire(struct meters *meters, uint32_t number, int64_t now_ms)
     metered->gone_ms = now_ms;
 }
 
-static void
-make_spare(struct meters *meters, uint32_t number)
+void
+meters_make_spare(struct meters *meters, uint32_t number)
 {
-    struct metered *metered = at(meters, number);
+    struct metered *metered = meters_peek(meters, number);
 
     if (metered->kind == METERS_ACCOUNT)
         meters->account_count--;
@@ -166,8 +145,8 @@ make_spare(struct meters *meters, uint32_t number)
     meters->spare = number;
 }
 
-static uint32_t *
-numbers(size_t count)
+uint32_t *
+meters_numbers(size_t count)
 {
     uint32_t *list = malloc((count + 1) * sizeof(*list));
 
@@ -192,7 +171,8 @@ static bool
 roll_make(const struct roll *before, const uint32_t *moves, size_t places, bool again,
           struct roll *ret_roll)
 {
-    struct roll roll = {numbers(places), numbers(before->ids + places), before->ids, places};
+    struct roll roll = {meters_numbers(places), meters_numbers(before->ids + places), before->ids,
+                        places};
     size_t free_id = again ? 0 : before->ids;
 
     *ret_roll = roll;
@@ -242,9 +222,9 @@ moves_make(const struct snapshot *before, const struct snapshot *now, struct mov
         return true;
     }
     moves.addresses = snapshot_moves(before, now);
-    moves.providers = numbers(before->provider_count);
-    moves.streams = numbers(before->stream_count);
-    moves.groups = numbers(before->stream_count);
+    moves.providers = meters_numbers(before->provider_count);
+    moves.streams = meters_numbers(before->stream_count);
+    moves.groups = meters_numbers(before->stream_count);
     *ret_moves = moves;
     if (moves.addresses == NULL || moves.providers == NULL || moves.streams == NULL ||
         moves.groups == NULL)
@@ -281,9 +261,9 @@ tables_make(const struct meters *before, const struct snapshot *now, const struc
         roll_make(&before->providers, moves->providers, now->provider_count, true, &ret->providers);
     done &= roll_make(&before->streams, moves->streams, now->stream_count, true, &ret->streams);
     done &= roll_make(&before->groups, moves->groups, now->stream_count, false, &ret->groups);
-    ret->by_address = numbers(now->address_count);
-    ret->by_stream = numbers(now->stream_count);
-    ret->by_provider = now->provider_caps ? numbers(pairs) : NULL;
+    ret->by_address = meters_numbers(now->address_count);
+    ret->by_stream = meters_numbers(now->stream_count);
+    ret->by_provider = now->provider_caps ? meters_numbers(pairs) : NULL;
     return done && ret->by_address != NULL && ret->by_stream != NULL &&
            (ret->by_provider != NULL || !now->provider_caps);
 }
@@ -310,7 +290,7 @@ carry(struct meters *meters, uint32_t number, uint32_t *place, const struct caps
     if (place != NULL && caps->count > 0)
         *place = number;
     else
-        retire(meters, number, now_ms);
+        meters_retire(meters, number, now_ms);
 }
 
 static void
@@ -362,12 +342,12 @@ make_fixed(struct meters *meters)
 
     for (size_t i = 0; i < snapshot->address_count; i++)
         if (snapshot->addresses[i].caps.count > 0 && meters->by_address[i] == METERS_NONE)
-            meters->by_address[i] = add(meters, METERS_ADDRESS, &snapshot->addresses[i].caps,
-                                        meters->addresses.id[i], 0);
+            meters->by_address[i] = meters_add(meters, METERS_ADDRESS, &snapshot->addresses[i].caps,
+                                               meters->addresses.id[i], 0);
     for (size_t i = 0; i < snapshot->stream_count; i++)
         if (snapshot->streams[i].caps.count > 0 && meters->by_stream[i] == METERS_NONE)
-            meters->by_stream[i] =
-                add(meters, METERS_STREAM, &snapshot->streams[i].caps, meters->streams.id[i], 0);
+            meters->by_stream[i] = meters_add(meters, METERS_STREAM, &snapshot->streams[i].caps,
+                                              meters->streams.id[i], 0);
 }
 
 bool
@@ -416,7 +396,7 @@ meters_free(struct meters *meters)
     if (meters == NULL)
         return;
     for (size_t i = 0; i < meters->count; i++)
-        free(at(meters, (uint32_t)i)->account);
+        free(meters_peek(meters, (uint32_t)i)->account);
     for (size_t i = 0; i < meters->chunk_count; i++)
         free(meters->chunks[i]);
     free(meters->chunks);
@@ -448,8 +428,8 @@ meters_provider(struct meters *meters, size_t address, size_t provider)
         return METERS_NONE;
     place = &meters->by_provider[address * meters->snapshot->provider_count + provider];
     if (*place == METERS_NONE)
-        *place = add(meters, METERS_PROVIDER, caps, meters->addresses.id[address],
-                     meters->providers.id[provider]);
+        *place = meters_add(meters, METERS_PROVIDER, caps, meters->addresses.id[address],
+                            meters->providers.id[provider]);
     return *place;
 }
 
@@ -462,189 +442,8 @@ meters_is_unmet(const struct meters *meters, size_t address, size_t provider)
            meters->by_provider[address * snapshot->provider_count + provider] == METERS_NONE;
 }
 
-static size_t
-account_slot(uint32_t group, const char *account)
-{
-    static const uint8_t key[HASH_KEY_SIZE] = "postpool account";
-
-    return hash_mix(hash_sip(key, account, strlen(account)) ^ group) % ACCOUNT_SLOTS;
-}
-
-uint32_t
-meters_account(struct meters *meters, size_t stream, const char *account)
-{
-    const struct caps *caps = &meters->snapshot->streams[stream].account_caps;
-    uint32_t group = meters->groups.id[stream], *head, number;
-    char name[METERS_ACCOUNT_MAX + 1];
-
-    if (caps->count == 0)
-        return METERS_NONE;
-    snprintf(name, sizeof(name), "%s", account);
-    if (meters->accounts == NULL)
-        meters->accounts = numbers(ACCOUNT_SLOTS);
-    if (meters->accounts == NULL)
-        return METERS_NONE;
-    head = &meters->accounts[account_slot(group, name)];
-    for (number = *head; number != METERS_NONE; number = at(meters, number)->other)
-        if (at(meters, number)->of == group && strcmp(at(meters, number)->account, name) == 0)
-            return number;
-    number = meters->account_count < METERS_ACCOUNTS_MAX
-                 ? add(meters, METERS_ACCOUNT, caps, group, *head)
-                 : METERS_NONE;
-    if (number == METERS_NONE) {
-        meters->accounts_refused++;
-        return METERS_NONE;
-    }
-    meters->account_count++;
-    at(meters, number)->account = strdup(name);
-    if (at(meters, number)->account == NULL) {
-        make_spare(meters, number);
-        return METERS_NONE;
-    }
-    *head = number;
-    return number;
-}
-
-size_t
-meters_accounts(const struct meters *meters, uint64_t *ret_refused)
-{
-    *ret_refused = meters->accounts_refused;
-    return meters->account_count;
-}
-
-/* Take it out of its chain. */
-static void
-forget_account(struct meters *meters, uint32_t number)
-{
-    struct metered *metered = at(meters, number);
-    uint32_t *link = &meters->accounts[account_slot(metered->of, metered->account)];
-
-    while (*link != number)
-        link = &at(meters, *link)->other;
-    *link = metered->other;
-}
-
 bool
 meters_is_used(struct meters *meters, uint32_t number)
 {
     return meters_at(meters, number)->caps != NULL;
-}
-
-void
-meters_set_keep(struct meters *meters, int64_t keep_ms)
-{
-    meters->keep_ms = keep_ms;
-}
-
-/* Its windows are over, and neither side holds anything: the store knows the rest. */
-static bool
-is_idle(const struct meters *meters, const struct metered *metered, int64_t now_ms)
-{
-    const struct meter *meter = &metered->meter;
-    int64_t last_ms = meter->active_ms > meter->excess_ms ? meter->active_ms : meter->excess_ms;
-    int64_t longest_ms = metered->caps->items[metered->caps->count - 1].window_ms;
-
-    return !meter->asked && !meter->own && !metered->queued &&
-           meter->held + meter->next + meter->use_count + meter->excess == 0 &&
-           meter->again_ms <= now_ms && now_ms - last_ms > longest_ms + meters->keep_ms;
-}
-
-void
-meters_tend(struct meters *meters, uint32_t number, int64_t now_ms)
-{
-    struct metered *metered = meters_at(meters, number);
-    const struct meter *meter = &metered->meter;
-    bool used = metered->state == METERED_USED;
-
-    if (metered->state == METERED_GONE && now_ms - metered->gone_ms > meters->keep_ms) {
-        make_spare(meters, number);
-    } else if (used &&
-               metered->caps == NULL) { /* an account: others were retired with their caps */
-        forget_account(meters, number);
-        retire(meters, number, now_ms);
-    } else if (used && metered->kind == METERS_ACCOUNT && is_idle(meters, metered, now_ms)) {
-        forget_account(meters, number);
-        retire(meters, number, now_ms);
-        make_spare(meters, number);
-    } else if (used && meter->held + meter->use_count + meter->excess > 0) {
-        meters_touch(meters, number);
-    }
-}
-
-void
-meters_key(const struct meters *meters, uint32_t number, char key[static METERS_KEY_SIZE])
-{
-    const struct metered *metered = at(meters, number);
-    const struct snapshot *snapshot = meters->snapshot;
-
-    switch ((enum meters_kind)metered->kind) {
-    case METERS_ADDRESS:
-        snprintf(key, METERS_KEY_SIZE, "address/%s",
-                 snapshot->addresses[place_of(&meters->addresses, metered->of)].name);
-        break;
-    case METERS_PROVIDER:
-        snprintf(key, METERS_KEY_SIZE, "provider/%s/%s",
-                 snapshot->addresses[place_of(&meters->addresses, metered->of)].name,
-                 snapshot->providers[place_of(&meters->providers, metered->other)].name);
-        break;
-    case METERS_STREAM:
-        snprintf(key, METERS_KEY_SIZE, "stream/%s",
-                 snapshot->streams[place_of(&meters->streams, metered->of)].name);
-        break;
-    case METERS_ACCOUNT:
-        snprintf(key, METERS_KEY_SIZE, "account/%s/%s",
-                 snapshot->streams[place_of(&meters->groups, metered->of)].name, metered->account);
-        break;
-    }
-}
-
-/* The part of key up to the next slash, or all of it; key moves behind it. */
-static bool
-part(const char **key, char text[static METERS_KEY_SIZE])
-{
-    size_t length = strcspn(*key, "/");
-
-    if (length == 0 || length >= METERS_KEY_SIZE)
-        return false;
-    memcpy(text, *key, length);
-    text[length] = '\0';
-    *key += length + ((*key)[length] == '/');
-    return true;
-}
-
-static uint32_t
-find_provider(struct meters *meters, const struct address *address, const char *name)
-{
-    const struct snapshot *snapshot = meters->snapshot;
-
-    for (size_t i = 0; i < snapshot->provider_count; i++)
-        if (strcmp(snapshot->providers[i].name, name) == 0)
-            return meters_provider(meters, address->index, i);
-    return METERS_NONE;
-}
-
-uint32_t
-meters_find(struct meters *meters, const char *key)
-{
-    char kind[METERS_KEY_SIZE], name[METERS_KEY_SIZE];
-    const struct address *address;
-    const struct stream *stream;
-
-    if (!part(&key, kind) || !part(&key, name))
-        return METERS_NONE;
-    if (strcmp(kind, "address") == 0 || strcmp(kind, "provider") == 0) {
-        address = snapshot_find_address(meters->snapshot, name);
-        if (address == NULL)
-            return METERS_NONE;
-        return kind[0] == 'a' ? meters_address(meters, address->index)
-                              : find_provider(meters, address, key);
-    }
-    stream = snapshot_find_stream(meters->snapshot, name, strlen(name));
-    if (stream == NULL)
-        return METERS_NONE;
-    if (strcmp(kind, "stream") == 0)
-        return meters_stream(meters, stream->index);
-    return strcmp(kind, "account") == 0 && key[0] != '\0'
-               ? meters_account(meters, stream->index, key)
-               : METERS_NONE;
 }

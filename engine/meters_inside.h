@@ -1,5 +1,7 @@
 /*
- * The inside of struct meters, for meters.c and meters_ask.c.
+ * The inside of struct meters.  meters.c has the numbers and what a new snapshot
+ * makes of them, meters_account.c accounts, meters_key.c names, and meters_ask.c
+ * what is asked of the store.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,6 +9,8 @@
 #define ENGINE_METERS_INSIDE_H
 
 #include "engine/meters.h"
+
+enum { METERS_CHUNK = 1024 }; /* meters that are allocated at a time */
 
 /* Names that meters are of: ids that last, and where those are in the snapshot. */
 struct roll {
@@ -40,5 +44,25 @@ struct meters {
     bool share_at_once;
     uint64_t gains;
 };
+
+/* As it is: its caps may be those of an earlier snapshot, which meters_at() looks after. */
+static inline struct metered *
+meters_peek(const struct meters *meters, uint32_t number)
+{
+    return &meters->chunks[number / METERS_CHUNK][number % METERS_CHUNK];
+}
+
+/* A new meter's number; METERS_NONE: there is no memory. */
+uint32_t meters_add(struct meters *meters, enum meters_kind kind, const struct caps *caps,
+                    uint32_t of, uint32_t other);
+
+/* Nothing may be asked of it any more; its number waits until no grant can name it. */
+void meters_retire(struct meters *meters, uint32_t number, int64_t now_ms);
+
+/* Its number is nobody's, from now on. */
+void meters_make_spare(struct meters *meters, uint32_t number);
+
+/* So many times METERS_NONE, the caller's; NULL: there is no memory. */
+uint32_t *meters_numbers(size_t count);
 
 #endif

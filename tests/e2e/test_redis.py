@@ -53,9 +53,10 @@ def server(running, folder, port, *options, **kwargs):
 
 
 def nodes(running, folder, count, store, prefix="pp", keys=(CAPPED,), skews=(None,),
-          timeout="2s"):
+          timeout="2s", names=None):
     text = f'prefix = "{prefix}"; node_timeout = "{timeout}"; {store}'
-    found = [Driver(folder, f"{prefix}-{i}", text, *keys, skew=skews[i % len(skews)])
+    found = [Driver(folder, names[i] if names else f"{prefix}-{i}", text, *keys,
+                    skew=skews[i % len(skews)])
              for i in range(count)]
     running.extend(found)
     return [driver.start() for driver in found]
@@ -289,6 +290,52 @@ def test_stopped_while_rows_are_put_back(running, folder):
         drivers = nodes(running, folder, 1, f'url = "redis://127.0.0.1:{port}";')
         assert deaf.wait(20)
         end(drivers)
+
+
+class OneWay:
+    """Between a node and Redis; once cut, what Redis answers does not come through any more."""
+
+    def __init__(self, port):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.cut, self.called_us = threading.Event(), 0
+        threading.Thread(target=self._carry, args=(port,), daemon=True).start()
+
+    def _carry(self, port):
+        node, _ = self.listener.accept()
+        with node, socket.create_connection(("127.0.0.1", port)) as redis:
+            other = {node: redis, redis: node}
+            while True:
+                for one in select.select(list(other), [], [])[0]:
+                    data = one.recv(65536)
+                    if not data:
+                        return
+                    if one is node and b"EVALSHA" in data:
+                        self.called_us = monotonic_us()
+                    if one is node or not self.cut.is_set():
+                        other[one].sendall(data)
+
+
+def test_calls_whose_answers_are_lost(running, folder):
+    """Redis believes in the node since the last that came: it is alone no sooner than given up on."""
+    redis = server(running, folder, 6433)
+    way = OneWay(redis.port)
+    with way.listener:
+        lone, = nodes(running, folder, 1, f'url = "{way.url}";')
+        other, = nodes(running, folder, 1, f'url = "redis://127.0.0.1:{redis.port}";',
+                       names=("other",))
+        wait_up([lone, other])
+        way.cut.set()
+        at_us = monotonic_us()
+        wait_for(lambda: lone.said("lapse"), 20, "what is held is let go of")
+        lapse_us, late_ms = map(int, lone.said("lapse")[0][1].split())
+        assert way.called_us > at_us  # it was carried out, and no answer came
+        assert lapse_us + late_ms * 1000 >= way.called_us + 2_000_000 - 20_000
+        before = Grants([lone], KEY).total()
+        wait_for(lambda: Grants([lone], KEY).total() > before, 30, "grants of the share")
+        time.sleep(WINDOW_MS / 1000)
+        end([lone, other])
+        check([lone, other])
 
 
 def test_name_is_taken(running, folder):

@@ -138,8 +138,11 @@ on_answer(void *arg, const char *name, const struct book_answer *answer)
 static void
 on_lapse(void *arg, int64_t late_ms)
 {
+    char text[64];
+
     (void)arg;
-    say("lapse\n");
+    snprintf(text, sizeof(text), "lapse %lld %lld\n", real_us(), (long long)late_ms);
+    say(text);
     for (size_t i = 0; i < key_count; i++) {
         meter_lapse(&keys[i].meter);
         meter_go_alone(&keys[i].meter, &keys[i].caps, node_count, false,

@@ -7,27 +7,12 @@
 #include "tests/unit/unit.h"
 
 #include "engine/book.h"
-#include "engine/hash.h"
 #include "engine/meter.h"
+#include "tests/unit/chance.h"
 
 #include <errno.h>
 
-enum {
-    NODES_MAX = 16,
-    HISTORIES = 100000,
-    GRANTS_MAX = 200000,
-    ROOM_HISTORIES = 1000,
-    OVER_HISTORIES = 5000
-};
-
-static uint64_t seed;
-
-static uint64_t
-any(uint64_t below)
-{
-    seed = hash_mix(seed + 0x9e3779b97f4a7c15);
-    return seed % below;
-}
+enum { NODES_MAX = 16, HISTORIES = 100000, GRANTS_MAX = 200000 };
 
 /* One node: its process and what it holds. */
 struct node {
@@ -240,8 +225,8 @@ node_spend(struct world *w, struct node *node)
 
     if (state != METER_FREE) {
         node->meter.wanted |= state == METER_COLD;
-        if (state == METER_COLD && any(8) == 0)
-            node->meter.lacking = (uint8_t)any(20);
+        if (state == METER_COLD && chance(8) == 0)
+            node->meter.lacking = (uint8_t)chance(20);
         return false;
     }
     meter_take(&node->meter, &w->caps, w->now_ms);
@@ -258,7 +243,8 @@ static void
 node_give_back(struct world *w, struct node *node)
 {
     struct meter *meter = &node->meter;
-    const struct meter_use *use = meter->use_count > 0 ? &meter->uses[any(meter->use_count)] : NULL;
+    const struct meter_use *use =
+        meter->use_count > 0 ? &meter->uses[chance(meter->use_count)] : NULL;
 
     for (size_t i = w->grant_count; use != NULL && use->count > 0 && i > 0; i--)
         if (w->grants[i - 1] == use->at_ms) {
@@ -288,33 +274,18 @@ check_windows(const struct world *w)
 }
 
 static void
-random_caps(struct caps *caps)
-{
-    static const int64_t lengths[] = {10000, 60000, 900000, 3600000};
-    size_t first = (size_t)any(4);
-
-    *caps = (struct caps){0};
-    for (size_t i = first; i < 4 && caps->count < 1 + first % 2 + i % 2; i++)
-        caps->items[caps->count++] = (struct cap){
-            .window_ms = lengths[i],
-            .limit = (uint32_t)(1 + any(any(3) == 0 ? 400 : 12) + 10 * caps->count),
-            .smooth = any(2) == 0,
-            .name = "window",
-        };
-}
-
-static void
 random_step(struct world *w)
 {
-    struct node *node = &w->nodes[any(w->node_count)];
+    struct node *node = &w->nodes[chance(w->node_count)];
 
     look_around(w);
-    switch (any(32)) {
+    switch (chance(32)) {
     case 0: /* time passes, now and then much of it */
-        w->now_ms += (int64_t)any((uint64_t)w->caps.items[0].window_ms * (any(4) == 0 ? 2 : 1) / 4);
+        w->now_ms +=
+            (int64_t)chance((uint64_t)w->caps.items[0].window_ms * (chance(4) == 0 ? 2 : 1) / 4);
         break;
     case 1: /* dies, and another process comes */
-        if (any(8) == 0) {
+        if (chance(8) == 0) {
             node->forgot |= node->alone || node->joining;
             node_start(w, node);
             if (node->alone)
@@ -322,15 +293,15 @@ random_step(struct world *w)
         }
         break;
     case 2:
-        for (uint64_t n = 1 + any(8); n > 0; n--)
+        for (uint64_t n = 1 + chance(8); n > 0; n--)
             node_give_back(w, node);
         break;
     case 4:
-        if (any(6) == 0)
+        if (chance(6) == 0)
             store_loses(w);
         break;
     case 5: /* cut off, or not any more */
-        if (any(4) == 0)
+        if (chance(4) == 0)
             node->cut = !node->cut;
         break;
     case 3: /* the answer is lost, and the ask goes again */
@@ -346,9 +317,10 @@ random_step(struct world *w)
         node_talk(w, node);
         break;
     default:
-        for (uint64_t n = 1 + any(any(2) == 0 ? 8 : 2); n > 0; n--)
+        for (uint64_t n = 1 + chance(chance(2) == 0 ? 8 : 2); n > 0; n--)
             node_spend(w, node);
-        w->now_ms += (int64_t)any(any(3) == 0 ? (uint64_t)w->caps.items[0].window_ms / 30 : 20);
+        w->now_ms +=
+            (int64_t)chance(chance(3) == 0 ? (uint64_t)w->caps.items[0].window_ms / 30 : 20);
     }
 }
 
@@ -362,10 +334,10 @@ test_never_over(void **state)
     for (uint64_t history = 0; history < HISTORIES; history++) {
         struct caps caps;
 
-        seed = history;
-        random_caps(&caps);
-        world_start(&w, &caps, (unsigned)(1 + any(6)), grants);
-        for (uint64_t steps = 60 + any(400); steps > 0; steps--)
+        chance_seed(history);
+        chance_caps(&caps);
+        world_start(&w, &caps, (unsigned)(1 + chance(6)), grants);
+        for (uint64_t steps = 60 + chance(400); steps > 0; steps--)
             random_step(&w);
         check_windows(&w);
         world_end(&w);
@@ -383,7 +355,7 @@ test_alone(void **state)
     size_t count = 0;
 
     (void)state;
-    seed = 5;
+    chance_seed(5);
     world_start(&w, &caps, 4, grants);
     w.nodes[0].cut = true;
     cut_ms = w.now_ms;
@@ -422,7 +394,7 @@ test_alone_beside_give_backs(void **state)
     int64_t end_ms;
 
     (void)state;
-    seed = 5;
+    chance_seed(5);
     world_start(&w, &caps, 2, grants);
     node->meter.lacking = 200;
     talk_through(&w, node);
@@ -482,172 +454,6 @@ test_slow_uses(void **state)
     }
 }
 
-static void
-book_copy(const struct book *from, struct book *to)
-{
-    void *data;
-    size_t length;
-
-    assert_int_equal(book_pack(from, &data, &length), 0);
-    assert_int_equal(book_unpack(data, length, to), 0);
-    free(data);
-}
-
-/* One more ask of the row that asked last, on a copy: what is answered. */
-static struct book_answer
-ask_aside(const struct book *book, const struct caps *caps, const struct book_ask *last,
-          uint32_t want, int64_t at_ms)
-{
-    struct book copy = {0};
-    struct book_ask ask = {
-        .node = last->node, .life = last->life, .seq = last->seq + 1, .want = want};
-    struct book_answer answer;
-
-    book_copy(book, &copy);
-    assert_int_equal(book_ask(&copy, caps, &ask, at_ms, &answer), 0);
-    book_clear(&copy);
-    return answer;
-}
-
-/*
- * One was refused.  From now on nobody else comes: at the time that was told
- * there is a grant, before it there is none, and whoever asks again when it is
- * said to be worth it is given none that begins before.
- */
-static void
-check_room(const struct book *from, const struct caps *caps, const struct book_ask *refused,
-           const struct book_answer *told)
-{
-    struct book book = {0};
-    struct book_ask ask = {.node = refused->node, .life = refused->life, .seq = refused->seq};
-    struct book_answer answer = *told, one;
-    uint64_t held = 0;
-    bool all_held = false;
-
-    for (size_t i = 0; i < from->row_count; i++)
-        held += from->rows[i].held;
-    for (size_t i = 0; i < caps->count; i++)
-        all_held = all_held || held + 1 > caps->items[i].limit;
-    assert_true(told->room_ms >= told->again_ms);
-    if (all_held) { /* nobody knows */
-        assert_int_equal(told->room_ms, told->again_ms);
-        return;
-    }
-    one = ask_aside(from, caps, refused, 1, told->room_ms);
-    assert_true(one.count == 1 && one.from_ms <= told->room_ms);
-    if (told->room_ms > told->again_ms) {
-        one = ask_aside(from, caps, refused, 1, told->room_ms - 1);
-        assert_true(one.count == 0 || one.from_ms >= told->room_ms);
-    }
-    book_copy(from, &book);
-    while (answer.count == 0 && answer.again_ms < told->room_ms) {
-        int64_t at_ms = answer.again_ms + (told->room_ms - answer.again_ms) / 100;
-
-        ask.seq++;
-        ask.want = refused->want;
-        assert_int_equal(book_ask(&book, caps, &ask, at_ms, &answer), 0);
-    }
-    assert_true(answer.count == 0 || answer.from_ms >= told->room_ms);
-    book_clear(&book);
-}
-
-/* What people are told about room is true. */
-static void
-test_room(void **state)
-{
-    size_t later = 0, refused = 0;
-
-    (void)state;
-    for (uint64_t history = 0; history < ROOM_HISTORIES; history++) {
-        static const char *const names[] = {"mta1", "mta2", "mta3"};
-        uint64_t seqs[3] = {0};
-        struct book book = {0};
-        struct caps caps;
-        int64_t now_ms = 1700000000000;
-
-        seed = history;
-        random_caps(&caps);
-        for (int i = 0; i < 60; i++) {
-            uint64_t n = any(1 + history % 3);
-            const struct book_row *row = book_row_find(&book, names[n]);
-            struct book_ask ask = {.node = names[n], .life = 1, .seq = ++seqs[n]};
-            struct book_answer answer;
-
-            now_ms += (int64_t)any((uint64_t)caps.items[any(caps.count)].window_ms / 20 + 2);
-            if (row != NULL && row->from_ms <= now_ms && row->held > 0)
-                ask.reports[ask.report_count++] = (struct book_report){
-                    .at_ms = now_ms, .count = (int32_t)(row->held - any(2) * any(row->held))};
-            if (any(4) == 0)
-                ask.reports[ask.report_count++] = (struct book_report){
-                    .at_ms = now_ms - (int64_t)any((uint64_t)caps.items[0].window_ms),
-                    .count = -1 - (int32_t)any(caps.items[0].limit)};
-            ask.unused = any(8) == 0 ? (uint32_t)any(caps.items[0].limit) : 0;
-            ask.want = (uint32_t)(1 + any(caps.items[0].limit));
-            assert_int_equal(book_ask(&book, &caps, &ask, now_ms, &answer), 0);
-            if (answer.again_ms == 0)
-                continue;
-            check_room(&book, &caps, &ask, &answer);
-            refused++;
-            later += answer.room_ms > answer.again_ms;
-        }
-        book_clear(&book);
-    }
-    print_message("  %zu refused, %zu of them are to ask before there can be room\n", refused,
-                  later);
-    assert_true(refused > 1000 && later > 200);
-}
-
-/* A book that is over may be forgotten: an empty one gives the same answers. */
-static void
-test_over(void **state)
-{
-    size_t over = 0;
-
-    (void)state;
-    for (uint64_t history = 0; history < OVER_HISTORIES; history++) {
-        struct book book = {0}, empty = {0};
-        struct caps caps;
-        int64_t now_ms = 1700000000000, since_ms = 0;
-
-        seed = history;
-        random_caps(&caps);
-        for (uint64_t i = 1; i <= 20; i++) {
-            struct book_ask ask = {.node = "mta1", .life = 1, .seq = i};
-            struct book_answer answer;
-
-            if (any(2) == 0 && book.row_count > 0)
-                ask.reports[ask.report_count++] =
-                    (struct book_report){now_ms, (int32_t)any(1 + book.rows[0].held), false};
-            ask.want = any(4) == 0 ? 0 : (uint32_t)any(caps.items[0].limit);
-            assert_int_equal(book_ask(&book, &caps, &ask, now_ms, &answer), 0);
-            since_ms = now_ms;
-            now_ms += (int64_t)any((uint64_t)caps.items[any(caps.count)].window_ms / 4);
-        }
-        for (int i = 0; i < 200; i++) {
-            struct book_ask ask = {.node = "mta1", .life = 2, .seq = 1};
-            struct book_answer here, there;
-
-            now_ms += (int64_t)any((uint64_t)caps.items[caps.count - 1].window_ms / 40);
-            if (!book_is_over(&book, 2, since_ms, now_ms))
-                continue;
-            over++;
-            ask.want = 1 + (uint32_t)any(caps.items[0].limit);
-            book_clear(&empty);
-            book_row_find(&book, "mta1")->held = 0; /* of the life before, and long ago */
-            assert_int_equal(book_ask(&book, &caps, &ask, now_ms, &here), 0);
-            assert_int_equal(book_ask(&empty, &caps, &ask, now_ms, &there), 0);
-            if (memcmp(&here, &there, sizeof(here)) != 0)
-                fail_msg("%llu: %u from %lld, and %u from %lld of an empty one",
-                         (unsigned long long)history, here.count, (long long)here.from_ms,
-                         there.count, (long long)there.from_ms);
-            break;
-        }
-        book_clear(&book);
-        book_clear(&empty);
-    }
-    assert_true(over > OVER_HISTORIES / 2);
-}
-
 /* All nodes want all they can get, for several windows: at least part of the cap is used. */
 static void
 saturate(const struct cap *cap, unsigned nodes, double least, double asks_most)
@@ -659,7 +465,7 @@ saturate(const struct cap *cap, unsigned nodes, double least, double asks_most)
     double used, asks;
     uint64_t turns = 5;
 
-    seed = 1;
+    chance_seed(1);
     world_start(&w, &caps, nodes, grants);
     end_ms = w.now_ms + (int64_t)turns * cap->window_ms;
     while (w.now_ms < end_ms) {
@@ -669,7 +475,7 @@ saturate(const struct cap *cap, unsigned nodes, double least, double asks_most)
 
             do
                 talk_through(&w, node);
-            while (node_spend(&w, node) && any(50) != 0);
+            while (node_spend(&w, node) && chance(50) != 0);
         }
         w.now_ms += cap->window_ms / 4000 + 1;
     }
@@ -709,8 +515,6 @@ main(void)
         cmocka_unit_test(test_never_over),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_alone_beside_give_backs),
-        cmocka_unit_test(test_room),
-        cmocka_unit_test(test_over),
         cmocka_unit_test(test_slow_uses),
         cmocka_unit_test(test_all_is_used),
     };

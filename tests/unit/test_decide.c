@@ -14,17 +14,9 @@
 #include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
+#include "tests/unit/chance.h"
 
 enum { HISTORIES = 300, STEPS = 1500, GRANTS = 64, LATE = 16 };
-
-static uint64_t seed;
-
-static uint64_t
-any(uint64_t below)
-{
-    seed = hash_mix(seed + 0x9e3779b97f4a7c15);
-    return seed % below;
-}
 
 struct spent {
     uint32_t meters[DECISION_METERS];
@@ -54,14 +46,14 @@ static char *
 configuration(size_t many)
 {
     struct buf text = {0};
-    bool common = any(3) == 0;
+    bool common = chance(3) == 0;
 
     buf_puts(&text, "node = \"mta1\";\naddresses: {\n");
     for (size_t i = 0; i < many + 2; i++) {
         buf_printf(&text, "a%zu = { ip = \"127.1.%zu.%zu\"; helo = \"a.test\"; ", i, i / 250,
                    i % 250 + 1);
-        if (any(8) > 0)
-            buf_printf(&text, "caps = { minute = %u; smooth = false; };", 1 + (unsigned)any(3));
+        if (chance(8) > 0)
+            buf_printf(&text, "caps = { minute = %u; smooth = false; };", 1 + (unsigned)chance(3));
         buf_puts(&text, " };\n");
     }
     buf_puts(&text, "};\nproviders: { p1 = { domains = ( \"p1.test\" ); caps = { minute = 1; "
@@ -74,12 +66,13 @@ configuration(size_t many)
     buf_printf(&text,
                " ); overflow = [ \"few\" ]; exhausted = \"%s\"; };\n"
                " few = { addresses = ( \"a%zu\", \"a%zu\", \"a0\" ); exhausted = \"%s\"; }; };\n",
-               any(2) == 0 ? "defer" : "exceed", many, many + 1, any(2) == 0 ? "defer" : "exceed");
+               chance(2) == 0 ? "defer" : "exceed", many, many + 1,
+               chance(2) == 0 ? "defer" : "exceed");
     buf_printf(
         &text,
         "streams: ( { name = \"s1\"; pool = \"many\"; match = ( { sasl_user = \"x\"; } ); %s },"
         "{ name = \"default\"; pool = \"%s\"; match = (); %s } );\n",
-        common ? "caps = { minute = 60; };" : "", any(2) == 0 ? "few" : "many",
+        common ? "caps = { minute = 60; };" : "", chance(2) == 0 ? "few" : "many",
         common ? "account_caps = { minute = 20; };" : "");
     return buf_take(&text);
 }
@@ -87,13 +80,13 @@ configuration(size_t many)
 static void
 world_start(struct world *w)
 {
-    char *text = configuration(1 + any(any(2) == 0 ? 300 : 40));
+    char *text = configuration(1 + chance(chance(2) == 0 ? 300 : 40));
     bool *present;
 
     *w = (struct world){.conf = unit_conf(text), .now_ms = 1700000000000, .life = 1};
     present = mem_array(w->conf->snapshot->address_count, sizeof(*present));
     for (size_t i = 0; i < w->conf->snapshot->address_count; i++)
-        present[i] = any(20) > 0;
+        present[i] = chance(20) > 0;
     w->roster = roster_new(w->conf->snapshot, present);
     w->meters = meters_new(w->conf->snapshot);
     free(present);
@@ -129,7 +122,7 @@ talk(struct world *w, size_t most)
     struct book_ask ask;
     uint32_t number;
 
-    if (any(2) == 0) {
+    if (chance(2) == 0) {
         for (size_t i = 0; i < w->late_count; i++)
             meters_answered(w->meters, w->late[i].number, &w->late[i].answer, w->now_ms);
         w->late_count = 0;
@@ -145,7 +138,7 @@ talk(struct world *w, size_t most)
         assert_int_equal(book_ask(book_of(w, number), meters_at(w->meters, number)->caps, &ask,
                                   w->now_ms, &answer),
                          0);
-        if (w->late_count < LATE && any(4) == 0) {
+        if (w->late_count < LATE && chance(4) == 0) {
             w->late[w->late_count].number = number;
             w->late[w->late_count++].answer = answer;
         } else {
@@ -178,18 +171,19 @@ decide_twice(struct world *w)
     struct roster bare = *w->roster;
     struct decide_question question = {
         .roster = w->roster,
-        .stream = &snapshot->streams[any(snapshot->stream_count)],
-        .key = any(UINT64_MAX),
+        .stream = &snapshot->streams[chance(snapshot->stream_count)],
+        .key = chance(UINT64_MAX),
         .meters = w->meters,
-        .provider = any(snapshot->provider_count),
+        .provider = chance(snapshot->provider_count),
         .account = METERS_NONE,
         .now_ms = w->now_ms,
-        .may_wait = any(2) == 0,
+        .may_wait = chance(2) == 0,
     };
     struct decision with, without;
 
     bare.memo = NULL;
-    question.account = meters_account(w->meters, question.stream->index, any(2) == 0 ? "x" : "y");
+    question.account =
+        meters_account(w->meters, question.stream->index, chance(2) == 0 ? "x" : "y");
     decide(&question, &with);
     question.roster = &bare;
     decide(&question, &without);
@@ -198,8 +192,8 @@ decide_twice(struct world *w)
         w->missed++;
     else
         w->found++;
-    if (with.address != NULL && any(10) > 0) {
-        struct spent *spent = &w->spent[any(GRANTS)];
+    if (with.address != NULL && chance(10) > 0) {
+        struct spent *spent = &w->spent[chance(GRANTS)];
 
         decide_spend(&question, &with);
         memcpy(spent->meters, with.meters, sizeof(spent->meters));
@@ -210,7 +204,7 @@ decide_twice(struct world *w)
 static void
 give_back(struct world *w)
 {
-    struct spent *spent = &w->spent[any(GRANTS)];
+    struct spent *spent = &w->spent[chance(GRANTS)];
 
     for (size_t i = 0; spent->at_ms != 0 && i < DECISION_METERS; i++)
         if (spent->meters[i] != METERS_NONE)
@@ -246,19 +240,19 @@ reset(struct world *w, uint32_t number)
 static void
 step(struct world *w)
 {
-    uint32_t number = (uint32_t)any(meters_count(w->meters) + 1);
+    uint32_t number = (uint32_t)chance(meters_count(w->meters) + 1);
     bool known = number < meters_count(w->meters);
 
-    switch (any(40)) {
+    switch (chance(40)) {
     case 0:
     case 1:
         give_back(w);
         break;
     case 2:
-        w->now_ms += (int64_t)any(any(4) == 0 ? 70000 : 3000);
+        w->now_ms += (int64_t)chance(chance(4) == 0 ? 70000 : 3000);
         break;
     case 3:
-        if (known && any(4) == 0)
+        if (known && chance(4) == 0)
             reset(w, number);
         break;
     case 4:
@@ -268,9 +262,9 @@ step(struct world *w)
         }
         break;
     case 5:
-        if (any(60) == 0 && !w->away)
+        if (chance(60) == 0 && !w->away)
             lapse(w);
-        else if (w->away && any(4) == 0) {
+        else if (w->away && chance(4) == 0) {
             w->away = false;
             meters_rejoin(w->meters);
         }
@@ -279,11 +273,11 @@ step(struct world *w)
     case 7:
     case 8:
     case 9:
-        talk(w, any(2) == 0 ? any(4) : 1000);
+        talk(w, chance(2) == 0 ? chance(4) : 1000);
         break;
     default:
         decide_twice(w);
-        w->now_ms += (int64_t)any(20);
+        w->now_ms += (int64_t)chance(20);
         break;
     }
 }
@@ -297,7 +291,7 @@ test_the_memo_changes_no_choice(void **state)
     for (size_t i = 0; i < HISTORIES; i++) {
         struct world w;
 
-        seed = i;
+        chance_seed(i);
         world_start(&w);
         for (size_t j = 0; j < STEPS; j++)
             step(&w);

@@ -5,34 +5,25 @@
  */
 #include "tests/unit/unit.h"
 
-#include "engine/hash.h"
 #include "engine/meters.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
+#include "tests/unit/chance.h"
 
 enum { NAMES = 40, RELOADS = 300, KEEP_MS = 60000, HOUR_MS = 3600 * 1000 };
-
-static uint64_t seed;
-
-static uint64_t
-any(uint64_t below)
-{
-    seed = hash_mix(seed + 0x9e3779b97f4a7c15);
-    return seed % below;
-}
 
 static void
 add_addresses(struct buf *text, struct buf *names)
 {
-    size_t first = any(NAMES), count = 1 + any(NAMES);
+    size_t first = chance(NAMES), count = 1 + chance(NAMES);
 
     buf_puts(text, "node = \"mta1\";\naddresses: {\n");
     for (size_t i = 0; i < count; i++) {
         size_t name = (first + 7 * i) % NAMES; /* each once, in another order */
 
         buf_printf(text, "a%zu = { ip = \"127.1.1.%zu\"; helo = \"a.test\"; %s };\n", name,
-                   name + 1, any(4) > 0 ? "caps = { hour = 100; };" : "");
+                   name + 1, chance(4) > 0 ? "caps = { hour = 100; };" : "");
         buf_printf(names, "%s\"a%zu\"", i > 0 ? ", " : "", name);
     }
     buf_puts(text, "};\n");
@@ -46,20 +37,20 @@ random_conf(void)
 
     add_addresses(&text, &names);
     buf_puts(&text, "providers: {\n");
-    for (size_t i = 0, first = any(4); i < 4; i++)
-        if (any(4) > 0)
+    for (size_t i = 0, first = chance(4); i < 4; i++)
+        if (chance(4) > 0)
             buf_printf(&text, "p%zu = { domains = ( \"p%zu.test\" ); %s };\n", (first + i) % 4,
-                       (first + i) % 4, any(4) > 0 ? "caps = { day = 50; };" : "");
+                       (first + i) % 4, chance(4) > 0 ? "caps = { day = 50; };" : "");
     buf_printf(&text, "};\npools: { all = { addresses = ( %s ); }; };\nstreams: (\n",
                buf_text(&names));
-    for (size_t i = 0, first = any(3); i < 3; i++)
-        if (any(4) > 0)
+    for (size_t i = 0, first = chance(3); i < 3; i++)
+        if (chance(4) > 0)
             buf_printf(
                 &text,
                 "{ name = \"s%zu\"; pool = \"all\"; match = ( { sasl_user = \"x\"; } ); %s %s "
                 "},\n",
-                (first + i) % 3, any(2) > 0 ? "caps = { minute = 5; };" : "",
-                any(3) > 0 ? "account_caps = { minute = 5; };" : "");
+                (first + i) % 3, chance(2) > 0 ? "caps = { minute = 5; };" : "",
+                chance(3) > 0 ? "account_caps = { minute = 5; };" : "");
     buf_puts(&text, "{ name = \"default\"; pool = \"all\"; match = (); } );\n");
     conf = unit_conf(buf_text(&text));
     buf_clear(&text);
@@ -124,7 +115,7 @@ test_reloads(void **state)
     struct meters *meters;
 
     (void)state;
-    seed = 1;
+    chance_seed(1);
     conf = random_conf();
     meters = meters_new(conf->snapshot);
     meters_set_keep(meters, KEEP_MS);

@@ -7,8 +7,8 @@
 #include "tests/unit/unit.h"
 
 #include "engine/book.h"
-#include "engine/hash.h"
 #include "policyd/redis_script.h"
+#include "tests/unit/chance.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -19,19 +19,11 @@
 
 enum { NODES_MAX = 6, HISTORIES = 160, ASKS = 200, TIMEOUT_MS = 30000, RUN = 20 };
 
-static uint64_t seed;
 static redisContext *redis;
 static pid_t server;
 static char folder[] = "/tmp/postpool-test-XXXXXX";
 static char sha[REDIS_SHA_SIZE];
 static size_t asks, leases, tickets, rooms, stale, lapses, shares;
-
-static uint64_t
-any(uint64_t below)
-{
-    seed = hash_mix(seed + 0x9e3779b97f4a7c15);
-    return seed % below;
-}
 
 struct node {
     char name[32];
@@ -146,11 +138,11 @@ random_caps(struct caps *caps)
 
     *caps = (struct caps){0};
     for (size_t i = 0; i < COUNT(lengths); i++)
-        if (any(3) == 0 && caps->count < CAP_WINDOWS_MAX)
+        if (chance(3) == 0 && caps->count < CAP_WINDOWS_MAX)
             caps->items[caps->count++] = (struct cap){
                 .window_ms = lengths[i],
-                .limit = (uint32_t)(1 + any(limits[any(COUNT(limits))])),
-                .smooth = any(2) == 0,
+                .limit = (uint32_t)(1 + chance(limits[chance(COUNT(limits))])),
+                .smooth = chance(2) == 0,
             };
     if (caps->count == 0)
         caps->items[caps->count++] = (struct cap){.window_ms = 60000, .limit = 300};
@@ -159,7 +151,7 @@ random_caps(struct caps *caps)
 static void
 world_start(struct world *w, uint64_t history)
 {
-    *w = (struct world){.node_count = 1 + (size_t)any(NODES_MAX), .now_ms = 1700000000000};
+    *w = (struct world){.node_count = 1 + (size_t)chance(NODES_MAX), .now_ms = 1700000000000};
     snprintf(w->prefix, sizeof(w->prefix), "t%llu", (unsigned long long)history);
     random_caps(&w->caps);
     for (size_t i = 0; i < w->node_count; i++) {
@@ -231,22 +223,23 @@ random_ask(const struct world *w, struct node *node)
 {
     struct book_ask ask = {.seq = node->seq + 1};
 
-    for (uint64_t n = any(3) == 0 ? any(BOOK_REPORTS_MAX + 1) : any(2); n > 0; n--)
+    for (uint64_t n = chance(3) == 0 ? chance(BOOK_REPORTS_MAX + 1) : chance(2); n > 0; n--)
         ask.reports[ask.report_count++] = (struct book_report){
-            .at_ms =
-                w->now_ms - (int64_t)any((uint64_t)w->caps.items[any(w->caps.count)].window_ms),
-            .count = any(6) == 0 ? -(int32_t)any(20) : (int32_t)any(1 + w->caps.items[0].limit / 8),
-            .excess = any(8) == 0,
+            .at_ms = w->now_ms -
+                     (int64_t)chance((uint64_t)w->caps.items[chance(w->caps.count)].window_ms),
+            .count = chance(6) == 0 ? -(int32_t)chance(20)
+                                    : (int32_t)chance(1 + w->caps.items[0].limit / 8),
+            .excess = chance(8) == 0,
         };
-    if (any(5) == 0)
-        ask.unused = (uint32_t)any(1 + w->caps.items[0].limit / 16);
-    if (any(6) != 0)
-        ask.want = 1 + (uint32_t)any(1 + w->caps.items[0].limit / (1 + any(40)));
-    if (any(30) == 0)
-        ask.seq += any(3) - 1;
-    if (any(30) == 0) {
+    if (chance(5) == 0)
+        ask.unused = (uint32_t)chance(1 + w->caps.items[0].limit / 16);
+    if (chance(6) != 0)
+        ask.want = 1 + (uint32_t)chance(1 + w->caps.items[0].limit / (1 + chance(40)));
+    if (chance(30) == 0)
+        ask.seq += chance(3) - 1;
+    if (chance(30) == 0) {
         ask.first = true;
-        ask.seq += any(3) * 100;
+        ask.seq += chance(3) * 100;
     }
     node->ask = ask;
     node->asked = true;
@@ -289,16 +282,16 @@ compare(struct world *w, const struct node *node, const struct book_ask *ask)
 static void
 random_step(struct world *w)
 {
-    struct node *node = &w->nodes[any(w->node_count)];
+    struct node *node = &w->nodes[chance(w->node_count)];
     const struct book_row *row;
 
-    if (any(3) == 0)
-        w->now_ms += (int64_t)any((uint64_t)longest(&w->caps) / (1 + any(300)) + 2);
-    if (any(150) == 0)
+    if (chance(3) == 0)
+        w->now_ms += (int64_t)chance((uint64_t)longest(&w->caps) / (1 + chance(300)) + 2);
+    if (chance(150) == 0)
         random_caps(&w->caps);
-    if (is_away(w, node) || any(40) == 0)
-        node_beat(w, node, any(2) == 0);
-    if (!node->asked || any(10) != 0)
+    if (is_away(w, node) || chance(40) == 0)
+        node_beat(w, node, chance(2) == 0);
+    if (!node->asked || chance(10) != 0)
         random_ask(w, node);
     prepare(w, node, &node->ask);
     node->heard_ms = w->now_ms;
@@ -314,7 +307,7 @@ test_same_answers(void **state)
     for (uint64_t history = 0; history < HISTORIES; history++) {
         struct world w;
 
-        seed = history;
+        chance_seed(history);
         world_start(&w, history);
         for (int i = 0; i < ASKS; i++)
             random_step(&w);
