@@ -27,14 +27,12 @@ struct feedback {
     struct feedback_figures figures;
 };
 
-/* Did the other side hear of the recipient? */
+/* Did the other side hear of the recipient, as the reply of the line tells? */
 static bool
 reached(const struct maillog *line)
 {
     struct reply reply;
 
-    if (line->status == MAILLOG_SENT)
-        return true;
     reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length, &reply);
     return reply_reached(&reply);
 }
@@ -56,7 +54,8 @@ on_result(struct feedback *feedback, const struct maillog *line)
     recipient[line->recipient.length] = '\0';
     tagged_stream(feedback->conf, sender, id);
     tagged_recipient(id, recipient);
-    if (reached(line))
+    if (line->status == MAILLOG_SENT || reached(line) ||
+        queued_is_heard(feedback->queued, line->queue_id))
         feedback->figures.spent += volume_spend(feedback->volume, id, recipient);
     else
         feedback->figures.given_back += volume_give_back(feedback->volume, id, recipient);
@@ -90,6 +89,9 @@ on_line(void *arg, const char *text, size_t length, const struct follow_place *b
         feedback->figures.odd++;
         break;
     case MAILLOG_SAID:
+        if (reached(&line))
+            queued_set_heard(feedback->queued, line.queue_id);
+        break;
     case MAILLOG_EXPIRED:
     case MAILLOG_OTHER:
         break;

@@ -1,6 +1,8 @@
 /*
  * What became of each delivery, as Postfix' log tells: its grant is spent if
- * the other side heard of the recipient, else given back.
+ * the other side heard of the recipient, else given back.  Of servers that are
+ * asked in turn, the log tells of all but the last without naming the recipient:
+ * one that heard of any spends all grants of the message that are still open.
  *
  * SPDX-License-Identifier: MIT
  */

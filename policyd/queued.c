@@ -16,6 +16,7 @@ enum { BUCKETS = 1 << 16 };
 struct message {
     TAILQ_ENTRY(message) order; /* in queued->all, the one heard of longest ago first */
     struct message *chain;
+    bool heard; /* since it was noted */
     size_t id_length;
     size_t size;  /* of all this */
     char *sender; /* into text */
@@ -115,6 +116,23 @@ queued_sender(struct queued *queued, struct span queue_id)
     TAILQ_REMOVE(&queued->all, message, order);
     TAILQ_INSERT_TAIL(&queued->all, message, order);
     return message->sender;
+}
+
+void
+queued_set_heard(struct queued *queued, struct span queue_id)
+{
+    struct message *message = *find(queued, queue_id);
+
+    if (message != NULL)
+        message->heard = true;
+}
+
+bool
+queued_is_heard(struct queued *queued, struct span queue_id)
+{
+    struct message *message = *find(queued, queue_id);
+
+    return message != NULL && message->heard;
 }
 
 void

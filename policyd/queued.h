@@ -14,6 +14,7 @@
 
 #include "policyd/maillog.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,11 +28,15 @@ struct queued;
 struct queued *queued_new(void);
 void queued_free(struct queued *queued); /* takes NULL */
 
-/* The message is in the queue, from this sender. */
+/* The message is in the queue, from this sender, and its delivery begins. */
 void queued_note(struct queued *queued, struct span queue_id, struct span sender);
 
 /* Its sender, or NULL; until the next call. */
 const char *queued_sender(struct queued *queued, struct span queue_id);
+
+/* A server heard of a recipient of it, and another one is asked: none tells of which. */
+void queued_set_heard(struct queued *queued, struct span queue_id);
+bool queued_is_heard(struct queued *queued, struct span queue_id);
 
 /* It left the queue. */
 void queued_remove(struct queued *queued, struct span queue_id);

@@ -5,6 +5,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from harness import client
 from harness.wait import wait_for
 
@@ -71,6 +73,31 @@ def test_bounces_are_settled_too(make_host):
         smtp.send("", ["Author@one.test"], client.message(client.new_id()))
     wait_for(lambda: status(host)["feedback"]["results"] == 1, what="the result")
     assert status(host)["feedback"]["spent"] == 1
+
+
+@pytest.mark.parametrize("command, settled", [("RCPT TO", "spent"), ("MAIL FROM", "given_back")])
+def test_the_first_of_two_servers_heard_of_it(make_host, command, settled):
+    """The first says to come again, the second is not there: the result tells of that one."""
+    host = make_host(start=False)
+    followed(host)
+    told = host.root / "told.log"
+    told.write_text("")
+    host.conf["feedback"]["log"] = str(told)
+    host.write_conf()
+    host.start()
+    submit(host, "r", 1)
+    host.postfix.wait_log(r"status=sent")
+    lines = host.postfix.maillog.read_text().splitlines()
+    active = next(line for line in lines if "queue active" in line)
+    result = next(line for line in lines if "status=sent" in line)
+    said = result.partition("to=<")[0] + \
+        f"host mx.one.test[127.0.0.1] said: 450 4.2.0 wait (in reply to {command} command)"
+    result = result.partition("status=")[0] + \
+        "status=deferred (connect to mx2.one.test[127.0.0.2]:25: Connection refused)"
+    with told.open("a") as file:
+        file.write("\n".join((active, said, result, "")))
+    wait_for(lambda: status(host)["feedback"]["results"] == 1, what="the result")
+    assert status(host)["feedback"][settled] == 1
 
 
 def test_a_reload_takes_another_log(make_host):

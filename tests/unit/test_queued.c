@@ -92,6 +92,12 @@ test_id_comes_again(void **state)
     note("4A", "old@example.net");
     note("4A", "a-longer-one@example.net");
     assert_sender("4A", "a-longer-one@example.net");
+    queued_set_heard(queued, span("4B"));
+    assert_false(queued_is_heard(queued, span("4B")));
+    queued_set_heard(queued, span("4A"));
+    assert_true(queued_is_heard(queued, span("4A")));
+    note("4A", "a-longer-one@example.net");
+    assert_false(queued_is_heard(queued, span("4A")));
     assert_int_equal(queued_count(queued), 1);
     queued_remove(queued, span("4A"));
     assert_sender("4A", NULL);
