@@ -65,6 +65,9 @@ def enter():
         _mount("none", "/", None, MS_REC | MS_PRIVATE)
         bind_hosts("".join(f"{ip} {name}\n" for name, ips in HOSTS.items()
                            for ip in ips))
+        # postlogd(8) logs to its own socket: with the usual 10 places there a reload under load
+        # can leave it, and with it all of Postfix, waiting for itself.
+        Path("/proc/sys/net/unix/max_dgram_qlen").write_text("10000\n")
         ip("link", "set", "lo", "up")
         for ips in HOSTS.values():
             for address in ips:

@@ -113,14 +113,16 @@ class Postfix:
     def command(self, *args, check=True, **kwargs):
         """One of Postfix's commands, told of this instance by its environment."""
         return subprocess.run(args, check=check, capture_output=True, text=True,
-                              env=dict(os.environ, MAIL_CONFIG=str(self.config)), **kwargs)
+                              env=dict(os.environ, MAIL_CONFIG=str(self.config)),
+                              **{"timeout": 120, **kwargs})
 
     def postfix(self, verb):
         """postfix(1); its output goes to a file: daemons inherit it."""
         out = self.root / "postfix.out"
         with open(out, "a", encoding="utf-8") as file:
             done = subprocess.run(["postfix", "-c", str(self.config), verb],
-                                  stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False)
+                                  stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False,
+                                  timeout=120)
         if done.returncode != 0:
             raise AssertionError(f"postfix {verb}: status {done.returncode}: {out.read_text()}"
                                  + self.log()[-2000:])
