@@ -3,58 +3,19 @@
  */
 #include "lib/reply.h"
 
+#include "lib/cursor.h"
+
 #include <string.h>
-
-/* Text that is read from both ends. */
-struct words {
-    const char *start;
-    const char *end;
-};
-
-static bool
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static size_t
-length_of(const struct words *words)
-{
-    return (size_t)(words->end - words->start);
-}
-
-static bool
-take(struct words *words, const char *text)
-{
-    size_t length = strlen(text);
-
-    if (length_of(words) < length || memcmp(words->start, text, length) != 0)
-        return false;
-    words->start += length;
-    return true;
-}
-
-/* Put words behind the first text.  Returns false, and leaves it, without one. */
-static bool
-skip_past(struct words *words, const char *text)
-{
-    const char *found = memmem(words->start, length_of(words), text, strlen(text));
-
-    if (found == NULL)
-        return false;
-    words->start = found + strlen(text);
-    return true;
-}
 
 /* The last text in words, or NULL. */
 static const char *
-find_last(const struct words *words, const char *text)
+find_last(const struct cursor *words, const char *text)
 {
     size_t length = strlen(text);
 
-    for (size_t i = length_of(words) + 1; i-- > length;)
-        if (memcmp(words->start + i - length, text, length) == 0)
-            return words->start + i - length;
+    for (size_t i = cursor_left(words) + 1; i-- > length;)
+        if (memcmp(words->at + i - length, text, length) == 0)
+            return words->at + i - length;
     return NULL;
 }
 
@@ -75,10 +36,10 @@ static const struct {
 static enum reply_phase
 phase_of(const char *text, const char *end)
 {
-    struct words words = {text, end};
+    struct cursor words = {text, end};
 
     for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
-        if (take(&words, phases[i].text))
+        if (cursor_take(&words, phases[i].text))
             return phases[i].phase;
     return REPLY_GREETING;
 }
@@ -87,16 +48,17 @@ phase_of(const char *text, const char *end)
 
 /* "550", "550-"; put words behind it. */
 static bool
-take_code(struct words *words, int *ret_code)
+take_code(struct cursor *words, int *ret_code)
 {
-    const char *at = words->start;
+    const char *at = words->at;
 
-    if (length_of(words) < 3 || at[0] < '2' || at[0] > '5' || !is_digit(at[1]) || !is_digit(at[2]))
+    if (cursor_left(words) < 3 || at[0] < '2' || at[0] > '5' || !cursor_is_digit(at[1]) ||
+        !cursor_is_digit(at[2]))
         return false;
-    if (length_of(words) > 3 && at[3] != ' ' && at[3] != '-')
+    if (cursor_left(words) > 3 && at[3] != ' ' && at[3] != '-')
         return false;
     *ret_code = (at[0] - '0') * 100 + (at[1] - '0') * 10 + (at[2] - '0');
-    words->start += length_of(words) > 3 ? 4 : 3;
+    words->at += cursor_left(words) > 3 ? 4 : 3;
     return true;
 }
 
@@ -109,7 +71,7 @@ enhanced_length(const char *text, const char *end)
     for (int i = 0; i < 3; i++) {
         const char *start = at;
 
-        while (at < end && is_digit(*at))
+        while (at < end && cursor_is_digit(*at))
             at++;
         if (at == start || at - start > 3)
             return 0;
@@ -122,17 +84,17 @@ enhanced_length(const char *text, const char *end)
 }
 
 static void
-take_enhanced(struct words *words, struct reply *reply)
+take_enhanced(struct cursor *words, struct reply *reply)
 {
-    size_t length = enhanced_length(words->start, words->end);
+    size_t length = enhanced_length(words->at, words->end);
 
     if (length == 0)
         return;
     if (reply->enhanced[0] == '\0') {
-        memcpy(reply->enhanced, words->start, length);
+        memcpy(reply->enhanced, words->at, length);
         reply->enhanced[length] = '\0';
     }
-    words->start += length;
+    words->at += length;
 }
 
 /*
@@ -141,24 +103,24 @@ take_enhanced(struct words *words, struct reply *reply)
  * characters and runs of blanks become one blank.
  */
 static void
-copy_text(struct reply *reply, struct words words)
+copy_text(struct reply *reply, struct cursor words)
 {
     size_t length = 0;
 
-    while (words.start < words.end && length < REPLY_TEXT_MAX) {
-        bool blank = (unsigned char)*words.start <= ' ' || *words.start == 0x7f;
-        struct words next = {words.start + 1, words.end};
+    while (words.at < words.end && length < REPLY_TEXT_MAX) {
+        bool blank = (unsigned char)*words.at <= ' ' || *words.at == 0x7f;
+        struct cursor next = {words.at + 1, words.end};
         int code;
 
         if (!blank) {
-            reply->text[length++] = *words.start++;
+            reply->text[length++] = *words.at++;
             continue;
         }
         if (reply->code != 0 && take_code(&next, &code) && code == reply->code)
             take_enhanced(&next, reply);
         else
-            next.start = words.start + 1;
-        words.start = next.start;
+            next.at = words.at + 1;
+        words.at = next.at;
         if (length > 0 && reply->text[length - 1] != ' ')
             reply->text[length++] = ' ';
     }
@@ -168,7 +130,7 @@ copy_text(struct reply *reply, struct words words)
 }
 
 static void
-read_words(struct reply *reply, struct words words)
+read_words(struct reply *reply, struct cursor words)
 {
     if (take_code(&words, &reply->code))
         take_enhanced(&words, reply);
@@ -179,27 +141,28 @@ void
 reply_read_words(const char *words, size_t length, struct reply *ret_reply)
 {
     *ret_reply = (struct reply){.origin = REPLY_SAID, .phase = REPLY_RECIPIENT};
-    read_words(ret_reply, (struct words){words, words + length});
+    read_words(ret_reply, (struct cursor){words, words + length});
 }
 
 /* ------------------------------------------------------------ Postfix' words */
 
 /* "host name[address] said: ... (in reply to RCPT TO command)" */
 static bool
-read_said(struct reply *reply, struct words words)
+read_said(struct reply *reply, struct cursor words)
 {
+    struct span skipped;
     static const char in_reply_to[] = " (in reply to ";
     const char *suffix;
 
-    if (!take(&words, "host ") || !skip_past(&words, " "))
+    if (!cursor_take(&words, "host ") || !cursor_take_until(&words, " ", &skipped))
         return false;
-    if (take(&words, "said: ")) {
+    if (cursor_take(&words, "said: ")) {
         suffix = find_last(&words, in_reply_to);
         if (suffix != NULL) {
             reply->phase = phase_of(suffix + strlen(in_reply_to), words.end);
             words.end = suffix;
         }
-    } else if (!take(&words, "refused to talk to me: ")) {
+    } else if (!cursor_take(&words, "refused to talk to me: ")) {
         return false;
     }
     reply->origin = REPLY_SAID;
@@ -211,16 +174,17 @@ read_said(struct reply *reply, struct words words)
 
 /* "lost connection with name[address] while sending RCPT TO" */
 static bool
-read_lost(struct reply *reply, struct words words)
+read_lost(struct reply *reply, struct cursor words)
 {
-    struct words all = words;
+    struct span skipped;
+    struct cursor all = words;
 
-    if (!take(&words, "lost connection with ") && !take(&words, "conversation with "))
+    if (!cursor_take(&words, "lost connection with ") && !cursor_take(&words, "conversation with "))
         return false;
     reply->origin = REPLY_LOST;
     reply->phase = REPLY_GREETING;
-    if (skip_past(&words, " while "))
-        reply->phase = phase_of(words.start, words.end);
+    if (cursor_take_until(&words, " while ", &skipped))
+        reply->phase = phase_of(words.at, words.end);
     copy_text(reply, all);
     return true;
 }
@@ -229,14 +193,14 @@ void
 reply_read(const char *dsn, size_t dsn_length, const char *text, size_t length,
            struct reply *ret_reply)
 {
-    struct words words = {text, text + length};
+    struct cursor words = {text, text + length};
 
     *ret_reply = (struct reply){.origin = REPLY_LOCAL, .phase = REPLY_BEFORE};
     if (!read_said(ret_reply, words) && !read_lost(ret_reply, words)) {
-        struct words connect = words;
+        struct cursor connect = words;
         int code;
 
-        if (take(&connect, "connect to ")) {
+        if (cursor_take(&connect, "connect to ")) {
             ret_reply->origin = REPLY_CONNECT;
         } else if (take_code(&connect, &code) && code < 300) { /* sent: the server's last words */
             ret_reply->origin = REPLY_SAID;

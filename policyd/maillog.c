@@ -7,66 +7,22 @@
 
 enum { DELAY_DIGITS_MAX = 9 }; /* of seconds: more is no delay */
 
-/* What is left of a text; reading moves on. */
-struct reader {
-    const char *at;
-    const char *end;
-};
-
-static size_t
-left(const struct reader *reader)
-{
-    return (size_t)(reader->end - reader->at);
-}
-
-static bool
-take(struct reader *reader, const char *text)
-{
-    size_t length = strlen(text);
-
-    if (left(reader) < length || memcmp(reader->at, text, length) != 0)
-        return false;
-    reader->at += length;
-    return true;
-}
-
-/* Everything up to text, which is taken, too.  False, and nothing is taken, without it. */
-static bool
-take_until(struct reader *reader, const char *text, struct span *ret_span)
-{
-    size_t length = strlen(text);
-    const char *found = memmem(reader->at, left(reader), text, length);
-
-    if (found == NULL)
-        return false;
-    ret_span->start = reader->at;
-    ret_span->length = (size_t)(found - reader->at);
-    reader->at = found + length;
-    return true;
-}
-
-static bool
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool
 is_word(char c)
 {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return cursor_is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 /* A number of exactly so many digits. */
 static bool
-take_number(struct reader *reader, size_t digits, int *ret_number)
+take_number(struct cursor *reader, size_t digits, int *ret_number)
 {
     int number = 0;
 
-    if (left(reader) < digits)
+    if (cursor_left(reader) < digits)
         return false;
     for (size_t i = 0; i < digits; i++) {
-        if (!is_digit(reader->at[i]))
+        if (!cursor_is_digit(reader->at[i]))
             return false;
         number = number * 10 + (reader->at[i] - '0');
     }
@@ -84,20 +40,20 @@ span_is(struct span span, const char *text)
 /* ---------------------------------------------------------------- the frame */
 
 static bool
-take_clock(struct reader *reader, struct maillog_time *time)
+take_clock(struct cursor *reader, struct maillog_time *time)
 {
-    return take_number(reader, 2, &time->hour) && take(reader, ":") &&
-           take_number(reader, 2, &time->minute) && take(reader, ":") &&
+    return take_number(reader, 2, &time->hour) && cursor_take(reader, ":") &&
+           take_number(reader, 2, &time->minute) && cursor_take(reader, ":") &&
            take_number(reader, 2, &time->second);
 }
 
 /* "Nov  5 10:11:12" */
 static bool
-take_old_time(struct reader *reader, struct maillog_time *time)
+take_old_time(struct cursor *reader, struct maillog_time *time)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
-    if (left(reader) < 3)
+    if (cursor_left(reader) < 3)
         return false;
     for (int i = 0; i < 12; i++)
         if (memcmp(reader->at, months + (size_t)i * 3, 3) == 0)
@@ -105,34 +61,35 @@ take_old_time(struct reader *reader, struct maillog_time *time)
     if (time->month == 0)
         return false;
     reader->at += 3;
-    if (!take(reader, " "))
+    if (!cursor_take(reader, " "))
         return false;
-    if (take(reader, " ") ? !take_number(reader, 1, &time->day)
-                          : !take_number(reader, 2, &time->day))
+    if (cursor_take(reader, " ") ? !take_number(reader, 1, &time->day)
+                                 : !take_number(reader, 2, &time->day))
         return false;
-    return take(reader, " ") && take_clock(reader, time);
+    return cursor_take(reader, " ") && take_clock(reader, time);
 }
 
 /* "2026-11-05T10:11:12.345678+01:00" */
 static bool
-take_new_time(struct reader *reader, struct maillog_time *time)
+take_new_time(struct cursor *reader, struct maillog_time *time)
 {
     int scale = 100, hours, minutes;
     bool minus;
 
-    if (!take_number(reader, 4, &time->year) || !take(reader, "-") ||
-        !take_number(reader, 2, &time->month) || !take(reader, "-") ||
-        !take_number(reader, 2, &time->day) || !take(reader, "T") || !take_clock(reader, time))
+    if (!take_number(reader, 4, &time->year) || !cursor_take(reader, "-") ||
+        !take_number(reader, 2, &time->month) || !cursor_take(reader, "-") ||
+        !take_number(reader, 2, &time->day) || !cursor_take(reader, "T") ||
+        !take_clock(reader, time))
         return false;
-    if (take(reader, "."))
-        for (; left(reader) > 0 && is_digit(*reader->at); reader->at++, scale /= 10)
+    if (cursor_take(reader, "."))
+        for (; cursor_left(reader) > 0 && cursor_is_digit(*reader->at); reader->at++, scale /= 10)
             time->millisecond += (*reader->at - '0') * scale;
     time->has_offset = true;
-    if (take(reader, "Z"))
+    if (cursor_take(reader, "Z"))
         return true;
-    minus = take(reader, "-");
-    if ((!minus && !take(reader, "+")) || !take_number(reader, 2, &hours) || !take(reader, ":") ||
-        !take_number(reader, 2, &minutes))
+    minus = cursor_take(reader, "-");
+    if ((!minus && !cursor_take(reader, "+")) || !take_number(reader, 2, &hours) ||
+        !cursor_take(reader, ":") || !take_number(reader, 2, &minutes))
         return false;
     time->offset_s = (hours * 60 + minutes) * (minus ? -60 : 60);
     return true;
@@ -141,26 +98,27 @@ take_new_time(struct reader *reader, struct maillog_time *time)
 bool
 maillog_cut(const char *line, size_t length, struct maillog_frame *ret_frame)
 {
-    struct reader reader = {line, line + (length < MAILLOG_LINE_MAX ? length : MAILLOG_LINE_MAX)};
+    struct cursor reader = {line, line + (length < MAILLOG_LINE_MAX ? length : MAILLOG_LINE_MAX)};
     struct span host, process;
 
     memset(ret_frame, 0, sizeof(*ret_frame));
-    if (left(&reader) == 0)
+    if (cursor_left(&reader) == 0)
         return false;
-    if (is_digit(*line) ? !take_new_time(&reader, &ret_frame->time)
-                        : !take_old_time(&reader, &ret_frame->time))
+    if (cursor_is_digit(*line) ? !take_new_time(&reader, &ret_frame->time)
+                               : !take_old_time(&reader, &ret_frame->time))
         return false;
-    if (!take(&reader, " ") || !take_until(&reader, " ", &host) ||
-        !take_until(&reader, "[", &ret_frame->ident) || !take_until(&reader, "]: ", &process))
+    if (!cursor_take(&reader, " ") || !cursor_take_until(&reader, " ", &host) ||
+        !cursor_take_until(&reader, "[", &ret_frame->ident) ||
+        !cursor_take_until(&reader, "]: ", &process))
         return false;
     for (size_t i = 0; i < ret_frame->ident.length; i++) /* another program's, without a number */
         if (ret_frame->ident.start[i] == ' ' || ret_frame->ident.start[i] == ':')
             return false;
     for (size_t i = 0; i < process.length; i++)
-        if (!is_digit(process.start[i]))
+        if (!cursor_is_digit(process.start[i]))
             return false;
     ret_frame->message.start = reader.at;
-    ret_frame->message.length = left(&reader);
+    ret_frame->message.length = cursor_left(&reader);
     return process.length > 0;
 }
 
@@ -227,14 +185,14 @@ is_domain(char c)
 
 /* Put reader behind the quoted string that begins there. */
 static bool
-skip_quoted(struct reader *reader)
+skip_quoted(struct cursor *reader)
 {
-    for (reader->at++; left(reader) > 0; reader->at++) {
+    for (reader->at++; cursor_left(reader) > 0; reader->at++) {
         if (*reader->at == '"') {
             reader->at++;
             return true;
         }
-        if (*reader->at == '\\' && left(reader) > 1)
+        if (*reader->at == '\\' && cursor_left(reader) > 1)
             reader->at++;
     }
     return false;
@@ -246,21 +204,21 @@ skip_quoted(struct reader *reader)
  * such an address is refused.
  */
 static bool
-take_address(struct reader *reader, struct span *ret_span)
+take_address(struct cursor *reader, struct span *ret_span)
 {
     const char *start;
 
-    if (!take(reader, "<"))
+    if (!cursor_take(reader, "<"))
         return false;
     start = reader->at;
-    if (left(reader) > 0 && *reader->at == '"' && !skip_quoted(reader))
+    if (cursor_left(reader) > 0 && *reader->at == '"' && !skip_quoted(reader))
         return false;
-    while (left(reader) > 0 && is_plain(*reader->at))
+    while (cursor_left(reader) > 0 && is_plain(*reader->at))
         reader->at++;
-    if (take(reader, "@"))
-        while (left(reader) > 0 && is_domain(*reader->at))
+    if (cursor_take(reader, "@"))
+        while (cursor_left(reader) > 0 && is_domain(*reader->at))
             reader->at++;
-    if (left(reader) == 0 || *reader->at != '>')
+    if (cursor_left(reader) == 0 || *reader->at != '>')
         return false;
     ret_span->start = start;
     ret_span->length = (size_t)(reader->at - start);
@@ -272,13 +230,13 @@ take_address(struct reader *reader, struct span *ret_span)
 
 /* "12", "0.34": seconds */
 static bool
-take_delay(struct reader *reader, int64_t *ret_ms)
+take_delay(struct cursor *reader, int64_t *ret_ms)
 {
     const char *start = reader->at;
     int64_t ms = 0;
     int scale = 100;
 
-    for (; left(reader) > 0 && is_digit(*reader->at); reader->at++) {
+    for (; cursor_left(reader) > 0 && cursor_is_digit(*reader->at); reader->at++) {
         if (reader->at - start == DELAY_DIGITS_MAX)
             return false;
         ms = ms * 10 + (*reader->at - '0');
@@ -286,8 +244,8 @@ take_delay(struct reader *reader, int64_t *ret_ms)
     if (reader->at == start)
         return false;
     ms *= 1000;
-    if (take(reader, "."))
-        for (; left(reader) > 0 && is_digit(*reader->at); reader->at++, scale /= 10)
+    if (cursor_take(reader, "."))
+        for (; cursor_left(reader) > 0 && cursor_is_digit(*reader->at); reader->at++, scale /= 10)
             ms += (*reader->at - '0') * scale;
     *ret_ms = ms;
     return true;
@@ -296,31 +254,31 @@ take_delay(struct reader *reader, int64_t *ret_ms)
 static bool
 read_delays(struct span value, int64_t delays_ms[static 4])
 {
-    struct reader reader = {value.start, value.start + value.length};
+    struct cursor reader = {value.start, value.start + value.length};
 
     for (int i = 0; i < 4; i++)
-        if ((i > 0 && !take(&reader, "/")) || !take_delay(&reader, &delays_ms[i]))
+        if ((i > 0 && !cursor_take(&reader, "/")) || !take_delay(&reader, &delays_ms[i]))
             return false;
-    return left(&reader) == 0;
+    return cursor_left(&reader) == 0;
 }
 
 static bool
 is_dsn(struct span value)
 {
-    struct reader reader = {value.start, value.start + value.length};
+    struct cursor reader = {value.start, value.start + value.length};
 
     for (int i = 0; i < 3; i++) {
         const char *start;
 
-        if (i > 0 && !take(&reader, "."))
+        if (i > 0 && !cursor_take(&reader, "."))
             return false;
         start = reader.at;
-        while (left(&reader) > 0 && is_digit(*reader.at))
+        while (cursor_left(&reader) > 0 && cursor_is_digit(*reader.at))
             reader.at++;
         if (reader.at == start || reader.at - start > (i == 0 ? 1 : 3))
             return false;
     }
-    return left(&reader) == 0;
+    return cursor_left(&reader) == 0;
 }
 
 /* Take over one field in front of the status.  One that comes twice is not Postfix'. */
@@ -336,9 +294,10 @@ read_field(struct maillog *line, struct span key, struct span value)
             return false;
         line->dsn = value;
     } else if (span_is(key, "delay")) {
-        struct reader reader = {value.start, value.start + value.length};
+        struct cursor reader = {value.start, value.start + value.length};
 
-        return line->delay_ms < 0 && take_delay(&reader, &line->delay_ms) && left(&reader) == 0;
+        return line->delay_ms < 0 && take_delay(&reader, &line->delay_ms) &&
+               cursor_left(&reader) == 0;
     } else if (span_is(key, "delays")) {
         return line->delays_ms[0] < 0 && read_delays(value, line->delays_ms);
     }
@@ -363,22 +322,22 @@ status_of(struct span word)
  * may be the truth behind a forged beginning: a local part without quotes.
  */
 static bool
-read_status(struct maillog *line, struct reader *reader)
+read_status(struct maillog *line, struct cursor *reader)
 {
-    struct reader rest;
+    struct cursor rest;
     struct span word;
 
-    if (!take_until(reader, " (", &word) || word.length == 0)
+    if (!cursor_take_until(reader, " (", &word) || word.length == 0)
         return false;
     for (size_t i = 0; i < word.length; i++)
         if (!is_word(word.start[i]) && word.start[i] != '-')
             return false;
     line->status = status_of(word);
     rest = *reader;
-    if (take_until(&rest, ">, relay=", &word)) /* behind orig_to=, too */
+    if (cursor_take_until(&rest, ">, relay=", &word)) /* behind orig_to=, too */
         return false;
     line->reply.start = reader->at;
-    line->reply.length = left(reader);
+    line->reply.length = cursor_left(reader);
     if (line->reply.length > 0 && line->reply.start[line->reply.length - 1] == ')')
         line->reply.length--;
     return true;
@@ -386,20 +345,20 @@ read_status(struct maillog *line, struct reader *reader)
 
 /* Behind "to=": "<a@b>, orig_to=<c@d>, relay=..., delay=..., dsn=..., status=sent (...)". */
 static bool
-read_result(struct maillog *line, struct reader *reader)
+read_result(struct maillog *line, struct cursor *reader)
 {
     struct span original;
 
     if (!take_address(reader, &line->recipient))
         return false;
-    if (take(reader, ", orig_to=") && !take_address(reader, &original))
+    if (cursor_take(reader, ", orig_to=") && !take_address(reader, &original))
         return false;
-    while (take(reader, ", ")) {
+    while (cursor_take(reader, ", ")) {
         struct span key, value;
 
-        if (take(reader, "status="))
+        if (cursor_take(reader, "status="))
             return line->relay.length > 0 && line->dsn.length > 0 && read_status(line, reader);
-        if (!take_until(reader, "=", &key) || !take_until(reader, ", ", &value))
+        if (!cursor_take_until(reader, "=", &key) || !cursor_take_until(reader, ", ", &value))
             return false;
         reader->at -= strlen(", ");
         for (size_t i = 0; i < key.length; i++)
@@ -414,44 +373,44 @@ read_result(struct maillog *line, struct reader *reader)
 /* --------------------------------------------------------------- by program */
 
 static enum maillog_kind
-of_qmgr(struct maillog *line, struct reader *reader)
+of_qmgr(struct maillog *line, struct cursor *reader)
 {
-    struct span rest = {reader->at, left(reader)};
+    struct span rest = {reader->at, cursor_left(reader)};
 
     if (span_is(rest, "removed"))
         return MAILLOG_REMOVED;
-    if (take(reader, "to=")) /* it defers by itself where a destination is throttled */
+    if (cursor_take(reader, "to=")) /* it defers by itself where a destination is throttled */
         return read_result(line, reader) ? MAILLOG_RESULT : MAILLOG_ODD;
-    if (!take(reader, "from="))
+    if (!cursor_take(reader, "from="))
         return MAILLOG_OTHER;
     if (!take_address(reader, &line->sender))
         return MAILLOG_ODD;
-    if (take(reader, ", size="))
+    if (cursor_take(reader, ", size="))
         return MAILLOG_ACTIVE;
-    if (take(reader, ", status=expired,") || take(reader, ", status=force-expired,"))
+    if (cursor_take(reader, ", status=expired,") || cursor_take(reader, ", status=force-expired,"))
         return MAILLOG_EXPIRED;
     return MAILLOG_OTHER;
 }
 
 static enum maillog_kind
-of_cleanup(struct maillog *line, struct reader *reader)
+of_cleanup(struct maillog *line, struct cursor *reader)
 {
-    if (!take(reader, "message-id="))
+    if (!cursor_take(reader, "message-id="))
         return MAILLOG_OTHER;
     line->message_id.start = reader->at;
-    line->message_id.length = left(reader);
+    line->message_id.length = cursor_left(reader);
     return MAILLOG_NEW;
 }
 
 static enum maillog_kind
-of_delivery(struct maillog *line, struct reader *reader)
+of_delivery(struct maillog *line, struct cursor *reader)
 {
-    if (take(reader, "to="))
+    if (cursor_take(reader, "to="))
         return read_result(line, reader) ? MAILLOG_RESULT : MAILLOG_ODD;
     line->reply.start = reader->at;
-    line->reply.length = left(reader);
-    if (take(reader, "host ") || take(reader, "lost connection with ") ||
-        take(reader, "conversation with ") || take(reader, "connect to "))
+    line->reply.length = cursor_left(reader);
+    if (cursor_take(reader, "host ") || cursor_take(reader, "lost connection with ") ||
+        cursor_take(reader, "conversation with ") || cursor_take(reader, "connect to "))
         return MAILLOG_SAID;
     line->reply.length = 0;
     return MAILLOG_OTHER;
@@ -474,15 +433,16 @@ read_ident(struct span ident, struct maillog *line)
 }
 
 static bool
-take_queue_id(struct reader *reader, struct span *ret_span)
+take_queue_id(struct cursor *reader, struct span *ret_span)
 {
     const char *start = reader->at;
 
-    while (left(reader) > 0 && is_word(*reader->at))
+    while (cursor_left(reader) > 0 && is_word(*reader->at))
         reader->at++;
     ret_span->start = start;
     ret_span->length = (size_t)(reader->at - start);
-    return ret_span->length > 0 && ret_span->length <= MAILLOG_QUEUE_ID_MAX && take(reader, ": ");
+    return ret_span->length > 0 && ret_span->length <= MAILLOG_QUEUE_ID_MAX &&
+           cursor_take(reader, ": ");
 }
 
 void
@@ -490,12 +450,12 @@ maillog_parse(struct span ident, struct span message, struct maillog *ret_line)
 {
     static const struct {
         const char *daemon;
-        enum maillog_kind (*read)(struct maillog *line, struct reader *reader);
+        enum maillog_kind (*read)(struct maillog *line, struct cursor *reader);
     } programs[] = {
         {"qmgr", of_qmgr},       {"smtp", of_delivery},   {"error", of_delivery},
         {"cleanup", of_cleanup}, {"bounce", of_delivery}, {"lmtp", of_delivery},
     };
-    struct reader reader = {message.start, message.start + message.length};
+    struct cursor reader = {message.start, message.start + message.length};
 
     *ret_line = (struct maillog){.delay_ms = -1, .delays_ms = {-1, -1, -1, -1}};
     read_ident(ident, ret_line);

@@ -17,6 +17,8 @@
 #ifndef POLICYD_MAILLOG_H
 #define POLICYD_MAILLOG_H
 
+#include "lib/cursor.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,12 +26,6 @@
 enum {
     MAILLOG_LINE_MAX = 16 * 1024, /* bytes of a line that are looked at */
     MAILLOG_QUEUE_ID_MAX = 32,
-};
-
-/* Some bytes of a line.  length 0: it was not there. */
-struct span {
-    const char *start; /* not ours */
-    size_t length;
 };
 
 enum maillog_kind {
