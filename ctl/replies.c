@@ -158,6 +158,10 @@ ctl_replies(const struct ctl *ctl, int argc, char **argv)
     }
     if (ctl_load(ctl->file, &conf) < 0)
         return CTL_USAGE;
+    if (conf->replies.count == 0)
+        fputs("postpool: the configuration has no rules; take some in with @include "
+              "\"replies.conf\"\n",
+              stderr);
     if (tests)
         status = test(ctl, conf, provider, argv[2]);
     else

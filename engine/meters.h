@@ -165,9 +165,10 @@ bool meters_pending(const struct meters *meters);
 
 /*
  * All of them begin a new life, without the store, and so do those that are
- * made until it is there again: see meter_go_alone().
+ * made until it is there again: see meter_go_alone().  gone_ms: when the others
+ * have given up on this node, which may be still to come.
  */
-void meters_lapse(struct meters *meters, int64_t now_ms); /* or when the others gave up on us */
+void meters_lapse(struct meters *meters, int64_t gone_ms);
 
 /* From the next meters_lapse() on: is the share there at once, or when it must be free? */
 void meters_set_share(struct meters *meters, bool at_once);

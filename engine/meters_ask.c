@@ -205,10 +205,10 @@ meters_pending(const struct meters *meters)
 }
 
 void
-meters_lapse(struct meters *meters, int64_t now_ms)
+meters_lapse(struct meters *meters, int64_t gone_ms)
 {
     meters->alone = true;
-    meters->alone_ms = now_ms;
+    meters->alone_ms = gone_ms;
     meters->gains++;
     for (size_t i = 0; i < meters->count; i++) {
         struct metered *metered = meters_at(meters, (uint32_t)i);
@@ -217,7 +217,7 @@ meters_lapse(struct meters *meters, int64_t now_ms)
             continue;
         meter_lapse(&metered->meter);
         meter_go_alone(&metered->meter, metered->caps, meters->nodes, meters->share_at_once,
-                       now_ms);
+                       gone_ms);
     }
 }
 

@@ -100,9 +100,19 @@ check_reaction(struct conf_reader *reader, config_setting_t *item, const struct 
                      "replies that accuse \"%s\" have no consequence for an address or account; "
                      "take suspend and slow out, or name another class",
                      accused_text(rule->accused));
-    if (reaction->suspend_most_ms < reaction->suspend_ms)
+    if (reaction->suspend_ms == 0 && config_setting_get_member(item, "suspend_most") != NULL)
+        conf_problem(reader, config_setting_get_member(item, "suspend_most"),
+                     "says nothing without suspend; name both, or take it out");
+    else if (reaction->suspend_most_ms < reaction->suspend_ms)
         conf_problem(reader, config_setting_get_member(item, "suspend_most"),
                      "is shorter than suspend; it must be as long at least");
+    for (size_t i = 0; reaction->slow_ms == 0 && i < 2; i++) {
+        config_setting_t *member =
+            config_setting_get_member(item, i == 0 ? "slow_for" : "slow_after");
+
+        if (member != NULL)
+            conf_problem(reader, member, "says nothing without slow; name both, or take it out");
+    }
     if (reaction->suspend_ms > 0 && reaction->slow_ms > 0 &&
         reaction->slow_after >= reaction->after)
         conf_problem(reader, item,
@@ -138,7 +148,7 @@ read_rule(struct conf_reader *reader, config_setting_t *item, const struct rule_
     if (is_set(input->provider))
         rule->provider = find_provider(reader, item, input->provider);
     rule->code = input->code;
-    if (input->code >= 10 ? input->code < 200
+    if (input->code >= 10 ? input->code < 400
                           : input->code != 0 && input->code != 4 && input->code != 5)
         conf_problem(reader, config_setting_get_member(item, "code"),
                      "%d is no reply code, write one such as 421, or 4 or 5 for all that begin so",

@@ -158,9 +158,10 @@ feedback_status(const struct feedback *feedback, struct buf *text, struct json *
     else if (text != NULL)
         buf_printf(text,
                    "feedback: %s, %" PRId64 " bytes behind; %" PRIu64 " lines, %" PRIu64
-                   " results: %" PRIu64 " grants spent, %" PRIu64 " given back\n",
-                   feedback->path, lag_bytes, figures->lines, figures->results, figures->spent,
-                   figures->given_back);
+                   " results, %" PRIu64 " of messages not heard of before: %" PRIu64
+                   " grants spent, %" PRIu64 " given back\n",
+                   feedback->path, lag_bytes, figures->lines, figures->results, figures->unknown,
+                   figures->spent, figures->given_back);
     if (json == NULL)
         return;
     json_open(json, "feedback", '{');

@@ -71,7 +71,7 @@ redis_life_begin(struct redis_store *s)
 void
 redis_life_end(struct redis_store *s)
 {
-    int64_t late_ms = s->sent_ms + s->node_timeout_ms - redis_clock_boot_ms();
+    int64_t late_ms = s->sent_ms + REDIS_CALL_LATE_MS + s->node_timeout_ms - redis_clock_boot_ms();
 
     s->holding = false;
     s->awaited = false;

@@ -54,6 +54,9 @@ void redis_script_ask(struct redis_args *args, const struct redis_caller *caller
 /* How long a book may matter after a call, in milliseconds. */
 int64_t redis_script_keep_ms(const struct caps *caps, int64_t node_timeout_ms);
 
+/* A call is carried out so long after it was sent at most: LATE_CALL in the script. */
+enum { REDIS_CALL_LATE_MS = 3000 };
+
 enum redis_status {
     REDIS_OK_THERE, /* it was carried out */
     REDIS_STALE,    /* the row does not fit */

@@ -36,7 +36,7 @@ local MINUTE = 60 * 1000
 local LEARN, LEARN_ALONE = 2000, 500
 local GONE, UNKNOWN = 0, 1 -- lives that no process has: it said goodbye; it was only heard of
 local STEP = 250 -- further ahead of what a node knows than a call takes: the clock was put forward
-local LATE_CALL = 3000 -- more than a node waits for an answer
+local LATE_CALL = 3000 -- more than a node waits for an answer; REDIS_CALL_LATE_MS
 local CLOCK_OFF = 10 -- so far may the clock be from that idea; a later one would forget uses
 
 local function text(number)

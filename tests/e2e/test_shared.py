@@ -36,13 +36,14 @@ def saturate(sites):
     wanted = WINDOWS * CAP + 1
     for site in sites.values():
         wait_for(lambda: len(granted(site)) >= wanted, 60 + 2 * WINDOWS * WINDOW_S, "the grants of all windows")
-    after = {count: cost(site) for count, site in sites.items()}
+    after = {count: (*cost(site), len(granted(site))) for count, site in sites.items()}
     enough(nodes)
     found = {}
     for count, site in sites.items():
         times = sorted(answered for _, answered, _ in granted(site))
+        *there, got = after[count]
         found[count] = (WINDOWS * WINDOW_S / (times[wanted - 1] - times[0]),
-                        *(100 * (b - a) / len(times) for a, b in zip(before[count], after[count])))
+                        *(100 * (b - a) / got for a, b in zip(before[count], there)))
     return found
 
 

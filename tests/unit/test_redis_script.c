@@ -410,9 +410,9 @@ test_late_call(void **state)
     now_ms = w.now_ms;
     answer = ask_at(&w, 1, now_ms + 5000, now_ms + 5000);
     assert_int_equal(answer.status, REDIS_OK_THERE);
-    answer = ask_at(&w, 2, now_ms + 5100, now_ms + 2100);
+    answer = ask_at(&w, 2, now_ms + 5100, now_ms + 5000 - REDIS_CALL_LATE_MS);
     assert_int_equal(answer.status, REDIS_OK_THERE);
-    answer = ask_at(&w, 3, now_ms + 5200, now_ms + 1900);
+    answer = ask_at(&w, 3, now_ms + 5200, now_ms + 5000 - REDIS_CALL_LATE_MS - 1);
     assert_int_equal(answer.status, REDIS_LATE);
     assert_int_equal(answer.stepped_ms, 0);
     answer = ask_at(&w, 3, now_ms + 5300, now_ms + 5300); /* nothing came of it */

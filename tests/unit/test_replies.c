@@ -95,6 +95,14 @@ static const struct {
     {RULE("provider = \"gogle\"; " SAMPLE), "replies.1.provider: there is no provider \"gogle\", "
                                             "so that the rule would never fit, did you mean "
                                             "\"google\"?"},
+    {RULE("suspend_most = \"1h\"; " SAMPLE),
+     "replies.1.suspend_most: says nothing without suspend; name both, or take it out"},
+    {RULE("slow_for = \"1h\"; " SAMPLE),
+     "replies.1.slow_for: says nothing without slow; name both, or take it out"},
+    {RULE("slow_after = 2; " SAMPLE),
+     "replies.1.slow_after: says nothing without slow; name both, or take it out"},
+    {RULE("code = 250; " SAMPLE), "replies.1.code: 250 is no reply code, write one such as 421, or "
+                                  "4 or 5 for all that begin so"},
     {RULE("code = 55; " SAMPLE),
      "replies.1.code: 55 is no reply code, write one such as 421, or 4 or 5 for "
      "all that begin so"},
