@@ -3,7 +3,6 @@
  */
 #include "policyd/volume.h"
 
-#include "engine/decide.h"
 #include "engine/grants.h"
 #include "engine/snapshot.h"
 #include "lib/clock.h"
@@ -12,7 +11,6 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/lookup.h"
-#include "policyd/mx.h"
 #include "policyd/sqlite_file.h"
 #include "policyd/store.h"
 #include "policyd/transactions.h"
@@ -28,8 +26,8 @@ enum {
     SWEEP_PART = 10,     /* a sweep looks at that part of the meters, each second */
     SWEEP_GRANTS = 5000, /* steps of grants_expire() in a sweep */
     FLUSH_MAX = 500,     /* asks in one go: each takes a microsecond or two */
-    MOVE_GRANTS = 20000, /* that are looked at for one domain: not for long */
     ACCOUNTS_TELL_MS = 10 * 60 * 1000,
+    END_MS = 500,   /* how long the end waits for what is under way */
     SILENT_MS = 20, /* a store that owes answers and gives none is not waited for */
 };
 
@@ -254,14 +252,43 @@ volume_new(struct event_base *base, struct conf *conf, void (*on_room)(void *arg
     return 0;
 }
 
+static void
+ignore_room(void *arg)
+{
+    (void)arg;
+}
+
+static void
+flush_all(struct volume *volume)
+{
+    while (volume->store != NULL && volume->meters != NULL && meters_pending(volume->meters))
+        volume_flush(volume);
+}
+
+/* What is under way at the end may be a lease, which has to go back, too: wait for it, not for
+ * long. */
+static void
+await_answers(struct volume *volume)
+{
+    static const struct timeval step = {0, 10 * 1000};
+    int64_t end_ms = clock_ms(CLOCK_MONOTONIC) + END_MS;
+
+    while (volume->store != NULL && volume->owed > 0 && clock_ms(CLOCK_MONOTONIC) < end_ms) {
+        event_base_loopexit(volume->base, &step);
+        event_base_loop(volume->base, EVLOOP_ONCE);
+    }
+}
+
 void
 volume_free(struct volume *volume)
 {
     if (volume == NULL)
         return;
+    volume->on_room = ignore_room;
     volume_release(volume, NULL);
-    while (volume->store != NULL && volume->meters != NULL && meters_pending(volume->meters))
-        volume_flush(volume);
+    flush_all(volume);
+    await_answers(volume);
+    flush_all(volume);
     store_close(volume->store);
     meters_free(volume->meters);
     grants_free(volume->grants);
@@ -341,107 +368,6 @@ volume_view(struct volume *volume, struct lookup_view *view)
     view->grant_secret = volume->grant_secret;
     view->store_ms = volume->meters != NULL ? volume_now_ms(volume) : 0;
     view->may_wait = may_wait(volume);
-}
-
-bool
-volume_spend(struct volume *volume, const char *message_id, const char *recipient)
-{
-    struct grant_key key;
-
-    grant_key(volume->grant_secret, message_id, recipient, &key);
-    return grants_spend(volume->grants, &key, clock_ms(CLOCK_MONOTONIC_COARSE));
-}
-
-bool
-volume_give_back(struct volume *volume, const char *message_id, const char *recipient)
-{
-    int64_t now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
-    struct grant_key key;
-    struct grant grant;
-
-    grant_key(volume->grant_secret, message_id, recipient, &key);
-    if (!grants_give_back(volume->grants, &key, now_ms, &grant))
-        return false;
-    for (size_t i = 0; i < GRANT_METERS && volume->meters != NULL; i++) {
-        int64_t store_ms = volume_now_ms(volume);
-
-        if (grant.meters[i] == GRANT_NO_METER)
-            continue;
-        meters_give_back(volume->meters, grant.meters[i], store_ms - (now_ms - grant.at_ms),
-                         store_ms);
-    }
-    volume_flush(volume);
-    volume->on_room(volume->arg);
-    return true;
-}
-
-/* Recipients on their way from "other" to a provider. */
-struct move {
-    struct volume *volume;
-    size_t provider;
-    struct mx_note *notes; /* what is left to be moved */
-    size_t count;
-};
-
-static void
-count_at(const struct move *move, size_t address, uint32_t count, int64_t store_ms)
-{
-    struct meters *meters = move->volume->meters;
-    uint32_t number = meters_provider(meters, address, move->provider);
-
-    if (number != METERS_NONE && count > 0)
-        meters_count_late(meters, number, count, store_ms);
-}
-
-/* False: all are moved. */
-static bool
-take_off(struct move *move, size_t address)
-{
-    bool left = false;
-
-    for (size_t i = 0; i < move->count; i++) {
-        struct mx_note *note = &move->notes[i];
-
-        if (note->address == address && note->count > 0)
-            note->count--;
-        left |= note->count > 0;
-    }
-    return left;
-}
-
-static bool
-move_grant(void *arg, struct grant *grant)
-{
-    struct move *move = arg;
-    struct meters *meters = move->volume->meters;
-    uint32_t from = meters_provider(meters, grant->address, PROVIDER_OTHER);
-    int64_t store_ms = volume_now_ms(move->volume);
-
-    grant->domain = 0;
-    if (from != METERS_NONE && grant->meters[DECISION_PROVIDER] == from)
-        meters_give_back(meters, from, store_ms - (clock_ms(CLOCK_MONOTONIC_COARSE) - grant->at_ms),
-                         store_ms);
-    grant->meters[DECISION_PROVIDER] = meters_provider(meters, grant->address, move->provider);
-    count_at(move, grant->address, 1, store_ms);
-    return take_off(move, grant->address);
-}
-
-void
-volume_move(struct volume *volume, const char *domain, size_t provider, const struct mx_note *notes,
-            size_t count)
-{
-    struct move move = {volume, provider, NULL, count};
-
-    if (volume->meters == NULL)
-        return;
-    move.notes = mem_array(count, sizeof(*notes));
-    memcpy(move.notes, notes, count * sizeof(*notes));
-    grants_of_domain(volume->grants, lookup_domain(domain), MOVE_GRANTS, move_grant, &move);
-    for (size_t i = 0; i < count; i++)
-        count_at(&move, notes[i].address, move.notes[i].count, volume_now_ms(volume));
-    free(move.notes);
-    volume_flush(volume);
-    volume->on_room(volume->arg);
 }
 
 bool
