@@ -250,6 +250,7 @@ meter_give_back(struct meter *meter, int64_t at_ms)
     if (meter->use_count < METER_USES) { /* else it stays spent: the safe side */
         meter->uses[meter->use_count++] = (struct meter_use){at_ms, -1, 0};
         meter->returned = true;
+        meter->again_ms = 0; /* there is room again, which the store has to be asked for */
     }
 }
 
@@ -329,7 +330,7 @@ meter_answered(struct meter *meter, const struct book_answer *answer, int64_t no
     int64_t after_ms = answer->room_ms - answer->again_ms;
 
     meter->asked = false;
-    meter->again_ms = answer->again_ms;
+    meter->again_ms = meter->returned ? 0 : answer->again_ms; /* it knew nothing of that yet */
     meter->room_after_ms = after_ms < 0            ? 0
                            : after_ms < UINT32_MAX ? (uint32_t)after_ms
                                                    : UINT32_MAX;
