@@ -3,62 +3,105 @@
  */
 #include "policyd/feedback.h"
 
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/reply.h"
-#include "lib/tagged.h"
 #include "policyd/follow.h"
 #include "policyd/maillog.h"
+#include "policyd/outcome.h"
 #include "policyd/queued.h"
 #include "policyd/volume.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct feedback {
-    struct event_base *base; /* not ours */
+    struct feedback_start start;
     const struct conf *conf; /* not ours */
-    struct volume *volume;   /* not ours */
     struct follow *follow;   /* NULL: there is no log */
     char *path;              /* what follow follows */
+    struct follow_place place;
     struct queued *queued;
+    struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
+    size_t listener_count;
     struct feedback_figures figures;
 };
 
-/* Did the other side hear of the recipient, as the reply of the line tells? */
-static bool
-reached(const struct maillog *line)
+static void
+settle(struct feedback *feedback, const struct maillog *line, const struct outcome *outcome)
 {
-    struct reply reply;
+    struct volume *volume = feedback->start.volume;
 
-    reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length, &reply);
-    return reply_reached(&reply);
+    if (outcome->reached || queued_is_heard(feedback->queued, line->queue_id))
+        feedback->figures.spent += volume_spend(volume, outcome->message_id, outcome->recipient);
+    else
+        feedback->figures.given_back +=
+            volume_give_back(volume, outcome->message_id, outcome->recipient);
+}
+
+static int64_t
+time_of_day_ms(int *ret_offset_s)
+{
+    time_t now = time(NULL);
+    struct tm local;
+
+    localtime_r(&now, &local);
+    *ret_offset_s = (int)local.tm_gmtoff;
+    return clock_ms(CLOCK_REALTIME_COARSE);
 }
 
 static void
-on_result(struct feedback *feedback, const struct maillog *line)
+on_result(struct feedback *feedback, const struct maillog_time *time, const struct maillog *line)
 {
     const char *sender = queued_sender(feedback->queued, line->queue_id);
-    char id[TAG_SENDER_SIZE], recipient[ADDR_MAX + 1];
+    struct outcome_view view = {
+        .conf = feedback->conf,
+        .provider = feedback->start.provider,
+        .arg = feedback->start.arg,
+    };
+    struct outcome outcome;
 
     feedback->figures.results++;
     if (sender == NULL) {
         feedback->figures.unknown++;
         return;
     }
-    if (line->recipient.length > ADDR_MAX)
-        return; /* no grant is for such a one */
-    memcpy(recipient, line->recipient.start, line->recipient.length);
-    recipient[line->recipient.length] = '\0';
-    tagged_stream(feedback->conf, sender, id);
-    tagged_recipient(id, recipient);
-    if (line->status == MAILLOG_SENT || reached(line) ||
-        queued_is_heard(feedback->queued, line->queue_id))
-        feedback->figures.spent += volume_spend(feedback->volume, id, recipient);
-    else
-        feedback->figures.given_back += volume_give_back(feedback->volume, id, recipient);
+    view.now_ms = time_of_day_ms(&view.local_offset_s);
+    if (!outcome_make(&view, time, line, sender, &outcome))
+        return;
+    settle(feedback, line, &outcome);
+    for (size_t i = 0; i < feedback->listener_count; i++)
+        if (feedback->listeners[i].on_outcome != NULL)
+            feedback->listeners[i].on_outcome(feedback->listeners[i].arg, &outcome);
+}
+
+static void
+on_removed(struct feedback *feedback, struct span queue_id)
+{
+    char id[MAILLOG_QUEUE_ID_MAX + 1];
+
+    if (queued_sender(feedback->queued, queue_id) == NULL)
+        return;
+    memcpy(id, queue_id.start, queue_id.length);
+    id[queue_id.length] = '\0';
+    queued_remove(feedback->queued, queue_id);
+    for (size_t i = 0; i < feedback->listener_count; i++)
+        if (feedback->listeners[i].on_gone != NULL)
+            feedback->listeners[i].on_gone(feedback->listeners[i].arg, id);
+}
+
+/* Did the other side hear of the recipient, as one of several servers tells? */
+static bool
+is_heard(const struct maillog *line)
+{
+    struct reply reply;
+
+    reply_read("", 0, line->reply.start, line->reply.length, &reply);
+    return reply_reached(&reply);
 }
 
 static void
@@ -68,7 +111,7 @@ on_line(void *arg, const char *text, size_t length, const struct follow_place *b
     struct maillog_frame frame;
     struct maillog line;
 
-    (void)behind;
+    feedback->place = *behind;
     feedback->figures.lines++;
     if (!maillog_cut(text, length, &frame))
         return;
@@ -79,17 +122,17 @@ on_line(void *arg, const char *text, size_t length, const struct follow_place *b
         break;
     case MAILLOG_RESULT:
         if (line.status != MAILLOG_OTHER_STATUS)
-            on_result(feedback, &line);
+            on_result(feedback, &frame.time, &line);
         break;
     case MAILLOG_NEW: /* whoever had its queue id is gone */
     case MAILLOG_REMOVED:
-        queued_remove(feedback->queued, line.queue_id);
+        on_removed(feedback, line.queue_id);
         break;
     case MAILLOG_ODD:
         feedback->figures.odd++;
         break;
     case MAILLOG_SAID:
-        if (reached(&line))
+        if (is_heard(&line))
             queued_set_heard(feedback->queued, line.queue_id);
         break;
     case MAILLOG_EXPIRED:
@@ -103,7 +146,10 @@ on_idle(void *arg)
 {
     struct feedback *feedback = arg;
 
-    volume_flush(feedback->volume);
+    volume_flush(feedback->start.volume);
+    for (size_t i = 0; i < feedback->listener_count; i++)
+        if (feedback->listeners[i].on_idle != NULL)
+            feedback->listeners[i].on_idle(feedback->listeners[i].arg);
 }
 
 void
@@ -118,19 +164,31 @@ feedback_set_conf(struct feedback *feedback, const struct conf *conf)
     follow_free(feedback->follow);
     free(feedback->path);
     feedback->path = path != NULL ? mem_strdup(path) : NULL;
-    feedback->follow = path != NULL ? follow_new(feedback->base, path, NULL, &events) : NULL;
+    feedback->follow = path != NULL ? follow_new(feedback->start.base, path, NULL, &events) : NULL;
 }
 
 struct feedback *
-feedback_new(struct event_base *base, const struct conf *conf, struct volume *volume)
+feedback_new(const struct feedback_start *start)
 {
     struct feedback *feedback = mem_new(sizeof(*feedback));
 
-    feedback->base = base;
-    feedback->volume = volume;
+    feedback->start = *start;
     feedback->queued = queued_new();
-    feedback_set_conf(feedback, conf);
+    feedback_set_conf(feedback, start->conf);
     return feedback;
+}
+
+void
+feedback_listen(struct feedback *feedback, const struct feedback_listener *listener)
+{
+    assert(feedback->listener_count < FEEDBACK_LISTENERS_MAX);
+    feedback->listeners[feedback->listener_count++] = *listener;
+}
+
+const struct follow_place *
+feedback_place(const struct feedback *feedback)
+{
+    return &feedback->place;
 }
 
 void

@@ -9,14 +9,18 @@
 #ifndef POLICYD_FEEDBACK_H
 #define POLICYD_FEEDBACK_H
 
+#include "policyd/outcome.h"
+
 #include <stdint.h>
 
 struct buf;
 struct conf;
 struct event_base;
 struct feedback;
+struct follow_place;
 struct json;
-struct volume;
+
+enum { FEEDBACK_LISTENERS_MAX = 8 };
 
 struct feedback_figures {
     uint64_t lines;
@@ -27,10 +31,31 @@ struct feedback_figures {
     uint64_t odd;     /* lines that cannot be trusted */
 };
 
-/* conf must stay until feedback_set_conf(); volume until feedback_free(). */
-struct feedback *feedback_new(struct event_base *base, const struct conf *conf,
-                              struct volume *volume);
+/* Who wants to know; each may be NULL.  Called from the loop, in the order of the log. */
+struct feedback_listener {
+    void (*on_outcome)(void *arg, const struct outcome *outcome);
+    void (*on_gone)(void *arg, const char *queue_id); /* the message left the queue */
+    void (*on_idle)(void *arg);                       /* all that there is was told */
+    void *arg;                                        /* not ours */
+};
+
+struct feedback_start {
+    struct event_base *base;
+    const struct conf *conf; /* must stay until feedback_set_conf() */
+    struct volume *volume;   /* settles grants; must outlive the feedback */
+    /* The provider of a recipient domain, or NULL: not known. */
+    const struct provider *(*provider)(void *arg, const char *domain);
+    void *arg;
+};
+
+struct feedback *feedback_new(const struct feedback_start *start);
 void feedback_free(struct feedback *feedback); /* takes NULL */
+
+/* At most FEEDBACK_LISTENERS_MAX, before the loop runs. */
+void feedback_listen(struct feedback *feedback, const struct feedback_listener *listener);
+
+/* Behind the last line whose outcome was told. */
+const struct follow_place *feedback_place(const struct feedback *feedback);
 
 /* The configuration changed, maybe with it the file. */
 void feedback_set_conf(struct feedback *feedback, const struct conf *conf);

@@ -46,6 +46,7 @@
 
 struct address;
 struct conf;
+struct curbs;
 struct grants;
 struct meters;
 struct provider;
@@ -56,6 +57,18 @@ enum {
     LOOKUP_REQUEST_MAX = 10000, /* bytes of one request; Postfix itself sends no longer key */
     LOOKUP_REPLY_SIZE = 1024,   /* bytes that any reply and its NUL fit in */
     LOOKUP_PAIR_MS = 5000,      /* a sender is forgotten after that: its "rcpt" never came */
+    LOOKUP_AVOID_MAX = 3,       /* addresses that refused one message, at most */
+    LOOKUP_WORDS_MAX = 400,     /* bytes of another server's words that an answer has */
+};
+
+/* What earlier tries of a message say of the next one.  All zero: there were none. */
+struct lookup_history {
+    const struct address *prefer; /* it has been greylisted there: tried first, if in reach */
+    const struct address *avoid[LOOKUP_AVOID_MAX]; /* these refused it; NULLs behind */
+    bool ended;        /* no other address is to be tried: the words are the answer now */
+    const char *words; /* of the last that refused it, with the enhanced code in front,
+                          "5.7.1 Service unavailable"; NULL: not known.  Good until the
+                          next call */
 };
 
 /* What answers are made from.  Nothing is ours. */
@@ -65,6 +78,7 @@ struct lookup_view {
     struct meters *meters;       /* NULL: no caps */
     struct grants *grants;       /* NULL: a recipient that is asked for again counts again */
     const uint8_t *grant_secret; /* HASH_KEY_SIZE bytes, for grant_key() */
+    struct curbs *curbs;         /* NULL: nothing is held back */
     int64_t now_ms;              /* monotonic */
     int64_t store_ms;            /* the store's clock; see engine/meter.h */
     bool may_wait;               /* LOOKUP_WAIT may be answered */
@@ -72,7 +86,14 @@ struct lookup_view {
     const struct provider *(*provider)(void *arg, const char *domain);
     /* One was counted as "other", because its provider is not known yet. */
     void (*unknown)(void *arg, const char *domain, const struct address *address);
-    void *arg;
+    /*
+     * What is known of earlier tries; ret_history is all zero before.  message_id: of the tag, else
+     * the sender.  domain: the recipient's, lower case.  Addresses are those of conf.  NULL:
+     * nothing is.
+     */
+    void (*history)(void *arg, const char *message_id, const char *recipient, const char *domain,
+                    struct lookup_history *ret_history);
+    void *arg; /* of all three */
 };
 
 /* What one connection has asked so far.  All zero: nothing. */

@@ -49,6 +49,13 @@ on_unknown(void *arg, const char *domain, const struct address *address)
     mx_note(policyd->mx, domain, (uint32_t)address->index, 1);
 }
 
+/* Providers have caps, or replies of theirs that accuse an address there. */
+static bool
+needs_provider(const struct conf *conf)
+{
+    return conf->snapshot->provider_caps || strcmp(conf->feedback_log, "none") != 0;
+}
+
 static void
 on_view(void *arg, struct lookup_view *ret_view)
 {
@@ -56,7 +63,7 @@ on_view(void *arg, struct lookup_view *ret_view)
 
     *ret_view = (struct lookup_view){.conf = policyd->conf, .roster = policyd->roster};
     volume_view(policyd->volume, ret_view);
-    if (ret_view->meters != NULL && policyd->conf->snapshot->provider_caps) {
+    if (needs_provider(policyd->conf)) {
         ret_view->provider = on_provider;
         ret_view->unknown = on_unknown;
         ret_view->arg = policyd;
@@ -91,7 +98,7 @@ on_policy_view(void *arg, struct policy_view *ret_view)
     ret_view->meters = volume_meters(policyd->volume);
     ret_view->store_ms = volume_now_ms(policyd->volume);
     ret_view->store_up = volume_is_up(policyd->volume);
-    if (policyd->conf->snapshot->provider_caps) {
+    if (needs_provider(policyd->conf)) {
         ret_view->domain = on_policy_domain;
         ret_view->arg = policyd;
     }
@@ -286,7 +293,8 @@ policyd_run(const struct policyd_start *start)
         log_error("%s", err.msg);
         goto out;
     }
-    policyd.feedback = feedback_new(policyd.base, policyd.conf, policyd.volume);
+    policyd.feedback = feedback_new(&(struct feedback_start){
+        policyd.base, policyd.conf, policyd.volume, on_provider, &policyd});
     /* Signals before sockets: who can reach us can also stop us. */
     events[0] = evsignal_new(policyd.base, SIGTERM, on_end, &policyd);
     events[1] = evsignal_new(policyd.base, SIGINT, on_end, &policyd);

@@ -1,0 +1,107 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/outcome.h"
+
+#include "engine/provider.h"
+#include "engine/snapshot.h"
+#include "lib/conf.h"
+#include "lib/replies.h"
+#include "lib/tagged.h"
+
+#include <string.h>
+
+#define SERVICE "pp-"
+
+/* As much of it as fits. */
+static void
+copy(char *place, size_t size, struct span span)
+{
+    size_t length = span.length < size ? span.length : size - 1;
+
+    if (length > 0)
+        memcpy(place, span.start, length);
+    place[length] = '\0';
+}
+
+static bool
+begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static const struct address *
+address_of(const struct snapshot *snapshot, struct span service)
+{
+    char name[ADDRESS_NAME_MAX + sizeof(SERVICE)];
+
+    copy(name, sizeof(name), service);
+    return begins(name, SERVICE) ? snapshot_find_address(snapshot, name + strlen(SERVICE)) : NULL;
+}
+
+/* By its domain; while DNS has not told of that, by the host that took the mail. */
+static const struct provider *
+provider_of(const struct outcome_view *view, const char *domain, struct span relay)
+{
+    const struct snapshot *snapshot = view->conf->snapshot;
+    const struct provider *provider = view->provider != NULL ? view->provider(view->arg, domain)
+                                                             : provider_by_domain(snapshot, domain);
+    char host[OUTCOME_DOMAIN_SIZE];
+    const char *hosts[] = {host};
+
+    if (provider != NULL)
+        return provider;
+    copy(host, sizeof(host), relay);
+    host[strcspn(host, "[:")] = '\0';
+    return provider_by_mx(snapshot, hosts, 1);
+}
+
+static bool
+accuses_address(enum accused accused)
+{
+    return accused == ACCUSED_ADDRESS || accused == ACCUSED_ADDRESS_PROVIDER;
+}
+
+static void
+read_sender(const struct outcome_view *view, const char *sender, struct outcome *outcome)
+{
+    outcome->stream = tagged_stream(view->conf, sender, outcome->message_id);
+    tagged_recipient(outcome->message_id, outcome->recipient);
+    copy(outcome->sender, sizeof(outcome->sender), (struct span){sender, strlen(sender)});
+    tag_remove(outcome->sender);
+    addr_domain(outcome->sender, outcome->account, sizeof(outcome->account));
+}
+
+bool
+outcome_make(const struct outcome_view *view, const struct maillog_time *time,
+             const struct maillog *line, const char *sender, struct outcome *ret_outcome)
+{
+    struct outcome *outcome = ret_outcome;
+    int64_t at_ms;
+
+    if (line->status == MAILLOG_OTHER_STATUS || line->recipient.length > ADDR_MAX)
+        return false;
+    memset(outcome, 0, sizeof(*outcome));
+    copy(outcome->queue_id, sizeof(outcome->queue_id), line->queue_id);
+    copy(outcome->recipient, sizeof(outcome->recipient), line->recipient);
+    addr_domain(outcome->recipient, outcome->domain, sizeof(outcome->domain));
+    read_sender(view, sender, outcome);
+    outcome->address = address_of(view->conf->snapshot, line->service);
+    outcome->provider = provider_of(view, outcome->domain, line->relay);
+    outcome->status = line->status;
+    reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length,
+               &outcome->reply);
+    outcome->reached = line->status == MAILLOG_SENT || reply_reached(&outcome->reply);
+    if (line->status != MAILLOG_SENT)
+        outcome->rule = replies_find(&view->conf->replies, outcome->provider, &outcome->reply);
+    outcome->rescued = line->status == MAILLOG_DEFERRED && outcome->reply.code >= 500 &&
+                       outcome->address != NULL && outcome->rule != NULL &&
+                       accuses_address(outcome->rule->accused);
+    outcome->full = line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
+                    begins(outcome->reply.text, OUTCOME_FULL);
+    at_ms = maillog_time_ms(time, view->now_ms, view->local_offset_s);
+    outcome->at_ms = at_ms >= 0 ? at_ms : view->now_ms;
+    outcome->delay_ms = line->delay_ms;
+    memcpy(outcome->delays_ms, line->delays_ms, sizeof(outcome->delays_ms));
+    return true;
+}

@@ -1,0 +1,68 @@
+/*
+ * What became of one attempt to deliver one recipient's mail, made from a line
+ * of the log and what is known of its message.  Pure.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICYD_OUTCOME_H
+#define POLICYD_OUTCOME_H
+
+#include "lib/replies.h"
+#include "lib/reply.h"
+#include "lib/tag.h"
+#include "policyd/maillog.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct address;
+struct conf;
+struct provider;
+struct stream;
+
+enum { OUTCOME_DOMAIN_SIZE = 256 };
+
+/* Pointers are of the running configuration. */
+struct outcome {
+    int64_t at_ms; /* time of day, as the line tells; what has none: now */
+    char queue_id[MAILLOG_QUEUE_ID_MAX + 1];
+    char message_id[TAG_SENDER_SIZE];  /* the tag's id, else the sender, else the recipient */
+    char sender[TAG_SENDER_SIZE];      /* without tag; "" is the null sender */
+    char account[OUTCOME_DOMAIN_SIZE]; /* domain of sender, lower case */
+    char recipient[ADDR_MAX + 1];
+    char domain[OUTCOME_DOMAIN_SIZE]; /* of recipient, lower case */
+    const struct stream *stream;
+    const struct address *address;   /* that it was tried from; NULL: from none of ours */
+    const struct provider *provider; /* of the recipient; "other" when it is not known */
+    enum maillog_status status;      /* SENT, DEFERRED or BOUNCED */
+    struct reply reply;
+    const struct reply_rule *rule; /* that fits the reply; NULL: none, or it was sent */
+    bool reached;                  /* the other side heard of the recipient */
+    bool rescued;         /* the other side refused the address for good, and it is tried again */
+    bool full;            /* deferred by us: no room under the caps */
+    int64_t delay_ms;     /* since the message came in; -1: not known */
+    int64_t delays_ms[4]; /* before qmgr, in qmgr, connecting, sending; -1: not known */
+};
+
+struct outcome_view {
+    const struct conf *conf;
+    int64_t now_ms;     /* time of day */
+    int local_offset_s; /* of this host's time from UTC */
+    /* The provider of a recipient domain, or NULL: not known. */
+    const struct provider *(*provider)(void *arg, const char *domain);
+    void *arg;
+};
+
+/* Begins the text of every deferral that postpool itself asks for. */
+#define OUTCOME_OWN "postpool: "
+/* The text of those for want of room begins so. */
+#define OUTCOME_FULL OUTCOME_OWN "no room under the caps"
+
+/*
+ * line: a MAILLOG_RESULT, written at time.  sender: of its message, with the tag.  False for what
+ * is no attempt's end, or whose recipient is too long to be one.
+ */
+bool outcome_make(const struct outcome_view *view, const struct maillog_time *time,
+                  const struct maillog *line, const char *sender, struct outcome *ret_outcome);
+
+#endif

@@ -1,0 +1,154 @@
+/*
+ * What a line of the log makes of a message: whose, from where, to whom, and what was meant.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/snapshot.h"
+#include "lib/conf.h"
+#include "policyd/outcome.h"
+
+#define NOV_5 INT64_C(1762337471000) /* 2025-11-05 10:11:11 UTC */
+#define MORE                                                                                 \
+    "providers: { google = { domains = ( \"gmail.com\" ); mx = ( \".google.com\" ); }; };\n" \
+    "replies: ( { name = \"blocked\"; class = \"address\"; pattern = \"blocked\"; "          \
+    "samples = ( \"550 5.7.1 blocked\" ); }, { name = \"unknown\"; class = \"recipient\"; "  \
+    "code = 550; samples = ( \"550 5.1.1 who?\" ); } );"
+
+static struct outcome outcome;
+
+/* The line has all that follows "Nov  5 10:11:12 mx ". */
+static bool
+make(const struct conf *conf, const char *sender, const char *text)
+{
+    struct outcome_view view = {.conf = conf, .now_ms = NOV_5, .local_offset_s = 0};
+    char all[1000];
+    struct maillog_frame frame;
+    struct maillog line;
+
+    snprintf(all, sizeof(all), "Nov  5 10:11:12 mx %s", text);
+    assert_true(maillog_cut(all, strlen(all), &frame));
+    maillog_parse(frame.ident, frame.message, &line);
+    assert_int_equal(line.kind, MAILLOG_RESULT);
+    return outcome_make(&view, &frame.time, &line, sender, &outcome);
+}
+
+static void
+test_sent(void **state)
+{
+    struct conf *conf = unit_conf_with(MORE);
+    char tagged[TAG_SENDER_SIZE];
+
+    (void)state;
+    assert_int_equal(tag_add(conf->secret, "Joe@A.Test", "bulk", "abcdefghij23", tagged), 0);
+    assert_true(make(conf, tagged,
+                     "postfix/pp-b1/smtp[7]: 4ABC: to=<X@Gmail.com>, relay=x.test[192.0.2.9]:25, "
+                     "delay=1.5, delays=0.1/0.2/0.3/0.9, dsn=2.0.0, status=sent (250 Ok)"));
+    assert_int_equal(outcome.at_ms, NOV_5 + 1000);
+    assert_string_equal(outcome.queue_id, "4ABC");
+    assert_string_equal(outcome.message_id, "abcdefghij23");
+    assert_string_equal(outcome.sender, "Joe@A.Test");
+    assert_string_equal(outcome.account, "a.test");
+    assert_string_equal(outcome.recipient, "X@Gmail.com");
+    assert_string_equal(outcome.domain, "gmail.com");
+    assert_string_equal(outcome.stream->name, "bulk");
+    assert_string_equal(outcome.address->name, "b1");
+    assert_string_equal(outcome.provider->name, "google");
+    assert_int_equal(outcome.status, MAILLOG_SENT);
+    assert_int_equal(outcome.delay_ms, 1500);
+    assert_int_equal(outcome.delays_ms[3], 900);
+    assert_true(outcome.reached);
+    assert_null(outcome.rule);
+    conf_unref(conf);
+}
+
+/* The provider by the host that was asked, an address that is not ours, a bounce. */
+static void
+test_where(void **state)
+{
+    struct conf *conf = unit_conf_with(MORE);
+
+    (void)state;
+    assert_true(make(conf, "",
+                     "postfix/pp-zz/smtp[7]: 4A: to=<x@b.test>, relay=mx.google.com[192.0.2.9]:25, "
+                     "delay=1, delays=0/0/0/1, dsn=4.2.0, status=deferred (host "
+                     "mx.google.com[192.0.2.9] said: 450 4.2.0 wait (in reply to MAIL FROM "
+                     "command))"));
+    assert_string_equal(outcome.provider->name, "google");
+    assert_null(outcome.address);
+    assert_string_equal(outcome.message_id, "x@b.test");
+    assert_string_equal(outcome.account, "");
+    assert_false(outcome.reached);
+    assert_null(outcome.rule);
+    conf_unref(conf);
+}
+
+static void
+test_refused(void **state)
+{
+    static const struct {
+        const char *service, *code, *status, *words;
+        const char *rule;
+        bool rescued, full;
+    } cases[] = {
+        {"pp-b1/smtp", "5.7.1", "bounced", "550 5.7.1 blocked", "blocked", false, false},
+        {"pp-b1/smtp", "4.7.1", "deferred", "550 5.7.1 blocked", "blocked", true, false},
+        {"pp-b1/smtp", "4.7.1", "deferred", "450 4.7.1 blocked", "blocked", false, false},
+        {"smtp", "4.7.1", "deferred", "550 5.7.1 blocked", "blocked", false, false},
+        {"pp-b1/smtp", "4.1.1", "deferred", "550 5.1.1 who?", "unknown", false, false},
+        {"error", "4.7.1", "deferred", NULL, NULL, false, true},
+        {"pp-b1/smtp", "4.7.1", "deferred", NULL, NULL, false, false},
+        {"error", "5.7.1", "bounced", NULL, NULL, false, false},
+    };
+    struct conf *conf = unit_conf_with(MORE);
+    char line[500];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        if (cases[i].words != NULL)
+            snprintf(line, sizeof(line),
+                     "postfix/%s[7]: 4A: to=<x@b.test>, relay=a.test[192.0.2.9]:25, delay=1, "
+                     "delays=0/0/0/1, dsn=%s, status=%s (host a.test[192.0.2.9] said: %s (in "
+                     "reply to RCPT TO command))",
+                     cases[i].service, cases[i].code, cases[i].status, cases[i].words);
+        else
+            snprintf(line, sizeof(line),
+                     "postfix/%s[7]: 4A: to=<x@b.test>, relay=none, delay=1, delays=0/0/0/1, "
+                     "dsn=%s, status=%s (" OUTCOME_FULL ", expected within a minute)",
+                     cases[i].service, cases[i].code, cases[i].status);
+        print_message("%s\n", line);
+        assert_true(make(conf, "joe@a.test", line));
+        assert_string_equal(outcome.rule != NULL ? outcome.rule->name : "",
+                            cases[i].rule != NULL ? cases[i].rule : "");
+        assert_int_equal(outcome.rescued, cases[i].rescued);
+        assert_int_equal(outcome.full, cases[i].full);
+        assert_int_equal(outcome.reached, cases[i].words != NULL);
+    }
+    conf_unref(conf);
+}
+
+static void
+test_no_end(void **state)
+{
+    struct conf *conf = unit_conf_with(MORE);
+
+    (void)state;
+    assert_false(make(conf, "joe@a.test",
+                      "postfix/smtp[7]: 4A: to=<x@b.test>, relay=none, delay=1, delays=0/0/0/1, "
+                      "dsn=2.0.0, status=deliverable (250 Ok)"));
+    conf_unref(conf);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sent),
+        cmocka_unit_test(test_where),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
