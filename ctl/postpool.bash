@@ -52,7 +52,7 @@ _postpool()
                 _postpool_files -f "$cur"
             fi ;;
         replies)
-            _postpool_words "test --provider --json --help" "$cur" ;;
+            _postpool_words "test --provider --table --json --help" "$cur" ;;
         status | reload | provider)
             _postpool_words "--json --help" "$cur" ;;
         release | reset)

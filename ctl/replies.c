@@ -19,10 +19,12 @@
 enum { PROVIDER_WIDTH = 14 };
 
 static const char usage[] =
-    "usage: postpool replies [--json]\n"
+    "usage: postpool replies [--table] [--json]\n"
     "       postpool replies test [--provider NAME] TEXT [--json]\n\n"
-    "Lists the rules; test: which rule does a server's reply fall under?  TEXT is what the\n"
-    "server said, \"550 5.7.1 blocked\", or what stands in parentheses in Postfix' log.\n";
+    "Lists the rules, --table: by provider, in Markdown; test: which rule does a server's reply\n"
+    "fall under?  TEXT is what the server said, \"550 5.7.1 blocked\", or what stands in "
+    "parentheses\n"
+    "in Postfix' log.\n";
 
 /* "2 in 60 min: suspended for 2 h, at most 16 h; ..." */
 static void
@@ -98,6 +100,60 @@ list(const struct ctl *ctl, const struct replies *replies)
     buf_clear(&out);
 }
 
+/* ------------------------------------------------------------------ a table */
+
+/* Text of a configuration in a cell of Markdown, as code. */
+static void
+add_code(struct buf *out, const char *text)
+{
+    buf_puts(out, "`");
+    for (; *text != '\0'; text++) {
+        if (*text == '|')
+            buf_puts(out, "\\");
+        buf_add(out, *text == '`' ? "'" : text, 1);
+    }
+    buf_puts(out, "`");
+}
+
+/* The rules of one provider, NULL: those for any, a line each; at least one. */
+static void
+add_rows(struct buf *out, const struct replies *replies, const struct provider *provider)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < replies->count; i++) {
+        const struct reply_rule *rule = &replies->rules[i];
+
+        if (rule->provider != provider)
+            continue;
+        buf_printf(out, "| %s | ", provider != NULL ? provider->name : "any");
+        add_code(out, rule->sample);
+        buf_printf(out, " | %s | ", accused_text(rule->accused));
+        add_consequence(out, &rule->reaction);
+        buf_printf(out, " | %s |\n", rule->name);
+        any = true;
+    }
+    if (!any)
+        buf_printf(out, "| %s | | | | as any |\n", provider != NULL ? provider->name : "any");
+}
+
+static void
+list_by_provider(const struct conf *conf)
+{
+    struct buf out = {0};
+
+    buf_puts(&out, "| provider | for instance | accuses | what follows | rule |\n"
+                   "|---|---|---|---|---|\n");
+    for (size_t i = 0; i < conf->snapshot->provider_count; i++)
+        if (i != PROVIDER_OTHER)
+            add_rows(&out, &conf->replies, &conf->snapshot->providers[i]);
+    add_rows(&out, &conf->replies, NULL);
+    fputs(buf_text(&out), stdout);
+    buf_clear(&out);
+}
+
+/* ------------------------------------------------------------------- a reply */
+
 /* What the server said, or what Postfix wrote of it. */
 static void
 read_text(const char *text, struct reply *reply)
@@ -141,6 +197,7 @@ int
 ctl_replies(const struct ctl *ctl, int argc, char **argv)
 {
     bool tests = argc > 1 && strcmp(argv[1], "test") == 0;
+    bool table = argc == 2 && strcmp(argv[1], "--table") == 0;
     const char *provider = "other";
     struct conf *conf;
     int status = CTL_GOOD;
@@ -150,6 +207,8 @@ ctl_replies(const struct ctl *ctl, int argc, char **argv)
         argv[2] = argv[4];
         argc = 3;
     }
+    if (table)
+        argc = 1;
     if (!ctl_arguments(argc, argv, 2, usage, &status))
         return status;
     if (argc != (tests ? 3 : 1)) {
@@ -164,6 +223,8 @@ ctl_replies(const struct ctl *ctl, int argc, char **argv)
               stderr);
     if (tests)
         status = test(ctl, conf, provider, argv[2]);
+    else if (table)
+        list_by_provider(conf);
     else
         list(ctl, &conf->replies);
     conf_unref(conf);

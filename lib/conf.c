@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -277,12 +278,18 @@ static void
 check_log(struct conf_reader *reader, config_setting_t *feedback)
 {
     const char *log = reader->conf->feedback_log;
+    struct stat st;
 
     if (log[0] != '/' && strcmp(log, "none") != 0)
         conf_problem(reader, member_of(feedback, "log"),
                      "\"%s\" is no log, write an absolute path such as \"/var/log/mail.log\", or "
                      "\"none\"",
                      log);
+    /* what is not there yet may come */
+    else if (log[0] == '/' && stat(log, &st) == 0 && !S_ISREG(st.st_mode))
+        conf_problem(reader, member_of(feedback, "log"),
+                     "%s is %s, a file is needed that can be read again from a place on", log,
+                     S_ISDIR(st.st_mode) ? "a folder" : "no file");
 }
 
 static void

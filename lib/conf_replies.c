@@ -161,6 +161,7 @@ read_rule(struct conf_reader *reader, config_setting_t *item, const struct rule_
             conf_problem(reader, config_setting_get_member(item, "pattern"),
                          "is no regular expression: %s", err.msg);
     }
+    rule->sample = mem_strdup(input->samples.count > 0 ? input->samples.items[0] : "");
     rule->accused = ACCUSED_NONE;
     if (input->class_text != NULL && !accused_parse(input->class_text, &rule->accused))
         conf_problem(reader, config_setting_get_member(item, "class"),

@@ -142,6 +142,7 @@ replies_clear(struct replies *replies)
         free(replies->rules[i].name);
         free(replies->rules[i].enhanced);
         free(replies->rules[i].pattern_text);
+        free(replies->rules[i].sample);
         pattern_free(replies->rules[i].pattern);
     }
     free(replies->rules);

@@ -43,6 +43,7 @@ struct reply_rule {
     enum accused accused;
     struct reaction reaction; /* all 0: it is only counted */
     uint32_t number;          /* of its name, not 0: the same after a reload */
+    char *sample;             /* the first of its samples */
 };
 
 struct replies {

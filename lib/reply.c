@@ -98,13 +98,41 @@ take_enhanced(struct cursor *words, struct reply *reply)
 }
 
 /*
+ * Where the last line of a long reply begins in words, at its code.  Its text may
+ * hold the code, too: the last one with the enhanced code that the first line
+ * has is taken, else the last of all.  NULL: there is none.
+ */
+static const char *
+last_line(struct cursor words, const struct reply *reply)
+{
+    const char *last = NULL, *alike = NULL;
+    size_t length = strlen(reply->enhanced);
+
+    for (; words.at < words.end; words.at++) {
+        struct cursor next = {words.at + 1, words.end};
+        int code;
+
+        if ((unsigned char)*words.at > ' ' || !take_code(&next, &code) || code != reply->code ||
+            next.at[-1] == '-')
+            continue;
+        last = words.at + 1;
+        if (length > 0 && enhanced_length(next.at, next.end) == length &&
+            memcmp(next.at, reply->enhanced, length) == 0)
+            alike = last;
+    }
+    return alike != NULL ? alike : last;
+}
+
+/*
  * Copy the words as one line.  Postfix has joined the lines of a long reply, so
- * that its codes stand again in the middle: they are left out.  Control
- * characters and runs of blanks become one blank.
+ * that its codes stand again in the middle: "550-", and once, at the last line,
+ * "550 ".  They are left out.  Control characters and runs of blanks become one
+ * blank.
  */
 static void
-copy_text(struct reply *reply, struct cursor words)
+copy_text(struct reply *reply, struct cursor words, bool is_long)
 {
+    const char *last = is_long ? last_line(words, reply) : NULL;
     size_t length = 0;
 
     while (words.at < words.end && length < REPLY_TEXT_MAX) {
@@ -116,10 +144,13 @@ copy_text(struct reply *reply, struct cursor words)
             reply->text[length++] = *words.at++;
             continue;
         }
-        if (reply->code != 0 && take_code(&next, &code) && code == reply->code)
+        if (is_long && take_code(&next, &code) && code == reply->code &&
+            (next.at[-1] == '-' || words.at + 1 == last)) {
+            is_long = words.at + 1 != last; /* none comes behind it */
             take_enhanced(&next, reply);
-        else
+        } else {
             next.at = words.at + 1;
+        }
         words.at = next.at;
         if (length > 0 && reply->text[length - 1] != ' ')
             reply->text[length++] = ' ';
@@ -132,9 +163,13 @@ copy_text(struct reply *reply, struct cursor words)
 static void
 read_words(struct reply *reply, struct cursor words)
 {
-    if (take_code(&words, &reply->code))
+    bool is_long = false;
+
+    if (take_code(&words, &reply->code)) {
+        is_long = words.at[-1] == '-';
         take_enhanced(&words, reply);
-    copy_text(reply, words);
+    }
+    copy_text(reply, words, is_long);
 }
 
 void
@@ -185,7 +220,7 @@ read_lost(struct reply *reply, struct cursor words)
     reply->phase = REPLY_GREETING;
     if (cursor_take_until(&words, " while ", &skipped))
         reply->phase = phase_of(words.at, words.end);
-    copy_text(reply, all);
+    copy_text(reply, all, false);
     return true;
 }
 
@@ -208,7 +243,7 @@ reply_read(const char *dsn, size_t dsn_length, const char *text, size_t length,
             read_words(ret_reply, words);
         }
         if (ret_reply->origin != REPLY_SAID)
-            copy_text(ret_reply, words);
+            copy_text(ret_reply, words, false);
     }
     if (ret_reply->enhanced[0] == '\0' && dsn_length > 0 && dsn_length <= REPLY_ENHANCED_MAX) {
         memcpy(ret_reply->enhanced, dsn, dsn_length);

@@ -141,5 +141,7 @@ def test_replies(make_host):
     rules = json.loads(host.postpool("replies", "--json").stdout)
     listed = host.postpool("replies").stdout.splitlines()
     assert len(rules) == len(listed) - 1 > 40
-    for usage in (("replies", "x"), ("replies", "test")):
+    table = host.postpool("replies", "--table").stdout.splitlines()
+    assert len(table) >= len(rules) + 2 and all(line.count("|") >= 6 for line in table)
+    for usage in (("replies", "x"), ("replies", "test"), ("replies", "--table", "x")):
         host.postpool(*usage, status=2)

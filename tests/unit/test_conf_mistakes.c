@@ -37,6 +37,13 @@ static const struct mistake of_keys[] = {
     {"store: { prefix = \"}x\"; };",
      "store.prefix: \"}x\" would part the keys in a Cluster, write a word such as \"postpool\""},
     {"listen: { lokup = \"unix:/x\"; };", "listen.lokup: unknown key, did you mean \"lookup\"?"},
+    {"feedback: { log = \"mail.log\"; };",
+     "feedback.log: \"mail.log\" is no log, write an absolute path such as \"/var/log/mail.log\", "
+     "or \"none\""},
+    {"feedback: { log = \"/dev\"; };",
+     "feedback.log: /dev is a folder, a file is needed that can be read again from a place on"},
+    {"feedback: { log = \"/dev/null\"; };",
+     "feedback.log: /dev/null is no file, a file is needed that can be read again from a place on"},
     {"node = 5;", "node: is a number, a text in quotes is needed"},
     {"listen = 5;", "listen: is a number, a group { ... } is needed"},
     {"listen: { clients = \"5\"; };", "listen.clients: is a text, a whole number is needed"},

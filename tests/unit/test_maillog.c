@@ -233,6 +233,42 @@ test_time(void **state)
     assert_int_equal(time_ms("Nov  0 10:11:12", new_year_ms, 0), -1);
 }
 
+/* A line without a year, written and read within days of New Year, has the right one. */
+static void
+test_time_around_new_year(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t from_new_year_s; /* in the place that local_s belongs to */
+    } lines[] = {
+        {"Dec 29 00:00:00", -3 * 86400},
+        {"Dec 31 23:59:59", -1},
+        {"Jan  1 00:00:00", 0},
+        {"Jan  1 00:00:01", 1},
+        {"Jan  3 12:00:00", 2 * 86400 + 43200},
+    };
+    static const int local_s[] = {-12 * 3600, -4 * 3600 - 1800, 0, 3600, 14 * 3600};
+    static const int64_t now_s[] = {-2 * 86400, -1, 0, 1, 2 * 86400};
+
+    (void)state;
+    for (int year = 1999; year < 2100; year++) {
+        char text[64];
+        int64_t new_year_ms;
+
+        snprintf(text, sizeof(text), "%d-01-01T00:00:00Z", year);
+        new_year_ms = time_ms(text, 0, 0);
+        for (size_t i = 0; i < COUNT(lines); i++)
+            for (size_t j = 0; j < COUNT(local_s); j++)
+                for (size_t k = 0; k < COUNT(now_s); k++)
+                    assert_int_equal(
+                        time_ms(lines[i].text, new_year_ms + now_s[k] * 1000, local_s[j]),
+                        new_year_ms + (lines[i].from_new_year_s - local_s[j]) * 1000);
+    }
+    /* last summer's, read in the winter */
+    assert_int_equal(time_ms("Aug  1 00:00:00", time_ms("2027-01-15T00:00:00Z", 0, 0), 0),
+                     time_ms("2026-08-01T00:00:00Z", 0, 0));
+}
+
 int
 main(void)
 {
@@ -240,7 +276,7 @@ main(void)
         cmocka_unit_test(test_result), cmocka_unit_test(test_versions),
         cmocka_unit_test(test_queue),  cmocka_unit_test(test_others),
         cmocka_unit_test(test_forged), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_time),   cmocka_unit_test(test_time_around_new_year),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

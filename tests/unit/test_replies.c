@@ -32,6 +32,8 @@ assert_rule(const struct conf *conf, const char *provider, const char *words, co
 {
     const struct reply_rule *rule = find(conf, provider, words);
 
+    if (strcmp(rule != NULL ? rule->name : "", name) != 0)
+        print_message("%s says \"%s\"\n", provider, words);
     assert_string_equal(rule != NULL ? rule->name : "", name);
 }
 
@@ -176,23 +178,122 @@ test_bounded(void **state)
     pattern_free(pattern);
 }
 
+/* What providers are known to say, and the rule that it must fall under. */
+static const struct {
+    const char *provider, *words, *rule;
+} known[] = {
+    {"other", "250 2.0.0 Ok", ""},
+    /* any */
+    {"other", "421 4.7.0 Messages from 192.0.2.9 temporarily deferred", "address-deferred"},
+    {"other", "421 4.7.1 All messages from 192.0.2.9 will be permanently deferred",
+     "address-deferred"},
+    {"other", "451 4.7.650 192.0.2.9 was temporarily rate limited due to IP reputation",
+     "address-deferred"},
+    {"other", "550 5.7.1 Unfortunately, messages from [192.0.2.9] weren't sent",
+     "address-deferred"},
+    {"other", "451 4.7.500 Server busy. Please try again later from [192.0.2.9]",
+     "address-deferred"},
+    {"other", "452 4.2.2 Mailbox full", "recipient-full"},
+    {"other", "550 5.1.1 x", "status-unknown-recipient"},
+    {"other", "550-5.1.1 The email account that you tried to reach does not exist.",
+     "recipient-unknown"},
+    {"other", "450 4.2.0 greylisted", "greylisted"},
+    {"other", "450 4.2.1 The recipient has exceeded the message rate limit", "recipient-rate"},
+    {"other", "450 4.2.1 too many messages", "recipient-rate-by-status"},
+    {"other", "554 5.7.1 Blocked - see https://ipcheck.proofpoint.com/?ip=192.0.2.9",
+     "address-in-list"},
+    {"other", "550 5.7.1 Blocked by Cloudmark CSI, 192.0.2.9", "address-in-list"},
+    {"other", "554 5.7.1 Client host [192.0.2.9] blocked using zen.spamhaus.org",
+     "address-in-list"},
+    {"other", "554 5.7.1 Sender domain x.test is listed in dbl.spamhaus.org", "domain-in-list"},
+    {"other", "550 5.7.1 Fix reverse DNS for 192.0.2.9", "address-reverse-dns"},
+    /* Google */
+    {"google", "421-4.7.0 [192.0.2.9] Our system has detected that this message is suspicious",
+     "google-address-blocked"},
+    {"google", "421-4.7.0 This message is suspicious, very low reputation of the sending domain",
+     "google-domain-reputation"},
+    {"google", "550-5.7.1 Our system has detected that this message is likely unsolicited mail",
+     "google-address-blocked"},
+    {"google", "421 4.7.28 [192.0.2.9] An unusual rate of mail from your IP address",
+     "google-unusual-rate"},
+    {"google", "421 4.7.28 An unusual rate of mail originating from your SPF domain",
+     "google-domain-reputation"},
+    {"google", "421 4.7.32 The From: header is not aligned", "google-alignment"},
+    {"google", "450 4.2.1 The user receives mail at a rate", "google-recipient-rate"},
+    {"google", "550 5.2.1 The user receives mail at a rate", "google-recipient-rate-for-good"},
+    {"google", "452-4.2.2 The recipient's inbox is out of storage space", "recipient-full"},
+    /* Yahoo */
+    {"yahoo", "421 4.7.0 [TSS04] Messages from 192.0.2.9 temporarily deferred", "yahoo-ts04"},
+    {"yahoo", "421 4.7.0 [IPTS04] Messages from 192.0.2.9 temporarily deferred", "yahoo-ts04"},
+    {"yahoo", "421 4.7.0 [TS04] x", "yahoo-ts04"},
+    {"yahoo", "421 4.7.0 [TS02] Messages from 192.0.2.9 temporarily deferred", "yahoo-deferred"},
+    {"yahoo", "421 4.7.1 [TS03] x", "yahoo-deferred"},
+    {"yahoo", "421 4.7.0 [TSS05] x", "yahoo-ts05"},
+    {"yahoo", "421 4.7.0 [IPTS05] x", "yahoo-ts05"},
+    {"yahoo", "553 5.7.1 [BL21] Connections not accepted", "yahoo-block-list"},
+    {"yahoo", "553 5.7.1 [BL23] Connections not accepted", "yahoo-block-list"},
+    {"yahoo", "421 Max message per connection reached", "yahoo-messages-per-connection"},
+    {"yahoo", "450 This user is receiving mail too quickly", "yahoo-recipient-rate"},
+    {"yahoo-japan", "421 VS98-IP0 x", "yahoo-japan-blocked"},
+    {"yahoo-japan", "421 4.7.0 [IPTS04] x", "yahoo-japan-blocked"},
+    {"yahoo-japan", "421 command time-out", "yahoo-japan-timeout"},
+    /* GMX and WEB.DE */
+    {"gmx", "421 Too many connections", "gmx-connections"},
+    {"gmx", "450 Requested action not taken: policy restrictions", "gmx-policy"},
+    {"gmx", "554 No SMTP service: policy restrictions", "gmx-refused"},
+    {"gmx", "554 Reject due to policy violations", "gmx-content"},
+    /* Outlook.com */
+    {"outlook", "550 5.7.1 part of their network is on our block list (S3150)",
+     "outlook-block-list"},
+    {"outlook", "550 5.7.1 x (S3140)", "outlook-block-list"},
+    {"outlook", "451 4.7.651 The mail server has been temporarily rate limited (S3114)",
+     "outlook-reputation"},
+    {"outlook", "451 4.7.650 The mail server has been temporarily rate limited (S843)",
+     "outlook-reputation"},
+    {"outlook", "451 4.7.500 Access denied, please try again later", "outlook-denied"},
+    {"outlook", "451 4.7.0 Temporary server error. Please try again later", "outlook-denied"},
+    {"outlook", "451 4.7.500 Server busy. Please try again later from [192.0.2.9]", "outlook-busy"},
+    {"outlook", "421 4.3.2 exceeded the maximum number of connections (IB007)",
+     "outlook-connections"},
+    {"outlook", "421 4.3.2 exceeded the maximum number of messages per connection",
+     "outlook-messages-per-connection"},
+    {"outlook", "550 5.7.1 x (S8001)", "outlook-domain-listed"},
+    {"outlook", "550 5.7.1 x (S8002)", "outlook-domain-listed"},
+    {"outlook", "450 4.7.3 Organization queue quota exceeded", "outlook-organisation-quota"},
+    {"microsoft-365", "550 5.7.606 Access denied, banned sending IP [192.0.2.9]",
+     "microsoft-365-banned"},
+    {"microsoft-365", "550 5.7.1 Client host [192.0.2.9] blocked using Spamhaus",
+     "microsoft-365-listed"},
+    /* Apple */
+    {"apple", "450 4.7.1 [BS02] Service unavailable", "apple-unavailable"},
+    {"apple", "550 5.7.1 [HCM1] x", "apple-hcm"},
+    {"apple", "550 5.7.1 Domain listed in the Spamhaus DBL", "apple-domain-listed"},
+    {"apple", "421 4.7.1 Messages to this recipient exceed the limit", "apple-recipient-rate"},
+    /* others */
+    {"orange", "421 Trop de connexions OFR004", "orange-connections"},
+    {"orange", "550 5.2.0 Service refus\xc3\xa9", "orange-refused"},
+    {"orange", "550 5.2.0 bloquee par Spamhaus", "orange-listed"},
+    {"orange", "550 5.2.0 OFR006", "orange-listed"},
+    {"comcast", "421 4.1.0 throttled RL000001", "comcast-rate"},
+    {"comcast", "452 4.1.0 Too many recipients RL000010", "comcast-account-rate"},
+    {"mimecast", "451 Internal resource temporarily unavailable", "mimecast-unavailable"},
+    {"netvigator", "452 Too many messages for this session", "netvigator-session"},
+    {"qq", "550 Sender frequency limited", "qq-sender-rate"},
+    {"qq", "550 IP frequency limited", "qq-address-rate"},
+    {"qq", "550 Connection frequency limited", "qq-address-rate"},
+    {"qq", "550 Domain frequency limited", "qq-sender-rate"},
+    {"qq", "550 Mail content denied", "qq-content"},
+    {"netease", "451 DT:SPM 163 mx1", "netease-content"},
+    {"netease", "554 DT:SPM 163 mx1", "netease-content"},
+    {"netease", "421 too many connections", "netease-connections"},
+    {"netease", "550 RP:ORQ 163", "netease-day"},
+    {"netease", "550 HL:ITC 163", "netease-day"},
+};
+
 /* Every class has rules, and what everybody has seen is understood. */
 static void
 test_installed(void **state)
 {
-    static const struct {
-        const char *provider, *words, *name;
-    } cases[] = {
-        {"google", "550-5.1.1 The email account that you tried to reach does not exist.",
-         "recipient-unknown"},
-        {"google", "421 4.7.0 [192.0.2.9] Very low reputation of the sending domain",
-         "google-domain-reputation"},
-        {"other", "452 4.2.2 Mailbox full", "recipient-full"},
-        {"other", "550 5.1.1 x", "status-unknown-recipient"},
-        {"other", "450 4.2.0 greylisted", "greylisted"},
-        {"yahoo", "421 4.7.0 [TSS04] Messages from 192.0.2.9 temporarily deferred", "yahoo-ts04"},
-        {"other", "250 2.0.0 Ok", ""},
-    };
     struct conf *conf = unit_example();
     bool seen[ACCUSED_COUNT] = {false};
 
@@ -202,8 +303,42 @@ test_installed(void **state)
         seen[conf->replies.rules[i].accused] = true;
     for (size_t i = 0; i < ACCUSED_COUNT; i++)
         assert_true(seen[i]);
-    for (size_t i = 0; i < COUNT(cases); i++)
-        assert_rule(conf, cases[i].provider, cases[i].words, cases[i].name);
+    for (size_t i = 0; i < COUNT(known); i++)
+        assert_rule(conf, known[i].provider, known[i].words, known[i].rule);
+    conf_unref(conf);
+}
+
+/*
+ * Whatever the provider is: what only a recipient, a domain or a full disk has to do
+ * with never accuses an address.
+ */
+static void
+test_who_is_never_accused(void **state)
+{
+    static const char *const innocent[] = {
+        "550 5.1.1 <b@c.test>: User unknown",
+        "550 5.2.1 The account is disabled",
+        "552 5.2.2 Mailbox over quota",
+        "452 4.2.2 The recipient's inbox is out of storage space",
+        "450 4.2.1 The recipient receives mail at a rate that is too high",
+        "450 4.2.0 Greylisted, please come back later",
+        "550 5.7.26 Fails the DMARC policy of the domain",
+        "550 5.7.1 The domain of the sender is listed in the Spamhaus DBL",
+        "451 4.3.0 Temporary lookup failure",
+        "452 4.3.1 Insufficient system storage",
+        "554 5.7.1 Message rejected as spam",
+    };
+    struct conf *conf = unit_example();
+
+    (void)state;
+    for (size_t i = 0; i < conf->snapshot->provider_count; i++)
+        for (size_t j = 0; j < COUNT(innocent); j++) {
+            const char *name = conf->snapshot->providers[i].name;
+            const struct reply_rule *rule = find(conf, name, innocent[j]);
+
+            if (rule == NULL || rule->accused <= ACCUSED_ADDRESS_PROVIDER)
+                fail_msg("%s at %s: %s", innocent[j], name, rule != NULL ? rule->name : "no rule");
+        }
     conf_unref(conf);
 }
 
@@ -213,7 +348,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),      cmocka_unit_test(test_reaction),
         cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_bounded),
-        cmocka_unit_test(test_installed),
+        cmocka_unit_test(test_installed), cmocka_unit_test(test_who_is_never_accused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
