@@ -548,7 +548,7 @@ spent_since(const struct world *w, int64_t since_ms)
 {
     size_t count = 0;
 
-    while (count < w->grant_count && w->grants[w->grant_count - 1 - count] >= since_ms)
+    while (count < w->grant_count && w->grants[w->grant_count - 1 - count].at_ms >= since_ms)
         count++;
     return count;
 }
@@ -567,7 +567,7 @@ scale_all(struct world *w, uint8_t percent)
 static void
 sink_and_grow(unsigned nodes, bool smooth)
 {
-    static int64_t grants[GRANTS_MAX];
+    static struct spent grants[GRANTS_MAX];
     struct caps caps = {{{60000, 1200, smooth, "a minute"}}, 1};
     struct world w;
     int64_t sunk_ms;
