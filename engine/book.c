@@ -77,7 +77,7 @@ row_uses(struct book_row *row, const struct caps *caps, int64_t window_ms)
 }
 
 static int
-row_add(struct book_row *row, const struct caps *caps, int64_t at_ms, int32_t count)
+row_add(struct book_row *row, const struct caps *caps, int64_t at_ms, uint32_t count)
 {
     for (size_t i = 0; i < caps->count; i++) {
         struct book_uses *uses = row_uses(row, caps, caps->items[i].window_ms);
@@ -88,11 +88,25 @@ row_add(struct book_row *row, const struct caps *caps, int64_t at_ms, int32_t co
     return 0;
 }
 
+static int
+row_take_out(struct book_row *row, const struct caps *caps, int64_t at_ms, uint32_t count,
+             int64_t now_ms)
+{
+    for (size_t i = 0; i < caps->count; i++) {
+        struct book_uses *uses = row_uses(row, caps, caps->items[i].window_ms);
+
+        if (uses == NULL)
+            return -ENOMEM;
+        book_uses_take_out(uses, at_ms, count, now_ms);
+    }
+    return 0;
+}
+
 int
 book_row_lapse(struct book_row *row, const struct caps *caps, int64_t at_ms)
 {
     int64_t when = row->from_ms > at_ms ? row->from_ms : at_ms;
-    int r = row->held > 0 ? row_add(row, caps, when, (int32_t)row->held) : 0;
+    int r = row->held > 0 ? row_add(row, caps, when, row->held) : 0;
 
     if (r == 0) {
         row->held = 0;
@@ -108,8 +122,7 @@ use_share(struct book_row *row, const struct caps *caps, uint32_t nodes, int64_t
     for (size_t i = 0; i < caps->count; i++) {
         struct book_uses *uses = row_uses(row, caps, caps->items[i].window_ms);
 
-        if (uses == NULL ||
-            book_uses_add(uses, now_ms, (int32_t)book_share(&caps->items[i], nodes)) < 0)
+        if (uses == NULL || book_uses_add(uses, now_ms, book_share(&caps->items[i], nodes)) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -413,15 +426,19 @@ unpace(struct book *book, const struct caps *caps, uint32_t count)
 }
 
 static int
-report(struct book *book, const struct caps *caps, struct book_row *row, const struct book_ask *ask)
+report(struct book *book, const struct caps *caps, struct book_row *row, const struct book_ask *ask,
+       int64_t now_ms)
 {
     uint32_t unused;
 
     for (size_t i = 0; i < ask->report_count && i < BOOK_REPORTS_MAX; i++) {
         const struct book_report *one = &ask->reports[i];
 
-        if (row_add(row, caps, one->at_ms, one->count) < 0)
-            return -ENOMEM;
+        int r = one->count < 0 ? row_take_out(row, caps, one->at_ms, (uint32_t)-one->count, now_ms)
+                               : row_add(row, caps, one->at_ms, (uint32_t)one->count);
+
+        if (r < 0)
+            return r;
         if (one->count > 0 && !one->excess)
             row->held -= (uint32_t)one->count < row->held ? (uint32_t)one->count : row->held;
         if (one->count < 0)
@@ -471,7 +488,7 @@ book_ask(struct book *book, const struct caps *caps, const struct book_ask *ask,
     if (ask->seq != row->seq + 1)
         return -ESTALE;
     book_trim(book, now_ms);
-    r = report(book, caps, row, ask);
+    r = report(book, caps, row, ask, now_ms);
     if (r < 0)
         return r;
     if (ask->want > 0)

@@ -424,20 +424,27 @@ local function row_slot(row, window)
   return unused
 end
 
+-- Out of the bucket it was counted in, which may be a little later than when it was.  What counts
+-- no more has nothing to give: others would be let in for it.
+local function take_out(window, buckets, counts, bucket, count)
+  if bucket_end(window, bucket) <= now then
+    return
+  end
+  for at = 1, #buckets do
+    if buckets[at] >= bucket and buckets[at] <= bucket + LATE then
+      local out = min(count, counts[at])
+      counts[at] = counts[at] - out
+      count = count - out
+    end
+  end
+end
+
 local function add_one(buckets, counts, bucket, count)
   local at = #buckets + 1
   while at > 1 and buckets[at - 1] >= bucket do
     at = at - 1
   end
-  if count < 0 then
-    count = -count
-    while at <= #buckets and buckets[at] <= bucket + LATE and count > 0 do
-      local out = min(count, counts[at])
-      counts[at] = counts[at] - out
-      count = count - out
-      at = at + 1
-    end
-  elseif buckets[at] == bucket then
+  if buckets[at] == bucket then
     counts[at] = counts[at] + count
   else
     table.insert(buckets, at, bucket)
@@ -454,7 +461,12 @@ local function row_add(row, reports)
     local slot = row_slot(row, cap.window)
     local buckets, counts = unroll(slot_uses(row, slot))
     for _, one in ipairs(reports) do
-      add_one(buckets, counts, floor(one[1] / bucket_ms(cap.window)), one[2])
+      local bucket = floor(one[1] / bucket_ms(cap.window))
+      if one[2] < 0 then
+        take_out(cap.window, buckets, counts, bucket, -one[2])
+      else
+        add_one(buckets, counts, bucket, one[2])
+      end
     end
     row[FIRST_SLOT + 2 * slot + 1] = roll(cap.window, buckets, counts, -huge)
   end

@@ -14,10 +14,18 @@
 
 enum { NODES_MAX = 16, HISTORIES = 100000, GRANTS_MAX = 200000 };
 
+/* A grant that was used. */
+struct spent {
+    int64_t at_ms;
+    const struct node *node;
+    uint64_t process; /* that used it, and may give it back */
+};
+
 /* One node: its process and what it holds. */
 struct node {
     char name[16];
     uint64_t life;
+    uint64_t process; /* others are when it goes alone, this not */
     struct meter meter;
     struct book_ask ask; /* under way, when meter.asked */
     bool in_store;       /* it was carried out, the answer is not here yet */
@@ -36,10 +44,10 @@ struct world {
     struct node nodes[NODES_MAX];
     unsigned node_count;
     int64_t now_ms;
-    int64_t timeout_ms; /* a node that is not heard of for so long is away */
-    int64_t *grants;    /* when each was spent, in order */
+    int64_t timeout_ms;   /* a node that is not heard of for so long is away */
+    struct spent *grants; /* in order of time */
     size_t grant_count;
-    uint64_t lives;
+    uint64_t lives, processes;
     size_t asks;
 };
 
@@ -60,7 +68,7 @@ world_end(struct world *w)
 }
 
 static void
-world_start(struct world *w, const struct caps *caps, unsigned nodes, int64_t *grants)
+world_start(struct world *w, const struct caps *caps, unsigned nodes, struct spent *grants)
 {
     *w = (struct world){.caps = *caps,
                         .node_count = nodes,
@@ -234,24 +242,45 @@ node_spend(struct world *w, struct node *node)
         node->meter.held <= book_lease_size(&w->caps, w->node_count) / 2)
         node->meter.wanted = true;
     if (w->grant_count < GRANTS_MAX)
-        w->grants[w->grant_count++] = w->now_ms;
+        w->grants[w->grant_count++] = (struct spent){w->now_ms, node, node->process};
     return true;
+}
+
+static void
+give_back(struct world *w, struct node *node, size_t which)
+{
+    int64_t at_ms = w->grants[which].at_ms;
+
+    w->grant_count--;
+    memmove(&w->grants[which], &w->grants[which + 1],
+            (w->grant_count - which) * sizeof(*w->grants));
+    meter_give_back(&node->meter, at_ms);
 }
 
 /* One that it spent and has not reported was not used after all. */
 static void
 node_give_back(struct world *w, struct node *node)
 {
-    struct meter *meter = &node->meter;
+    const struct meter *meter = &node->meter;
     const struct meter_use *use =
         meter->use_count > 0 ? &meter->uses[chance(meter->use_count)] : NULL;
 
     for (size_t i = w->grant_count; use != NULL && use->count > 0 && i > 0; i--)
-        if (w->grants[i - 1] == use->at_ms) {
-            w->grant_count--;
-            memmove(&w->grants[i - 1], &w->grants[i],
-                    (w->grant_count - i + 1) * sizeof(*w->grants));
-            meter_give_back(meter, use->at_ms);
+        if (w->grants[i - 1].at_ms == use->at_ms) {
+            give_back(w, node, i - 1);
+            return;
+        }
+}
+
+/* Any one that this process of it spent. */
+static void
+node_give_back_late(struct world *w, struct node *node)
+{
+    size_t i = w->grant_count > 0 ? chance(w->grant_count) : 0;
+
+    for (; i < w->grant_count; i++)
+        if (w->grants[i].node == node && w->grants[i].process == node->process) {
+            give_back(w, node, i);
             return;
         }
 }
@@ -264,7 +293,7 @@ check_windows(const struct world *w)
         size_t first = 0;
 
         for (size_t j = 0; j < w->grant_count; j++) {
-            while (w->grants[first] <= w->grants[j] - w->caps.items[i].window_ms)
+            while (w->grants[first].at_ms <= w->grants[j].at_ms - w->caps.items[i].window_ms)
                 first++;
             if (j - first + 1 > w->caps.items[i].limit)
                 fail_msg("%zu grants in %s of %u, %u nodes", j - first + 1, w->caps.items[i].name,
@@ -287,6 +316,7 @@ random_step(struct world *w)
     case 1: /* dies, and another process comes */
         if (chance(8) == 0) {
             node->forgot |= node->alone || node->joining;
+            node->process = ++w->processes;
             node_start(w, node);
             if (node->alone)
                 meter_go_alone(&node->meter, &w->caps, w->node_count, false, w->now_ms);
@@ -294,7 +324,7 @@ random_step(struct world *w)
         break;
     case 2:
         for (uint64_t n = 1 + chance(8); n > 0; n--)
-            node_give_back(w, node);
+            (chance(2) == 0 ? node_give_back : node_give_back_late)(w, node);
         break;
     case 4:
         if (chance(6) == 0)
@@ -327,7 +357,7 @@ random_step(struct world *w)
 static void
 test_never_over(void **state)
 {
-    static int64_t grants[GRANTS_MAX];
+    static struct spent grants[GRANTS_MAX];
     struct world w;
 
     (void)state;
@@ -348,7 +378,7 @@ test_never_over(void **state)
 static void
 test_alone(void **state)
 {
-    static int64_t grants[GRANTS_MAX];
+    static struct spent grants[GRANTS_MAX];
     struct caps caps = {{{60000, 400, false, "minute"}, {600000, 2000, true, "10m"}}, 2};
     struct world w;
     int64_t cut_ms, first_ms = 0;
@@ -387,7 +417,7 @@ test_alone(void **state)
 static void
 test_alone_beside_give_backs(void **state)
 {
-    static int64_t grants[GRANTS_MAX];
+    static struct spent grants[GRANTS_MAX];
     struct caps caps = {{{60000, 200, false, "a minute"}}, 1};
     struct world w;
     struct node *node = &w.nodes[0];
@@ -429,7 +459,7 @@ test_alone_beside_give_backs(void **state)
 static void
 test_slow_uses(void **state)
 {
-    static int64_t grants[GRANTS_MAX];
+    static struct spent grants[GRANTS_MAX];
     static const int64_t pauses[] = {10, 30, 100, 700, 2900};
     struct caps caps = {{{60000, 1000, false, "a minute"}}, 1};
     struct world w;
@@ -458,7 +488,7 @@ test_slow_uses(void **state)
 static void
 saturate(const struct cap *cap, unsigned nodes, double least, double asks_most)
 {
-    static int64_t grants[GRANTS_MAX];
+    static struct spent grants[GRANTS_MAX];
     struct caps caps = {{*cap}, 1};
     struct world w;
     int64_t end_ms;
