@@ -15,6 +15,7 @@
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
 #include "policyd/policy_server.h"
+#include "policyd/queued.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
 #include "policyd/volume.h"
@@ -295,6 +296,7 @@ policyd_run(const struct policyd_start *start)
     }
     policyd.feedback = feedback_new(&(struct feedback_start){
         policyd.base, policyd.conf, policyd.volume, on_provider, &policyd});
+    queued_free(feedback_follow(policyd.feedback, NULL, NULL));
     /* Signals before sockets: who can reach us can also stop us. */
     events[0] = evsignal_new(policyd.base, SIGTERM, on_end, &policyd);
     events[1] = evsignal_new(policyd.base, SIGINT, on_end, &policyd);
