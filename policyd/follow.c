@@ -4,6 +4,7 @@
 #include "policyd/follow.h"
 
 #include "engine/hash.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/maillog.h"
@@ -21,8 +22,11 @@
 #include <unistd.h>
 
 enum {
-    SLICE = 32 * 1024, /* bytes that are read and told at a time: well under a millisecond */
+    SLICE = 8 * 1024, /* bytes that are read and told at a time: a lookup may wait for one */
     ROOM = SLICE + MAILLOG_LINE_MAX,
+    TELL_US = 500, /* so long lines are told, then the loop's other work has its turn */
+    SLICES = 8,    /* one behind the other, each a round of the loop */
+    REST_MS = 1,   /* after that: who is busy all the time has to wait for a processor itself */
     MARK_BYTES = 64,
     LOOK_MS = 100,       /* how often a file that is at its end is looked at */
     LAST_LINE_MS = 1000, /* so long an old file may get more lines when a new one is there */
@@ -36,9 +40,11 @@ struct follow {
     int fd;        /* -1: none is open */
     bool was_away; /* it was not there at the start, so all of it is new */
     bool idle;     /* all was told when it was looked at last */
+    bool more;     /* there are whole lines in data */
     bool skipping; /* in the middle of a line that is too long */
     bool said;     /* that the file cannot be read */
     unsigned cold; /* tries for bytes that were not in memory */
+    int slices;    /* since the last rest */
     int64_t old_since_looks;
     struct follow_place place; /* behind the last line that was told */
     int64_t read_to;           /* offset behind what is in data */
@@ -106,6 +112,7 @@ use(struct follow *follow, int fd, int64_t offset)
     follow->place.offset = follow->read_to = offset;
     follow->place.mark = mark_in(fd, offset);
     follow->length = 0;
+    follow->more = false;
     /* what is left of a line would be told as one, and a stranger may have written it */
     follow->skipping = offset > 0 && pread(fd, &last, 1, offset - 1) == 1 && last != '\n';
 }
@@ -219,12 +226,14 @@ read_some(struct follow *follow)
     return n;
 }
 
-/* Tell the whole lines in data, and keep the rest. */
+/* Tell the whole lines in data, or as many as there is time for, and keep the rest. */
 static void
 tell_lines(struct follow *follow)
 {
     char *start = follow->data, *end = follow->data + follow->length, *newline;
+    int64_t began_us = clock_us(CLOCK_MONOTONIC);
 
+    follow->more = false;
     while ((newline = memchr(start, '\n', (size_t)(end - start))) != NULL) {
         size_t length = (size_t)(newline - start);
         size_t behind = (size_t)(newline + 1 - follow->data);
@@ -239,10 +248,15 @@ tell_lines(struct follow *follow)
             follow->events.on_line(follow->events.arg, start, length, &follow->place);
         follow->skipping = false;
         start = newline + 1;
+        if (clock_us(CLOCK_MONOTONIC) - began_us > TELL_US) {
+            follow->more = true;
+            break;
+        }
     }
     follow->length = (size_t)(end - start);
     memmove(follow->data, start, follow->length);
-    if (follow->length >= MAILLOG_LINE_MAX) { /* no log has such lines: pass it over */
+    if (!follow->more &&
+        follow->length >= MAILLOG_LINE_MAX) { /* no log has such lines: pass it over */
         follow->place.offset += (int64_t)follow->length;
         follow->place.mark = mark_in(follow->fd, follow->place.offset);
         follow->length = 0;
@@ -308,13 +322,14 @@ on_timer(evutil_socket_t fd, short what, void *arg)
         use(follow, follow->fd, 0);
     }
     follow->idle = false;
-    n = read_some(follow);
-    if (n > 0) {
+    n = follow->more ? 0 : read_some(follow);
+    if (n > 0 || follow->more) {
         follow->read_to += n;
         follow->length += (size_t)n;
         tell_lines(follow);
         follow->old_since_looks = 0;
-        again(follow, 0);
+        follow->slices = (follow->slices + 1) % SLICES;
+        again(follow, follow->slices == 0 ? REST_MS : 0);
         return;
     }
     if (n == 0) {
