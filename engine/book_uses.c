@@ -37,34 +37,14 @@ book_uses_place(const struct book_uses *uses, int64_t bucket)
     return low;
 }
 
-/*
- * Given back: out of the bucket it was counted in, which may be a little later
- * than when it was, because uses are reported several at a time.
- */
-static void
-uses_take_out(struct book_uses *uses, size_t at, int64_t bucket, uint32_t count)
-{
-    for (; at < uses->count && uses->items[at].bucket <= bucket + LATE && count > 0; at++) {
-        uint32_t out = count < uses->items[at].count ? count : uses->items[at].count;
-
-        uses->items[at].count -= out;
-        count -= out;
-    }
-}
-
 int
-book_uses_add(struct book_uses *uses, int64_t at_ms, int32_t count)
+book_uses_add(struct book_uses *uses, int64_t at_ms, uint32_t count)
 {
     int64_t bucket = at_ms / book_bucket_ms(uses->window_ms);
     size_t at = book_uses_place(uses, bucket);
-    bool there = at < uses->count && uses->items[at].bucket == bucket;
 
-    if (count < 0) {
-        uses_take_out(uses, at, bucket, (uint32_t)-count);
-        return 0;
-    }
-    if (there) {
-        uses->items[at].count += (uint32_t)count;
+    if (at < uses->count && uses->items[at].bucket == bucket) {
+        uses->items[at].count += count;
         return 0;
     }
     if (uses->count == uses->room) {
@@ -77,9 +57,29 @@ book_uses_add(struct book_uses *uses, int64_t at_ms, int32_t count)
         uses->room = room;
     }
     memmove(uses->items + at + 1, uses->items + at, (uses->count - at) * sizeof(*uses->items));
-    uses->items[at] = (struct book_use){bucket, (uint32_t)count};
+    uses->items[at] = (struct book_use){bucket, count};
     uses->count++;
     return 0;
+}
+
+/*
+ * Out of the bucket it was counted in, which may be a little later than when it
+ * was, because uses are reported several at a time.
+ */
+void
+book_uses_take_out(struct book_uses *uses, int64_t at_ms, uint32_t count, int64_t now_ms)
+{
+    int64_t bucket = at_ms / book_bucket_ms(uses->window_ms);
+
+    if (book_bucket_end(uses->window_ms, bucket) <= now_ms)
+        return;
+    for (size_t at = book_uses_place(uses, bucket);
+         at < uses->count && uses->items[at].bucket <= bucket + LATE && count > 0; at++) {
+        uint32_t out = count < uses->items[at].count ? count : uses->items[at].count;
+
+        uses->items[at].count -= out;
+        count -= out;
+    }
 }
 
 void

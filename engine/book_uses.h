@@ -16,8 +16,11 @@ int64_t book_bucket_end(int64_t window_ms, int64_t bucket);
 /* Where bucket is in uses, or would be. */
 size_t book_uses_place(const struct book_uses *uses, int64_t bucket);
 
-/* count: negative: given back.  0 or -ENOMEM. */
-int book_uses_add(struct book_uses *uses, int64_t at_ms, int32_t count);
+/* 0 or -ENOMEM. */
+int book_uses_add(struct book_uses *uses, int64_t at_ms, uint32_t count);
+
+/* Given back.  What counts no more at now_ms has nothing to give: others would be let in for it. */
+void book_uses_take_out(struct book_uses *uses, int64_t at_ms, uint32_t count, int64_t now_ms);
 
 /* Take out what counts no more. */
 void book_uses_trim(struct book_uses *uses, int64_t now_ms);

@@ -3,7 +3,6 @@
  */
 #include "engine/breaker.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void
@@ -19,7 +18,11 @@ set_state(struct breaker *breaker, enum breaker_state state, int64_t now_ms)
 static void
 set_why(struct breaker *breaker, const char *why)
 {
-    snprintf(breaker->why, sizeof(breaker->why), "%s", why);
+    size_t length = strnlen(why, sizeof(breaker->why) - 1);
+
+    for (size_t i = 0; i < length; i++)
+        breaker->why[i] = why[i] >= ' ' && why[i] <= '~' ? why[i] : '?';
+    breaker->why[length] = '\0';
 }
 
 /* ------------------------------------------------------------------- hits */
@@ -112,11 +115,19 @@ breaker_hit(struct breaker *breaker, const struct breaker_policy *policy,
 }
 
 void
-breaker_suspend(struct breaker *breaker, int64_t until_ms, const char *why, int64_t now_ms)
+breaker_suspend(struct breaker *breaker, int64_t until_ms, bool by_hand, const char *why,
+                int64_t now_ms)
 {
     set_state(breaker, BREAKER_OPEN, now_ms);
     breaker->until_ms = until_ms;
-    breaker->by_hand = true;
+    breaker->by_hand = by_hand;
+    set_why(breaker, why);
+}
+
+void
+breaker_drain(struct breaker *breaker, const char *why)
+{
+    breaker->drained = true;
     set_why(breaker, why);
 }
 
@@ -198,7 +209,7 @@ breaker_share(const struct breaker *breaker, const struct breaker_policy *policy
 bool
 breaker_is_idle(const struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
 {
-    if (breaker->state != BREAKER_CLOSED || breaker->draining || now_ms < breaker->slow_until_ms)
+    if (breaker->state != BREAKER_CLOSED || breaker->drained || now_ms < breaker->slow_until_ms)
         return false;
     for (size_t i = 0; i < BREAKER_RULES_MAX; i++)
         if (breaker->hits[i].count > 0 &&

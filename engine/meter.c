@@ -14,6 +14,9 @@ enum { REPORT_PART = 4 };
 /* A lease is used within this part of it. */
 enum { AGE_PART = 4 };
 
+/* The time of a grant that is given back may be told so much too early: ticks of a coarse clock. */
+enum { EARLY_MS = 8 };
+
 /* The lease behind takes its place when the first is spent. */
 static void
 advance(struct meter *meter)
@@ -111,33 +114,66 @@ span(const struct meter_use *use, int64_t now_ms)
     return ms < 0 ? 0 : ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-/* Make one of the two that are closest, at the time of the later. */
+static void
+take_use(struct meter *meter, size_t at)
+{
+    memmove(&meter->uses[at], &meter->uses[at + 1],
+            (meter->use_count - at - 1) * sizeof(*meter->uses));
+    meter->use_count--;
+}
+
+/*
+ * One of two of the same kind, i before j.  Uses count as the later, and stay before what may
+ * have been given back of them; that is of the earlier, so that the book looks there first.
+ */
+static void
+unite(struct meter *meter, size_t i, size_t j)
+{
+    struct meter_use *first = &meter->uses[i], *second = &meter->uses[j];
+
+    if (first->count > 0) {
+        first->span_ms = span(first, second->at_ms);
+        first->at_ms = second->at_ms;
+        first->count += second->count;
+        take_use(meter, j);
+    } else {
+        second->at_ms = first->at_ms < second->at_ms ? first->at_ms : second->at_ms;
+        second->count += first->count;
+        take_use(meter, i);
+    }
+}
+
+/* Make room for one: unite the two that are closest. */
 static void
 squeeze(struct meter *meter)
 {
-    struct meter_use *uses = meter->uses;
-    size_t at = METER_USES;
+    const struct meter_use *uses = meter->uses;
+    size_t at = 0, with = 0;
+    int64_t least_ms = INT64_MAX;
 
-    for (size_t i = 0; i + 1 < meter->use_count; i++)
-        if (uses[i].count > 0 && uses[i + 1].count > 0 &&
-            (at == METER_USES ||
-             uses[i + 1].at_ms - uses[i].at_ms < uses[at + 1].at_ms - uses[at].at_ms))
+    for (size_t i = 0; i < meter->use_count; i++)
+        for (size_t j = i + 1; j < meter->use_count; j++) {
+            int64_t ms = uses[j].at_ms - uses[i].at_ms;
+
+            ms = ms < 0 ? -ms : ms;
+            if ((uses[i].count > 0) != (uses[j].count > 0) || ms >= least_ms)
+                continue;
+            least_ms = ms;
             at = i;
-    if (at == METER_USES)
-        return;
-    uses[at + 1].count += uses[at].count;
-    uses[at + 1].span_ms = span(&uses[at], uses[at + 1].at_ms);
-    memmove(&uses[at], &uses[at + 1], (meter->use_count - at - 1) * sizeof(*uses));
-    meter->use_count--;
+            with = j;
+        }
+    unite(meter, at, with); /* of more than two, two are of the same kind */
 }
 
 static void
 note_use(struct meter *meter, const struct caps *caps, int64_t now_ms)
 {
-    struct meter_use *last = meter->use_count > 0 ? &meter->uses[meter->use_count - 1] : NULL;
+    struct meter_use *last = NULL;
 
-    if (last != NULL && last->count > 0 &&
-        span(last, now_ms) <= caps->items[0].window_ms / TOGETHER) {
+    for (size_t i = 0; i < meter->use_count; i++)
+        if (meter->uses[i].count > 0)
+            last = &meter->uses[i];
+    if (last != NULL && span(last, now_ms) <= caps->items[0].window_ms / TOGETHER) {
         last->count++;
         last->span_ms = span(last, now_ms);
         last->at_ms = now_ms > last->at_ms ? now_ms : last->at_ms;
@@ -145,13 +181,7 @@ note_use(struct meter *meter, const struct caps *caps, int64_t now_ms)
     }
     if (meter->use_count == METER_USES)
         squeeze(meter);
-    if (meter->use_count < METER_USES) {
-        meter->uses[meter->use_count++] = (struct meter_use){now_ms, 1, 0};
-        return;
-    }
-    /* Only what was given back stands between: drop that, it counts as used. */
-    meter->uses[METER_USES - 1] =
-        (struct meter_use){now_ms, 1 + (last->count > 0 ? last->count : 0), 0};
+    meter->uses[meter->use_count++] = (struct meter_use){now_ms, 1, 0};
 }
 
 /* How far apart grants are of which no window shall hold more than the node's share; 0: none may
@@ -233,25 +263,41 @@ meter_exceed(struct meter *meter, int64_t now_ms)
     meter->excess_total++;
 }
 
+/* Of one of the uses that were noted since the last report? */
+static bool
+take_back(struct meter *meter, int64_t at_ms)
+{
+    for (size_t i = 0; i < meter->use_count; i++) {
+        struct meter_use *use = &meter->uses[i];
+
+        if (use->count <= 0 || use->at_ms < at_ms || use->at_ms - use->span_ms > at_ms + EARLY_MS)
+            continue;
+        if (--use->count == 0)
+            take_use(meter, i);
+        return true;
+    }
+    return false;
+}
+
 void
 meter_give_back(struct meter *meter, int64_t at_ms)
 {
-    for (size_t i = 0; i < meter->use_count && !meter->own && !meter->mixed; i++)
-        if (meter->uses[i].count > 0 && meter->uses[i].at_ms >= at_ms) {
-            meter->uses[i].count--;
-            meter->held++; /* as old as the lease that it was of */
-            return;
-        }
+    struct meter_use back = {at_ms, -1, 0};
+
+    if (!meter->own && !meter->mixed && take_back(meter, at_ms)) {
+        meter->held++; /* as old as the lease that it was of */
+        return;
+    }
     for (size_t i = 0; i < meter->use_count; i++)
         if (meter->uses[i].count < 0 && meter->uses[i].at_ms == at_ms) {
-            meter->uses[i].count--;
-            return;
+            back.count += meter->uses[i].count;
+            take_use(meter, i);
         }
-    if (meter->use_count < METER_USES) { /* else it stays spent: the safe side */
-        meter->uses[meter->use_count++] = (struct meter_use){at_ms, -1, 0};
-        meter->returned = true;
-        meter->again_ms = 0; /* there is room again, which the store has to be asked for */
-    }
+    if (meter->use_count == METER_USES)
+        squeeze(meter);
+    meter->uses[meter->use_count++] = back;
+    meter->returned = true;
+    meter->again_ms = 0; /* there is room again, which the store has to be asked for */
 }
 
 static void
@@ -284,6 +330,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     bool idle = now_ms - since_ms > idle_ms;
     struct book_ask ask = {.seq = meter->seq + 1, .first = !meter->begun};
     int64_t age_ms = caps->items[0].window_ms / AGE_PART;
+    bool back;
 
     if (meter->asked || meter->own)
         return false;
@@ -293,12 +340,13 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
         advance(meter);
         meter->returned = meter->wanted;
     }
+    back = meter->returning && meter->held + meter->next > 0;
     if (meter->lacking > 0 && meter->again_ms <= now_ms) {
         ask.want = meter->lacking > size ? meter->lacking : size;
-    } else if (meter->next == 0 && meter->held <= size / 2 &&
+    } else if (!back && meter->next == 0 && meter->held <= size / 2 &&
                (meter->returned || (meter->wanted && meter->again_ms <= now_ms))) {
         ask.want = size + (meter->held == 0 && meter->wanted ? size / 2 : 0);
-    } else if ((idle || meter->returning) && meter->held + meter->next > 0) {
+    } else if (back || (idle && meter->held + meter->next > 0)) {
         ask.unused += meter->held + meter->next;
         meter->held = meter->next = 0;
     } else if (ask.unused > 0) {
@@ -348,6 +396,20 @@ meter_answered(struct meter *meter, const struct book_answer *answer, int64_t no
         meter->next += answer->count;
         meter->next_from_ms = answer->from_ms;
     }
+}
+
+void
+meter_grow(struct meter *meter, int64_t now_ms)
+{
+    if (meter->own)
+        return;
+    if (meter->asked) /* the answer on its way is to what the caps were */
+        meter->returned = meter->returning = true;
+    else
+        meter->again_ms = 0;
+    if ((meter->held > 0 && meter->from_ms > now_ms) ||
+        (meter->next > 0 && meter->next_from_ms > now_ms))
+        meter->returning = true;
 }
 
 void

@@ -98,6 +98,8 @@ static const struct conf_key keys[] = {
     {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
     {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
     {"feedback", KEY_GROUP, 0, NULL, 0, 0, "What became of deliveries.", feedback_keys, NULL},
+    {"suspension", KEY_GROUP, 0, NULL, 0, 0,
+     "How an address that was suspended comes back.", conf_suspension_keys, NULL},
     {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", conf_dns_keys, NULL},
     {"providers", KEY_OWN, 0, "", 0, 0, "The mailbox providers, by name.", conf_provider_keys,
      NULL},
@@ -303,6 +305,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     set_node(reader->conf);
     read_internal(reader, member_of(member_of(root, "milter"), "internal"));
     conf_read_dns(reader, member_of(member_of(root, "dns"), "servers"));
+    conf_check_suspension(reader, member_of(member_of(root, "suspension"), "steps"));
     conf_check_store(reader, config_setting_get_member(root, "store"));
     check_headers(reader, member_of(root, "milter"));
     check_sockets(reader, root);

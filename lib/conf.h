@@ -75,6 +75,10 @@ struct conf {
 
     char *feedback_log; /* what is followed for results, or "none" */
 
+    struct breaker_policy suspension;  /* how what is suspended comes back */
+    struct conf_list suspension_steps; /* as written */
+    int64_t suspension_probe_ms;       /* probes that are not answered are sent again after that */
+
     int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */
 
     char *milter_socket;

@@ -3,12 +3,14 @@
  */
 #include "policyd/policyd_inside.h"
 
+#include "engine/curbs.h"
 #include "engine/roster.h"
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/presence.h"
+#include "policyd/breakers.h"
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
@@ -130,6 +132,14 @@ on_room(void *arg)
     policy_server_resume(policyd->policy);
 }
 
+static int64_t
+on_now(void *arg)
+{
+    struct policyd *policyd = arg;
+
+    return volume_now_ms(policyd->volume);
+}
+
 static void
 tell_presence(const struct snapshot *snapshot, const bool *before, const bool *now)
 {
@@ -231,6 +241,24 @@ policyd_dns_start(const struct conf *conf)
     return (struct dns_start){conf->dns_servers, conf->dns_server_count, conf->dns_timeout_ms};
 }
 
+/* What follows from results. */
+static void
+init_feedback(struct policyd *policyd)
+{
+    policyd->breakers = breakers_new(&(struct breakers_start){
+        .base = policyd->base,
+        .conf = policyd->conf,
+        .curbs = policyd->curbs,
+        .now_ms = on_now,
+        .arg = policyd,
+    });
+    policyd->feedback = feedback_new(&(struct feedback_start){
+        policyd->base, policyd->conf, policyd->volume, on_provider, policyd});
+    feedback_listen(
+        policyd->feedback,
+        &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
+}
+
 static int
 init(struct policyd *policyd)
 {
@@ -246,10 +274,11 @@ init(struct policyd *policyd)
     tell_presence(snapshot, all, present);
     policyd->roster = roster_new(snapshot, present);
     policyd->figures = figures_new(snapshot, NULL);
+    policyd->curbs = curbs_new(snapshot);
     policyd->mx = mx_new(policyd->base, snapshot, &dns, on_known, policyd);
     free(all);
     free(present);
-    return policyd->roster != NULL ? 0 : -ENOMEM;
+    return policyd->roster != NULL && policyd->curbs != NULL ? 0 : -ENOMEM;
 }
 
 /* The first leases are here, so that the first lookups find them. */
@@ -293,8 +322,7 @@ policyd_run(const struct policyd_start *start)
         log_error("%s", err.msg);
         goto out;
     }
-    policyd.feedback = feedback_new(&(struct feedback_start){
-        policyd.base, policyd.conf, policyd.volume, on_provider, &policyd});
+    init_feedback(&policyd);
     /* Signals before sockets: who can reach us can also stop us. */
     events[0] = evsignal_new(policyd.base, SIGTERM, on_end, &policyd);
     events[1] = evsignal_new(policyd.base, SIGINT, on_end, &policyd);
@@ -318,6 +346,7 @@ out:
     server_free(policyd.server);
     policy_server_free(policyd.policy);
     feedback_free(policyd.feedback);
+    breakers_free(policyd.breakers);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
     mx_free(policyd.mx);
@@ -328,6 +357,7 @@ out:
         event_base_free(policyd.base);
     figures_free(policyd.figures);
     roster_free(policyd.roster);
+    curbs_free(policyd.curbs);
     conf_unref(policyd.conf);
     libevent_global_shutdown();
     return status;

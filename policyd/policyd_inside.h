@@ -22,6 +22,8 @@ struct policyd {
     struct roster *roster;
     struct figures *figures;
     struct volume *volume;
+    struct curbs *curbs;
+    struct breakers *breakers;
     struct feedback *feedback;
     struct mx *mx; /* whose are the recipient domains? */
     struct netwatch *netwatch;

@@ -7,6 +7,7 @@
 #include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "policyd/breakers.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
 #include "policyd/mx_report.h"
@@ -118,6 +119,7 @@ status_json(const struct status *status)
     add_streams(&json, status);
     add_addresses(&json, status);
     feedback_status(status->feedback, NULL, &json);
+    breakers_status(status->breakers, NULL, &json);
     volume_status(status->volume, NULL, &json);
     json_close(&json, '}');
     return buf_take(&text);
@@ -172,6 +174,7 @@ status_text(const struct status *status)
                (unsigned long long)status->figures->full);
     mx_report_status_text(&text, status->mx);
     feedback_status(status->feedback, &text, NULL);
+    breakers_status(status->breakers, &text, NULL);
     buf_puts(&text, "\n");
     buf_printf(&text, "%-*s  %-*s  %12s\n", width, "stream", width, "pool", "decisions");
     for (size_t i = 0; i < snapshot->stream_count; i++)

@@ -8,6 +8,7 @@
 
 #include <time.h>
 
+struct breakers;
 struct conf;
 struct figures;
 struct mx;
@@ -27,6 +28,7 @@ struct status {
     const struct feedback *feedback;
     time_t started;
     const struct mx *mx;
+    struct breakers *breakers;
 };
 
 /* The caller frees them. */

@@ -177,12 +177,42 @@ test_over(void **state)
     assert_true(over > OVER_HISTORIES / 2);
 }
 
+/* Given back when it counts no more: what others use since then stays counted. */
+static void
+test_given_back_too_late(void **state)
+{
+    static const struct caps caps = {{{60000, 10, false, "a minute"}}, 1};
+    struct book book = {0};
+    struct book_answer answer;
+    struct book_ask ask = {.node = "mta1", .life = 1, .seq = 1, .want = 10};
+
+    (void)state;
+    assert_int_equal(book_ask(&book, &caps, &ask, 100000, &answer), 0);
+    ask = (struct book_ask){.node = "mta1",
+                            .life = 1,
+                            .seq = 2,
+                            .reports = {{100000, 1, false}, {103000, 9, false}},
+                            .report_count = 2};
+    assert_int_equal(book_ask(&book, &caps, &ask, 103000, &answer), 0);
+    assert_int_equal(answer.counted[0], 10);
+    ask = (struct book_ask){
+        .node = "mta1", .life = 1, .seq = 3, .reports = {{100000, -1, false}}, .report_count = 1};
+    assert_int_equal(book_ask(&book, &caps, &ask, 161000, &answer), 0);
+    assert_int_equal(answer.counted[0], 9);
+    ask.seq = 4;
+    ask.reports[0].at_ms = 103000;
+    assert_int_equal(book_ask(&book, &caps, &ask, 161000, &answer), 0);
+    assert_int_equal(answer.counted[0], 8);
+    book_clear(&book);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_over),
+        cmocka_unit_test(test_given_back_too_late),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,14 @@ static const struct mistake of_keys[] = {
      "feedback.log: /dev is a folder, a file is needed that can be read again from a place on"},
     {"feedback: { log = \"/dev/null\"; };",
      "feedback.log: /dev/null is no file, a file is needed that can be read again from a place on"},
+    {"suspension: { steps = ( \"10\", \"5\" ); };",
+     "suspension.steps: \"5\" is no share, write percents from 1 to 99 that grow, such as \"10\", "
+     "\"25\", \"50\""},
+    {"suspension: { steps = ( \"100\" ); };",
+     "suspension.steps: \"100\" is no share, write percents from 1 to 99 that grow, such as "
+     "\"10\", \"25\", \"50\""},
+    {"suspension: { steps = ( \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\", \"9\" ); };",
+     "suspension.steps: 9 steps are too many, write at most 8"},
     {"node = 5;", "node: is a number, a text in quotes is needed"},
     {"listen = 5;", "listen: is a number, a group { ... } is needed"},
     {"listen: { clients = \"5\"; };", "listen.clients: is a text, a whole number is needed"},

@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include "engine/meter.h"
+#include "tests/unit/chance.h"
 
 /* Grants for several recipients at once, from two leases. */
 static void
@@ -88,8 +89,136 @@ test_given_back_of_another(void **state)
     for (int i = 0; i < 4; i++)
         meter_take(&meter, &caps, 15900);
     assert_true(meter_ask(&meter, &caps, 3, 10000, 15900, &ask));
-    assert_int_equal(ask.report_count, 3); /* before, given back, and after */
-    assert_int_equal(ask.reports[0].count + ask.reports[1].count + ask.reports[2].count, 4);
+    assert_int_equal(ask.report_count, 2); /* all seven, and those that were given back */
+    assert_int_equal(ask.reports[0].count, 7);
+    assert_int_equal(ask.reports[1].count, -3);
+}
+
+/* What was reported already counts in the book, and a use of the lease after it stays a use. */
+static void
+test_given_back_after_report(void **state)
+{
+    static const struct caps caps = {{{60000, 100, false, "a minute"}}, 1};
+    struct meter meter = {.lacking = 3};
+    struct book_ask ask;
+
+    (void)state;
+    assert_true(meter_ask(&meter, &caps, 3, 10000, 1000, &ask));
+    meter_answered(&meter, &(struct book_answer){.count = 3, .from_ms = 1000}, 1000);
+    for (int i = 0; i < 3; i++)
+        meter_take(&meter, &caps, 1000);
+    meter.wanted = true;
+    assert_true(meter_ask(&meter, &caps, 3, 10000, 1000, &ask));
+    meter_answered(&meter, &(struct book_answer){.count = 3, .from_ms = 1000}, 1000);
+    meter_take(&meter, &caps, 5000);
+    meter_give_back(&meter, 1000);
+    assert_int_equal(meter_held(&meter), 2);
+    meter_take(&meter, &caps, 5000);
+    assert_true(meter_ask(&meter, &caps, 3, 10000, 5000, &ask));
+    assert_int_equal(ask.report_count, 2);
+    assert_int_equal(ask.reports[0].count, 2);
+    assert_int_equal(ask.reports[1].at_ms, 1000);
+    assert_int_equal(ask.reports[1].count, -1);
+}
+
+/* A full meter with nothing held, of whose grants one at 1,000 was reported. */
+static void
+make_full(struct meter *meter, const struct caps *caps)
+{
+    struct book_ask ask;
+
+    *meter = (struct meter){.lacking = 1};
+    assert_true(meter_ask(meter, caps, 1, 10000, 1000, &ask));
+    meter_answered(meter, &(struct book_answer){.count = 1, .from_ms = 1000}, 1000);
+    meter_take(meter, caps, 1000);
+    meter->wanted = true;
+    assert_true(meter_ask(meter, caps, 1, 10000, 1000, &ask));
+    assert_int_equal(ask.report_count, 1);
+}
+
+/* The store told when there is room, and knew nothing of what is given back now: ask at once. */
+static void
+test_given_back_makes_room(void **state)
+{
+    static const struct caps caps = {{{3600000, 1, false, "hour"}}, 1};
+    static const struct book_answer full = {.again_ms = 3000000, .room_ms = 3000000};
+    struct meter meter;
+    struct book_ask ask;
+
+    (void)state;
+    make_full(&meter, &caps);
+    meter_answered(&meter, &full, 1000);
+    assert_int_equal(meter_state(&meter, 5000), METER_FULL);
+    assert_false(meter_ask(&meter, &caps, 1, 10000, 5000, &ask));
+    meter_give_back(&meter, 1000);
+    assert_int_equal(meter_state(&meter, 5000), METER_COLD);
+    assert_true(meter_ask(&meter, &caps, 1, 10000, 5000, &ask));
+    assert_int_equal(ask.report_count, 1);
+    assert_int_equal(ask.reports[0].count, -1);
+    assert_true(ask.want > 0);
+    meter_answered(&meter, &full, 5000); /* it was another's: that is the last word */
+    assert_int_equal(meter_state(&meter, 5000), METER_FULL);
+}
+
+/* Likewise while an ask is under way, which did not tell of it. */
+static void
+test_given_back_while_asked(void **state)
+{
+    static const struct caps caps = {{{3600000, 1, false, "hour"}}, 1};
+    struct meter meter;
+    struct book_ask ask;
+
+    (void)state;
+    make_full(&meter, &caps);
+    meter_give_back(&meter, 1000);
+    assert_false(meter_ask(&meter, &caps, 1, 10000, 5000, &ask));
+    meter_answered(&meter, &(struct book_answer){.again_ms = 3000000, .room_ms = 3000000}, 5000);
+    assert_int_equal(meter_state(&meter, 5000), METER_COLD);
+    assert_true(meter_ask(&meter, &caps, 1, 10000, 5000, &ask));
+    assert_int_equal(ask.report_count, 1);
+    assert_int_equal(ask.reports[0].count, -1);
+}
+
+/* Of however many moments they are, and whatever is used between: none is forgotten. */
+static void
+test_given_back_of_many_moments(void **state)
+{
+    static const struct caps caps = {{{60000, 1000, false, "a minute"}}, 1};
+    int sum = 0, turns = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 2000; seed++) {
+        struct meter meter = {.lacking = 200};
+        struct book_ask ask = {0};
+        int64_t now_ms = 10000;
+
+        chance_seed(seed);
+        assert_true(meter_ask(&meter, &caps, 200, 10000, now_ms, &ask));
+        meter_answered(&meter, &(struct book_answer){.count = 200, .from_ms = now_ms}, now_ms);
+        meter.mixed = chance(2) == 0;
+        sum = 0;
+        for (int i = 0; i < 40; i++) {
+            now_ms += (int64_t)chance(200);
+            if (chance(2) == 0) {
+                meter_take(&meter, &caps, now_ms);
+                sum++;
+            } else {
+                meter_give_back(&meter, now_ms - (int64_t)chance(9000));
+                sum--;
+            }
+            assert_true(meter.use_count <= METER_USES);
+        }
+        meter_return(&meter);
+        while (meter_ask(&meter, &caps, 200, 10000, now_ms, &ask)) {
+            for (size_t i = 0; i < ask.report_count; i++)
+                sum -= ask.reports[i].count;
+            meter_answered(&meter, &(struct book_answer){0}, now_ms);
+            meter_return(&meter);
+            turns++;
+        }
+        assert_int_equal(sum, 0);
+    }
+    assert_true(turns >= 2000);
 }
 
 /* However many are given back of one moment, they are one line of the report. */
@@ -116,6 +245,10 @@ main(void)
         cmocka_unit_test(test_given_back),
         cmocka_unit_test(test_given_back_of_another),
         cmocka_unit_test(test_given_back_together),
+        cmocka_unit_test(test_given_back_after_report),
+        cmocka_unit_test(test_given_back_makes_room),
+        cmocka_unit_test(test_given_back_while_asked),
+        cmocka_unit_test(test_given_back_of_many_moments),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

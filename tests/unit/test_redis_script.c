@@ -225,8 +225,9 @@ random_ask(const struct world *w, struct node *node)
 
     for (uint64_t n = chance(3) == 0 ? chance(BOOK_REPORTS_MAX + 1) : chance(2); n > 0; n--)
         ask.reports[ask.report_count++] = (struct book_report){
-            .at_ms = w->now_ms -
-                     (int64_t)chance((uint64_t)w->caps.items[chance(w->caps.count)].window_ms),
+            .at_ms =
+                w->now_ms -
+                (int64_t)chance((uint64_t)w->caps.items[chance(w->caps.count)].window_ms) * 5 / 4,
             .count = chance(6) == 0 ? -(int32_t)chance(20)
                                     : (int32_t)chance(1 + w->caps.items[0].limit / 8),
             .excess = chance(8) == 0,
@@ -235,6 +236,8 @@ random_ask(const struct world *w, struct node *node)
         ask.unused = (uint32_t)chance(1 + w->caps.items[0].limit / 16);
     if (chance(6) != 0)
         ask.want = 1 + (uint32_t)chance(1 + w->caps.items[0].limit / (1 + chance(40)));
+    if (chance(4) == 0)
+        ask.percent = (uint8_t)chance(101);
     if (chance(30) == 0)
         ask.seq += chance(3) - 1;
     if (chance(30) == 0) {
