@@ -11,6 +11,7 @@
 
 #include "policyd/outcome.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct buf;
@@ -56,6 +57,9 @@ void feedback_listen(struct feedback *feedback, const struct feedback_listener *
 
 /* Behind the last line whose outcome was told. */
 const struct follow_place *feedback_place(const struct feedback *feedback);
+
+/* Can the log be read?  False without one. */
+bool feedback_is_read(const struct feedback *feedback);
 
 /* The configuration changed, maybe with it the file. */
 void feedback_set_conf(struct feedback *feedback, const struct conf *conf);
