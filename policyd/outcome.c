@@ -99,6 +99,7 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     outcome->address = address_of(view->conf->snapshot, line->service);
     outcome->provider = provider_of(view, outcome->domain, line->relay);
     outcome->status = line->status;
+    outcome->told = line->reply;
     reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length,
                &outcome->reply);
     outcome->reached = line->status == MAILLOG_SENT || reply_reached(&outcome->reply);

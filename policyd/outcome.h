@@ -35,6 +35,7 @@ struct outcome {
     const struct address *address;   /* that it was tried from; NULL: from none of ours */
     const struct provider *provider; /* of the recipient; "other" when it is not known */
     enum maillog_status status;      /* SENT, DEFERRED or BOUNCED */
+    struct span told;                /* the reply as Postfix tells it; gone with the line */
     struct reply reply;
     const struct reply_rule *rule; /* that fits the reply; NULL: none, or it was sent */
     bool reached;                  /* the other side heard of the recipient */
