@@ -97,8 +97,9 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     outcome->rescued = line->status == MAILLOG_DEFERRED && outcome->reply.code >= 500 &&
                        outcome->address != NULL && outcome->rule != NULL &&
                        accuses_address(outcome->rule->accused);
-    outcome->full = line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
-                    begins(outcome->reply.text, OUTCOME_FULL);
+    outcome->full =
+        line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
+        (begins(outcome->reply.text, OUTCOME_FULL) || begins(outcome->reply.text, OUTCOME_BUSY));
     at_ms = maillog_time_ms(time, view->now_ms, view->local_offset_s);
     outcome->at_ms = at_ms >= 0 ? at_ms : view->now_ms;
     outcome->delay_ms = line->delay_ms;
