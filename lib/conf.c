@@ -94,6 +94,15 @@ static const struct conf_key wake_keys[] = {
     CONF_KEY_END,
 };
 
+static const struct conf_key rescue_keys[] = {
+    {"enabled", KEY_BOOL, AT(rescue_enabled), "true", 0, 0,
+     "A refusal for good that accuses the address is tried again from another; needs feedback.log.",
+     NULL, NULL},
+    {"addresses", KEY_COUNT, AT(rescue_addresses), "3", 2, CONF_RESCUE_ADDRESSES_MAX,
+     "So many addresses may refuse a message, before it is returned.", NULL, NULL},
+    CONF_KEY_END,
+};
+
 /* Addresses, pools and streams are read by read_root(), in an order of its own. */
 static const struct conf_key keys[] = {
     {"node", KEY_HOST, AT(node), "", 0, 0, "The name of this host; default: its host name.", NULL,
@@ -115,6 +124,7 @@ static const struct conf_key keys[] = {
     {"feedback", KEY_GROUP, 0, NULL, 0, 0, "What became of deliveries.", feedback_keys, NULL},
     {"wake", KEY_GROUP, 0, NULL, 0, 0, "Deferred mail is taken up before its time.", wake_keys,
      NULL},
+    {"rescue", KEY_GROUP, 0, NULL, 0, 0, "Messages whose address was refused.", rescue_keys, NULL},
     {"suspension", KEY_GROUP, 0, NULL, 0, 0, "How an address that was suspended comes back.",
      conf_suspension_keys, NULL},
     {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", conf_dns_keys, NULL},

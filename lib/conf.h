@@ -24,7 +24,10 @@
 
 #define CONF_FILE SYSCONFDIR "/postpool/postpool.conf"
 
-enum { CONF_SECRET_SIZE = 16 };
+enum {
+    CONF_SECRET_SIZE = 16,
+    CONF_RESCUE_ADDRESSES_MAX = 3, /* most that rescue.addresses can be */
+};
 
 /* What the policy service says of a recipient over an account's or stream's caps. */
 enum over_quota { OVER_QUOTA_DEFER, OVER_QUOTA_REJECT, OVER_QUOTA_HOLD, OVER_QUOTA_TAG };
@@ -73,7 +76,9 @@ struct conf {
     int64_t store_node_timeout_ms;    /* a node that is not heard of for so long is away */
     bool store_share_at_once;         /* not strict when Redis is away: see meter_go_alone() */
 
-    char *feedback_log; /* what is followed for results, or "none" */
+    char *feedback_log;   /* what is followed for results, or "none" */
+    bool rescue_enabled;  /* refusals that accuse an address become deferrals */
+    int rescue_addresses; /* that may refuse a message, before it is given up */
 
     int wake_rate;               /* deferred messages woken in a second, at most; 0: none */
     int wake_processes;          /* postqueue(1) at a time */

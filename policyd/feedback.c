@@ -200,6 +200,12 @@ feedback_place(const struct feedback *feedback)
     return &feedback->place;
 }
 
+bool
+feedback_is_read(const struct feedback *feedback)
+{
+    return feedback->follow != NULL && follow_lag_bytes(feedback->follow) >= 0;
+}
+
 void
 feedback_free(struct feedback *feedback)
 {

@@ -64,6 +64,9 @@ const struct follow_place *feedback_place(const struct feedback *feedback);
 /* Does the log tell what Postfix does?  now_ms: of CLOCK_MONOTONIC_COARSE. */
 bool feedback_is_live(const struct feedback *feedback, int64_t now_ms);
 
+/* Can the log be read?  False without one. */
+bool feedback_is_read(const struct feedback *feedback);
+
 /* The configuration changed, maybe with it the file. */
 void feedback_set_conf(struct feedback *feedback, const struct conf *conf);
 

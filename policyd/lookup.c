@@ -12,6 +12,7 @@
 #include "lib/tagged.h"
 #include "policyd/choice.h"
 #include "policyd/outcome.h"
+#include "policyd/rescue.h"
 
 #include <string.h>
 
@@ -19,6 +20,12 @@ enum { MAP_NAME_MAX = 16, ARG_MAX_LENGTH = 512 };
 
 _Static_assert((int)LOOKUP_REPLY_SIZE > (int)ARG_MAX_LENGTH + (int)ADDRESS_NAME_MAX + 16,
                "every answer fits");
+
+#define REPLY "reply."
+
+_Static_assert((int)LOOKUP_REPLY_SIZE >=
+                   (int)LOOKUP_REQUEST_MAX - (int)sizeof(REPLY) + (int)RESCUE_EXTRA,
+               "every answer to a reply fits");
 
 /* One request, taken apart. */
 struct request {
@@ -378,6 +385,20 @@ dispatch(const struct lookup_view *view, struct lookup_session *session,
     return say(reply, "PERM postpool: no such map");
 }
 
+/* "reply.NAME KEY"; text is that, and the connection's lookups are not touched. */
+static size_t
+answer_reply(const struct lookup_view *view, char *text, char reply[static LOOKUP_REPLY_SIZE])
+{
+    const struct rescue_view rescue = {view->conf, view->roster, view->curbs,
+                                       view->counted != NULL && view->counted(view->arg)};
+    char *name = text + strlen(REPLY), *key = strchr(name, ' ');
+
+    if (key == NULL)
+        return say(reply, "PERM postpool: malformed request");
+    *key++ = '\0';
+    return rescue_answer(&rescue, name, key, reply);
+}
+
 size_t
 lookup_answer(const struct lookup_view *view, struct lookup_session *session, const char *request,
               size_t length, char reply[static LOOKUP_REPLY_SIZE], struct lookup_result *ret_result)
@@ -390,6 +411,8 @@ lookup_answer(const struct lookup_view *view, struct lookup_session *session, co
         return say(reply, "PERM postpool: malformed request");
     memcpy(text, request, length);
     text[length] = '\0';
+    if (strncmp(text, REPLY, strlen(REPLY)) == 0)
+        return answer_reply(view, text, reply);
     if (!parse_request(text, &parsed))
         return say(reply, "PERM postpool: malformed request");
     return dispatch(view, session, &parsed, reply, ret_result);

@@ -24,6 +24,11 @@
  *   rcpt.note KEY       remember the recipient of the remembered sender; NOTFOUND
  *   rcpt.last[;ARGS] go the decision for that recipient
  *
+ * The delivery agents ask, each on a connection of its own:
+ *
+ *   reply.NAME KEY      is this refusal of the address NAME to be a deferral?  See
+ *                       policyd/rescue.h
+ *
  * ARGS say what else the site has, each value percent-encoded:
  *   ;nexthop=TEXT  relayhost, which a transport answered to "rcpt" must carry
  *   ;default=TEXT  the transport that a recipient under bypass goes to
@@ -55,7 +60,7 @@ struct stream;
 
 enum {
     LOOKUP_REQUEST_MAX = 10000, /* bytes of one request; Postfix itself sends no longer key */
-    LOOKUP_REPLY_SIZE = 1024,   /* bytes that any reply and its NUL fit in */
+    LOOKUP_REPLY_SIZE = 10000,  /* bytes that any reply and its NUL fit in */
     LOOKUP_PAIR_MS = 5000,      /* a sender is forgotten after that: its "rcpt" never came */
     LOOKUP_AVOID_MAX = 3,       /* addresses that refused one message, at most */
     LOOKUP_WORDS_MAX = 400,     /* bytes of another server's words that an answer has */
@@ -95,7 +100,9 @@ struct lookup_view {
      */
     void (*history)(void *arg, const char *message_id, const char *recipient, const char *domain,
                     struct lookup_history *ret_history);
-    void *arg; /* of all three */
+    /* Are results read from the log, so that refusals are counted?  NULL: they are not. */
+    bool (*counted)(void *arg);
+    void *arg; /* of all four */
 };
 
 /* What one connection has asked so far.  All zero: nothing. */

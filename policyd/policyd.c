@@ -51,6 +51,14 @@ on_unknown(void *arg, const char *domain, const struct address *address)
     mx_note(policyd->mx, domain, (uint32_t)address->index, 1);
 }
 
+static bool
+on_counted(void *arg)
+{
+    const struct policyd *policyd = arg;
+
+    return feedback_is_read(policyd->feedback);
+}
+
 /* Providers have caps, or replies of theirs that accuse an address there. */
 static bool
 needs_provider(const struct conf *conf)
@@ -63,12 +71,14 @@ on_view(void *arg, struct lookup_view *ret_view)
 {
     struct policyd *policyd = arg;
 
-    *ret_view = (struct lookup_view){.conf = policyd->conf, .roster = policyd->roster};
+    *ret_view = (struct lookup_view){
+        .conf = policyd->conf, .roster = policyd->roster, .curbs = policyd->curbs};
     volume_view(policyd->volume, ret_view);
     ret_view->settles = feedback_is_live(policyd->feedback, clock_ms(CLOCK_MONOTONIC_COARSE));
     if (needs_provider(policyd->conf)) {
         ret_view->provider = on_provider;
         ret_view->unknown = on_unknown;
+        ret_view->counted = on_counted;
         ret_view->arg = policyd;
     }
 }

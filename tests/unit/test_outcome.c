@@ -136,6 +136,33 @@ test_refused(void **state)
     conf_unref(conf);
 }
 
+/* Who turned it into a deferral knew the host alone; the domain's provider has another rule. */
+static void
+test_rescued_by_the_host(void **state)
+{
+    static const char line[] =
+        "postfix/pp-b1/smtp[7]: 4A: to=<x@gmail.com>, relay=%s[192.0.2.9]:25, delay=1, "
+        "delays=0/0/0/1, dsn=4.7.1, status=deferred (host %s[192.0.2.9] said: 550 5.7.1 %s (in "
+        "reply to RCPT TO command))";
+    struct conf *conf = unit_conf_with(
+        "providers: { google = { domains = ( \"gmail.com\" ); mx = ( \".google.com\" ); }; };\n"
+        "replies: ( { name = \"content\"; provider = \"google\"; class = \"content\";\n"
+        "             pattern = \"blocked\"; samples = ( \"550 blocked\" ); },\n"
+        "           { name = \"blocked\"; class = \"address\"; pattern = \"blocked\";\n"
+        "             samples = ( \"550 blocked\" ); } );\n");
+    char text[500];
+
+    (void)state;
+    snprintf(text, sizeof(text), line, "mx.b.test", "mx.b.test", "blocked");
+    assert_true(make(conf, "joe@a.test", text));
+    assert_string_equal(outcome.rule->name, "content");
+    assert_true(outcome.rescued);
+    snprintf(text, sizeof(text), line, "mx.google.com", "mx.google.com", "blocked");
+    assert_true(make(conf, "joe@a.test", text));
+    assert_false(outcome.rescued);
+    conf_unref(conf);
+}
+
 static void
 test_no_end(void **state)
 {
@@ -152,9 +179,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sent),
-        cmocka_unit_test(test_where),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_sent),    cmocka_unit_test(test_where),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_rescued_by_the_host),
         cmocka_unit_test(test_no_end),
     };
 
