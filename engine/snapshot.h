@@ -97,6 +97,8 @@ struct stream {
     size_t match_count;      /* 0: takes every message */
     struct caps caps;
     struct caps account_caps; /* of each account in this stream */
+    int priority;             /* the higher ones get room first */
+    int active;               /* most recipients in Postfix' active queue; 0: any */
 };
 
 /* A mailbox provider.  All names are lower case. */

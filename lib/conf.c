@@ -79,6 +79,21 @@ static const struct conf_key feedback_keys[] = {
     CONF_KEY_END,
 };
 
+static const struct conf_key wake_keys[] = {
+    {"rate", KEY_COUNT, AT(wake_rate), "100", 0, 1000,
+     "Most deferred messages that are taken up before their time in a second; 0: none.", NULL,
+     NULL},
+    {"processes", KEY_COUNT, AT(wake_processes), "4", 1, 16,
+     "Most postqueue(1) processes for that at a time.", NULL, NULL},
+    {"timeout", KEY_DURATION, AT(wake_timeout_ms), "10s", 100, 600 * 1000,
+     "One that has not ended by then is killed.", NULL, NULL},
+    {"postqueue", KEY_PATH, AT(wake_postqueue), "/usr/sbin/postqueue", 0, 0,
+     "Where the command is.", NULL, NULL},
+    {"config_directory", KEY_PATH, AT(wake_config_directory), "", 0, 0,
+     "Postfix' configuration directory, where it is not the default.", NULL, NULL},
+    CONF_KEY_END,
+};
+
 static const struct conf_key rescue_keys[] = {
     {"enabled", KEY_BOOL, AT(rescue_enabled), "true", 0, 0,
      "A refusal for good that accuses the address is tried again from another; needs feedback.log.",
@@ -107,9 +122,11 @@ static const struct conf_key keys[] = {
     {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
     {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
     {"feedback", KEY_GROUP, 0, NULL, 0, 0, "What became of deliveries.", feedback_keys, NULL},
+    {"wake", KEY_GROUP, 0, NULL, 0, 0, "Deferred mail is taken up before its time.", wake_keys,
+     NULL},
     {"rescue", KEY_GROUP, 0, NULL, 0, 0, "Messages whose address was refused.", rescue_keys, NULL},
-    {"suspension", KEY_GROUP, 0, NULL, 0, 0,
-     "How an address that was suspended comes back.", conf_suspension_keys, NULL},
+    {"suspension", KEY_GROUP, 0, NULL, 0, 0, "How an address that was suspended comes back.",
+     conf_suspension_keys, NULL},
     {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", conf_dns_keys, NULL},
     {"providers", KEY_OWN, 0, "", 0, 0, "The mailbox providers, by name.", conf_provider_keys,
      NULL},

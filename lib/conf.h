@@ -80,6 +80,11 @@ struct conf {
     bool rescue_enabled;  /* refusals that accuse an address become deferrals */
     int rescue_addresses; /* that may refuse a message, before it is given up */
 
+    int wake_rate;               /* deferred messages woken in a second, at most; 0: none */
+    int wake_processes;          /* postqueue(1) at a time */
+    int64_t wake_timeout_ms;     /* for one of them */
+    char *wake_postqueue;        /* its path */
+    char *wake_config_directory; /* of Postfix; NULL: its default */
     struct breaker_policy suspension;  /* how what is suspended comes back */
     struct conf_list suspension_steps; /* as written */
     int64_t suspension_probe_ms;       /* probes that are not answered are sent again after that */

@@ -80,13 +80,15 @@ struct lookup_history {
 struct lookup_view {
     const struct conf *conf;
     const struct roster *roster;
-    struct meters *meters;       /* NULL: no caps */
-    struct grants *grants;       /* NULL: a recipient that is asked for again counts again */
-    const uint8_t *grant_secret; /* HASH_KEY_SIZE bytes, for grant_key() */
-    struct curbs *curbs;         /* NULL: nothing is held back */
-    int64_t now_ms;              /* monotonic */
-    int64_t store_ms;            /* the store's clock; see engine/meter.h */
-    bool may_wait;               /* LOOKUP_WAIT may be answered */
+    struct meters *meters;          /* NULL: no caps */
+    struct grants *grants;          /* NULL: a recipient that is asked for again counts again */
+    const uint8_t *grant_secret;    /* HASH_KEY_SIZE bytes, for grant_key() */
+    struct curbs *curbs;            /* NULL: nothing is held back */
+    int64_t now_ms;                 /* monotonic */
+    int64_t store_ms;               /* the store's clock; see engine/meter.h */
+    bool may_wait;                  /* LOOKUP_WAIT may be answered */
+    const uint16_t *stream_numbers; /* by stream.index, for grants_reserve(); NULL: none */
+    bool settles; /* results come: grants that are open are recipients under way */
     /* The provider of a recipient domain; NULL: not known yet.  No such function: none has caps. */
     const struct provider *(*provider)(void *arg, const char *domain);
     /* One was counted as "other", because its provider is not known yet. */
@@ -123,7 +125,9 @@ struct lookup_result {
     bool again;                      /* the answer of a grant that is open: nothing was spent */
     bool exceeds;                    /* sent over a cap */
     bool full;                       /* deferred for want of room */
+    bool busy;                       /* deferred: as much of the stream is under way as may be */
     bool waits;                      /* LOOKUP_WAIT: meters want what the store may have */
+    uint64_t key;                    /* part of the grant's; 0 without grants */
 };
 
 /* lookup_answer()'s result when an answer of the store is worth waiting for. */

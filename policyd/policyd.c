@@ -74,6 +74,7 @@ on_view(void *arg, struct lookup_view *ret_view)
     *ret_view = (struct lookup_view){
         .conf = policyd->conf, .roster = policyd->roster, .curbs = policyd->curbs};
     volume_view(policyd->volume, ret_view);
+    ret_view->settles = feedback_is_live(policyd->feedback, clock_ms(CLOCK_MONOTONIC_COARSE));
     if (needs_provider(policyd->conf)) {
         ret_view->provider = on_provider;
         ret_view->unknown = on_unknown;

@@ -111,6 +111,7 @@ status_json(const struct status *status)
     json_number(&json, "evicted", (long long)clients->evicted);
     json_number(&json, "deferred", (long long)status->figures->deferred);
     json_number(&json, "full", (long long)status->figures->full);
+    json_number(&json, "busy", (long long)status->figures->busy);
     json_number(&json, "waited", (long long)clients->waits);
     json_number(&json, "late", (long long)server_late(status->server));
     mx_report_status_json(&json, status->mx);
@@ -169,9 +170,10 @@ status_text(const struct status *status)
         print_policy(&text, status->policy);
     buf_printf(&text,
                "%llu decisions found no address and deferred the recipient, %llu of them for want "
-               "of room under caps\n",
+               "of room under caps, %llu for enough of their stream being under way\n",
                (unsigned long long)status->figures->deferred,
-               (unsigned long long)status->figures->full);
+               (unsigned long long)status->figures->full,
+               (unsigned long long)status->figures->busy);
     mx_report_status_text(&text, status->mx);
     feedback_status(status->feedback, &text, NULL);
     breakers_status(status->breakers, &text, NULL);
