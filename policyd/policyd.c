@@ -14,6 +14,7 @@
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/history.h"
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
 #include "policyd/policy_server.h"
@@ -26,6 +27,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #ifdef HAVE_LIBSYSTEMD
 #include <systemd/sd-daemon.h>
@@ -59,6 +61,33 @@ on_counted(void *arg)
     return feedback_is_read(policyd->feedback);
 }
 
+static void
+on_history(void *arg, const char *message_id, const char *recipient, const char *domain,
+           struct lookup_history *ret_history)
+{
+    struct policyd *policyd = arg;
+
+    (void)domain;
+    history_find(policyd->history, policyd->conf, message_id, recipient,
+                 clock_ms(CLOCK_MONOTONIC_COARSE), ret_history);
+}
+
+static void
+on_outcome(void *arg, const struct outcome *outcome)
+{
+    struct policyd *policyd = arg;
+
+    history_outcome(policyd->history, outcome, clock_ms(CLOCK_MONOTONIC_COARSE));
+}
+
+static void
+on_gone(void *arg, const char *queue_id)
+{
+    struct policyd *policyd = arg;
+
+    history_gone(policyd->history, queue_id);
+}
+
 /* Providers have caps, or replies of theirs that accuse an address there. */
 static bool
 needs_provider(const struct conf *conf)
@@ -79,6 +108,7 @@ on_view(void *arg, struct lookup_view *ret_view)
         ret_view->provider = on_provider;
         ret_view->unknown = on_unknown;
         ret_view->counted = on_counted;
+        ret_view->history = on_history;
         ret_view->arg = policyd;
     }
 }
@@ -267,6 +297,9 @@ init_feedback(struct policyd *policyd)
         policyd->base, policyd->conf, policyd->volume, on_provider, policyd});
     feedback_listen(
         policyd->feedback,
+        &(struct feedback_listener){.on_outcome = on_outcome, .on_gone = on_gone, .arg = policyd});
+    feedback_listen(
+        policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
 }
 
@@ -277,8 +310,12 @@ init(struct policyd *policyd)
     bool *present = mem_array(snapshot->address_count, sizeof(*present));
     bool *all = mem_array(snapshot->address_count, sizeof(*all));
     struct dns_start dns = policyd_dns_start(policyd->conf);
+    uint8_t secret[HASH_KEY_SIZE];
     struct err err;
 
+    if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
+        abort(); /* it has no reason to fail */
+    policyd->history = history_new(secret);
     memset(all, true, snapshot->address_count * sizeof(*all));
     if (presence_scan(snapshot, present, &err) < 0)
         log_error("%s -- no address is known to be here", err.msg);
@@ -357,6 +394,7 @@ out:
     server_free(policyd.server);
     policy_server_free(policyd.policy);
     feedback_free(policyd.feedback);
+    history_free(policyd.history);
     breakers_free(policyd.breakers);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);

@@ -25,6 +25,7 @@ struct policyd {
     struct curbs *curbs;
     struct breakers *breakers;
     struct feedback *feedback;
+    struct history *history; /* what feedback told of messages in the queue */
     struct mx *mx; /* whose are the recipient domains? */
     struct netwatch *netwatch;
     struct server *server;        /* NULL: not ready yet */
