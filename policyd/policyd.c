@@ -15,6 +15,7 @@
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
 #include "policyd/history.h"
+#include "policyd/lists.h"
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
 #include "policyd/policy_server.h"
@@ -182,6 +183,25 @@ on_now(void *arg)
 }
 
 static void
+on_listed(void *arg, const struct address *address, int64_t for_ms, const char *why)
+{
+    const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
+    struct policyd *policyd = arg;
+
+    breakers_keep_suspended(policyd->breakers, &whose, breakers_now_ms(policyd->breakers) + for_ms,
+                            why);
+}
+
+static void
+on_unlisted(void *arg, const struct address *address, const char *cause)
+{
+    const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
+    struct policyd *policyd = arg;
+
+    breakers_end(policyd->breakers, &whose, cause);
+}
+
+static void
 tell_presence(const struct snapshot *snapshot, const bool *before, const bool *now)
 {
     size_t changes = 0;
@@ -333,7 +353,9 @@ init(struct policyd *policyd)
 static void
 on_ready(void *arg)
 {
+    static const struct lists_events lists_events = {on_listed, on_unlisted};
     struct policyd *policyd = arg;
+    struct dns_start dns = policyd_dns_start(policyd->conf);
     const struct snapshot *snapshot = policyd->conf->snapshot;
 
     policyd->server = server_new(policyd->base, policyd->start->lookup,
@@ -342,6 +364,7 @@ on_ready(void *arg)
         policyd->policy =
             policy_server_new(policyd->base, policyd->start->policy, (size_t)policyd->conf->clients,
                               on_policy_view, on_policy_answered, policyd);
+    policyd->lists = lists_new(policyd->base, policyd->conf, &dns, &lists_events, policyd);
     log_info("ready: %zu addresses, %zu pools, %zu streams", snapshot->address_count,
              snapshot->pool_count, snapshot->stream_count);
 #ifdef HAVE_LIBSYSTEMD
@@ -398,6 +421,7 @@ out:
     breakers_free(policyd.breakers);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
+    lists_free(policyd.lists);
     mx_free(policyd.mx);
     for (int i = 0; i < 4; i++)
         if (events[i] != NULL)

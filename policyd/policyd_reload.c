@@ -13,6 +13,7 @@
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/lists.h"
 #include "policyd/mx.h"
 #include "policyd/policy_server.h"
 #include "policyd/reload.h"
@@ -103,6 +104,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     feedback_set_conf(policyd->feedback, conf);
     mx_set_snapshot(policyd->mx, conf->snapshot);
     mx_set_dns(policyd->mx, &dns);
+    lists_set_conf(policyd->lists, conf, &dns);
     roster_free(policyd->roster);
     figures_free(policyd->figures);
     reload_let_go(policyd->conf);
