@@ -61,7 +61,14 @@ static const char site[] =
     "           { name = \"ladder\"; pool = \"ladder\"; match = (\n"
     "               { sender = \"<>\"; }, { client = \"10.1.0.0/16\"; header = \"X-Two\"; } ); },\n"
     "           { name = \"default\"; pool = \"many\"; match = (); } );\n"
-    "bypass = ( \"internal.test\" );\n";
+    "bypass = ( \"internal.test\" );\n"
+    "providers: { google = { domains = ( \"gmail.test\" ); mx = ( \".google.test\" ); }; };\n"
+    "replies: ( { name = \"theirs\"; provider = \"google\"; class = \"address_provider\";\n"
+    "             pattern = \"unusual (rate|mail)\"; samples = ( \"550 unusual rate\" ); },\n"
+    "           { name = \"unknown\"; class = \"recipient\"; enhanced = \"5.1.?\";\n"
+    "             samples = ( \"550 5.1.1 who?\" ); },\n"
+    "           { name = \"blocked\"; class = \"address\"; code = 5; pattern = \"blocked\";\n"
+    "             samples = ( \"550 5.7.1 blocked\" ); } );\n";
 
 static char *
 site_text(void)

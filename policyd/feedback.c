@@ -29,6 +29,7 @@ struct feedback {
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
     size_t listener_count;
     struct feedback_figures figures;
+    int64_t line_ms; /* when the last line was read; 0: never */
 };
 
 static void
@@ -113,6 +114,7 @@ on_line(void *arg, const char *text, size_t length, const struct follow_place *b
 
     feedback->place = *behind;
     feedback->figures.lines++;
+    feedback->line_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     if (!maillog_cut(text, length, &frame))
         return;
     maillog_parse(frame.ident, frame.message, &line);
@@ -152,6 +154,13 @@ on_idle(void *arg)
             feedback->listeners[i].on_idle(feedback->listeners[i].arg);
 }
 
+bool
+feedback_is_live(const struct feedback *feedback, int64_t now_ms)
+{
+    return feedback->follow != NULL && feedback->line_ms > 0 &&
+           now_ms - feedback->line_ms < FEEDBACK_SILENT_MS;
+}
+
 void
 feedback_set_conf(struct feedback *feedback, const struct conf *conf)
 {
@@ -189,6 +198,12 @@ const struct follow_place *
 feedback_place(const struct feedback *feedback)
 {
     return &feedback->place;
+}
+
+bool
+feedback_is_read(const struct feedback *feedback)
+{
+    return feedback->follow != NULL && follow_lag_bytes(feedback->follow) >= 0;
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include "policyd/outcome.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct buf;
@@ -20,7 +21,10 @@ struct feedback;
 struct follow_place;
 struct json;
 
-enum { FEEDBACK_LISTENERS_MAX = 8 };
+enum {
+    FEEDBACK_LISTENERS_MAX = 8,
+    FEEDBACK_SILENT_MS = 60 * 1000, /* a log with no line in that time is not counted on */
+};
 
 struct feedback_figures {
     uint64_t lines;
@@ -56,6 +60,12 @@ void feedback_listen(struct feedback *feedback, const struct feedback_listener *
 
 /* Behind the last line whose outcome was told. */
 const struct follow_place *feedback_place(const struct feedback *feedback);
+
+/* Does the log tell what Postfix does?  now_ms: of CLOCK_MONOTONIC_COARSE. */
+bool feedback_is_live(const struct feedback *feedback, int64_t now_ms);
+
+/* Can the log be read?  False without one. */
+bool feedback_is_read(const struct feedback *feedback);
 
 /* The configuration changed, maybe with it the file. */
 void feedback_set_conf(struct feedback *feedback, const struct conf *conf);
