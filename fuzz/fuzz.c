@@ -61,7 +61,9 @@ static const char site[] =
     "           { name = \"ladder\"; pool = \"ladder\"; match = (\n"
     "               { sender = \"<>\"; }, { client = \"10.1.0.0/16\"; header = \"X-Two\"; } ); },\n"
     "           { name = \"default\"; pool = \"many\"; match = (); } );\n"
-    "bypass = ( \"internal.test\" );\n"
+    "bypass = ( \"internal.test\" );\n";
+
+static const char rules[] =
     "providers: { google = { domains = ( \"gmail.test\" ); mx = ( \".google.test\" ); }; };\n"
     "replies: ( { name = \"theirs\"; provider = \"google\"; class = \"address_provider\";\n"
     "             pattern = \"unusual (rate|mail)\"; samples = ( \"550 unusual rate\" ); },\n"
@@ -112,8 +114,12 @@ fuzz_conf(void)
 {
     static struct conf *conf;
 
-    if (conf == NULL)
-        conf = load(site_text());
+    if (conf == NULL) {
+        char *lines = site_text();
+
+        conf = load(mem_printf("%s%s", lines, rules));
+        free(lines);
+    }
     return conf;
 }
 
