@@ -366,6 +366,16 @@ new_places(const struct lists *lists, const struct lists *before)
     return to;
 }
 
+/* The name of a list may be another, and what follows. */
+static void
+tell_held(struct lists *lists)
+{
+    for (size_t i = 0; i < lists->count; i++)
+        for (size_t j = 0; j < lists->address_count; j++)
+            if (survey_address(lists->items[i].survey, j)->held)
+                on_held(&lists->items[i], j, true);
+}
+
 void
 lists_set_conf(struct lists *lists, const struct conf *conf, const struct dns_start *dns)
 {
@@ -387,6 +397,7 @@ lists_set_conf(struct lists *lists, const struct conf *conf, const struct dns_st
     for (size_t i = 0; i < before.address_count; i++)
         if (were_held[i] && to[i] != SIZE_MAX && !is_held(lists, to[i]))
             tell_unlisted(lists, &before, to[i]);
+    tell_held(lists);
     free(were_held);
     free(to);
     empty(&before);
