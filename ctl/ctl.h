@@ -50,6 +50,7 @@ int ctl_status(const struct ctl *ctl, int argc, char **argv);
 int ctl_explain(const struct ctl *ctl, int argc, char **argv);
 int ctl_volume(const struct ctl *ctl, int argc, char **argv);
 int ctl_store(const struct ctl *ctl, int argc, char **argv);
+int ctl_lists(const struct ctl *ctl, int argc, char **argv);
 int ctl_nodes(const struct ctl *ctl, int argc, char **argv);
 int ctl_provider(const struct ctl *ctl, int argc, char **argv);
 int ctl_replies(const struct ctl *ctl, int argc, char **argv);

@@ -23,6 +23,7 @@ static const struct command {
     {"settle", ctl_volume, "spent|returned ID RECIPIENT: the result of a delivery"},
     {"store", ctl_store, "set-aside: put a damaged store file aside, so that a new one is begun"},
     {"nodes", ctl_nodes, "[forget NODE]: the hosts that share the caps"},
+    {"lists", ctl_lists, "are the addresses in DNS lists?"},
     {"provider", ctl_provider, "DOMAIN: which mailbox provider is a recipient domain of?"},
     {"replies", ctl_replies,
      "[test TEXT]: the rules for servers' replies; which one does a reply fall under?"},

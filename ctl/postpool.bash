@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain nodes provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -53,7 +53,7 @@ _postpool()
             fi ;;
         replies)
             _postpool_words "test --provider --table --json --help" "$cur" ;;
-        status | reload | provider)
+        status | reload | provider | lists)
             _postpool_words "--json --help" "$cur" ;;
         release | reset)
             _postpool_words "--help address/ provider/ stream/ account/ all" "$cur" ;;

@@ -3,6 +3,7 @@
  */
 #include "engine/book.h"
 
+#include "engine/book_pace.h"
 #include "engine/book_uses.h"
 
 #include <errno.h>
@@ -12,21 +13,11 @@
 enum {
     LEASES = 64,      /* a lease is this part of a cap ... */
     LEASE_LEAST = 10, /* ... or so many, where the nodes are few enough */
-    BURST_PART = 20,
-    BURST_LEAST = 100,
-    NEAR = 16,  /* a whole lease is waited for when it comes within this part of the window */
-    AHEAD = 2,  /* tickets reach this part of the window into the future ... */
-    SLACK = 16, /* ... and this part further: many who were told the same time all get one */
-    RETRY = 64, /* everything is held by others: come again after this part of the window */
+    NEAR = 16,        /* a whole lease is waited for when it comes within this part of the window */
+    AHEAD = 2,        /* tickets reach this part of the window into the future ... */
+    SLACK = 16,       /* ... and this part further: many who were told the same time all get one */
+    RETRY = 64,       /* everything is held by others: come again after this part of the window */
 };
-
-uint32_t
-book_burst(const struct cap *cap)
-{
-    uint32_t least = cap->limit < BURST_LEAST ? cap->limit : BURST_LEAST;
-
-    return cap->limit / BURST_PART > least ? cap->limit / BURST_PART : least;
-}
 
 uint32_t
 book_share(const struct cap *cap, uint32_t nodes)
@@ -270,32 +261,18 @@ freed_at(const struct book *book, const struct cap *cap, int64_t now_ms, uint64_
     }
 }
 
-/* Microseconds that one grant of a smooth cap takes; rounded up, so that it is never too fast. */
-static int64_t
-pace_us(const struct cap *cap, uint64_t grants)
-{
-    uint64_t us = (uint64_t)cap->window_ms * 1000;
-
-    /* window 31 days = 2.7e12 us; grants at most 1e9: not in 64 bits at once */
-    return (int64_t)(us / cap->limit * grants +
-                     (us % cap->limit * grants + cap->limit - 1) / cap->limit);
-}
-
-static int64_t *
-pace_of(struct book *book, const struct caps *caps, size_t i)
-{
-    if (book->paced_window_ms[i] != caps->items[i].window_ms) {
-        book->paced_window_ms[i] = caps->items[i].window_ms;
-        book->paced_us[i] = 0;
-    }
-    return &book->paced_us[i];
-}
-
-/* What is given away under a cap: leased, and kept back for nodes that are away. */
+/* Grants that count under one cap, with count more, beyond what may; 0: they fit. */
 static uint64_t
-taken(const struct book *book, const struct cap *cap, const struct book_ask *ask)
+beyond(const struct book *book, const struct cap *cap, const struct book_ask *ask, uint32_t count,
+       int64_t now_ms)
 {
-    return held_by_all(book) + (uint64_t)ask->away * book_share(cap, ask->nodes);
+    uint64_t sum = book_counted(book, cap, now_ms) + count;
+    uint64_t kept = (uint64_t)ask->away * book_share(cap, ask->nodes);
+    uint64_t limit = book_limit(cap, ask->percent);
+    uint64_t over = sum > limit ? sum - limit : 0;
+    uint64_t over_all = sum + kept > cap->limit ? sum + kept - cap->limit : 0;
+
+    return over > over_all ? over : over_all;
 }
 
 /* When count grants fit under one cap; INT64_MAX: not before others report. */
@@ -304,18 +281,12 @@ fits_at(struct book *book, const struct caps *caps, size_t i, const struct book_
         uint32_t count, int64_t now_ms)
 {
     const struct cap *cap = &caps->items[i];
-    uint64_t sum = used_in(book, cap, now_ms) + taken(book, cap, ask) + count;
+    uint64_t over = beyond(book, cap, ask, count, now_ms);
     int64_t at = now_ms;
 
-    if (sum > cap->limit)
-        at = freed_at(book, cap, now_ms, sum - cap->limit);
-    if (cap->smooth && at < INT64_MAX) {
-        int64_t us = *pace_of(book, caps, i) + pace_us(cap, count) - pace_us(cap, book_burst(cap));
-
-        if (us > at * 1000)
-            at = (us + 999) / 1000;
-    }
-    return at;
+    if (over > 0)
+        at = freed_at(book, cap, now_ms, over);
+    return cap->smooth && at < INT64_MAX ? book_pace_at(book, caps, i, ask, count, at, now_ms) : at;
 }
 
 /* How many grants fit now. */
@@ -326,11 +297,9 @@ fit_now(struct book *book, const struct caps *caps, const struct book_ask *ask, 
 
     for (size_t i = 0; i < caps->count; i++) {
         const struct cap *cap = &caps->items[i];
-        uint64_t sum = used_in(book, cap, now_ms) + taken(book, cap, ask);
-        uint64_t room = sum < cap->limit ? cap->limit - sum : 0;
+        uint64_t over = beyond(book, cap, ask, most, now_ms);
 
-        if (room < most)
-            most = (uint32_t)room;
+        most -= over < most ? (uint32_t)over : most;
         while (most > 0 && cap->smooth && fits_at(book, caps, i, ask, most, now_ms) > now_ms)
             most = most > 16 ? most - most / 16 : most - 1;
     }
@@ -338,16 +307,10 @@ fit_now(struct book *book, const struct caps *caps, const struct book_ask *ask, 
 }
 
 static void
-give(struct book *book, const struct caps *caps, struct book_row *row, uint32_t count,
-     int64_t from_ms, struct book_answer *answer)
+give(struct book *book, const struct caps *caps, struct book_row *row, const struct book_ask *ask,
+     uint32_t count, int64_t from_ms, int64_t now_ms, struct book_answer *answer)
 {
-    for (size_t i = 0; i < caps->count; i++) {
-        int64_t *us = pace_of(book, caps, i);
-
-        if (*us < from_ms * 1000)
-            *us = from_ms * 1000;
-        *us += pace_us(&caps->items[i], count);
-    }
+    book_pace(book, caps, ask, count, from_ms, now_ms);
     row->held += count;
     if (from_ms > row->from_ms)
         row->from_ms = from_ms;
@@ -405,7 +368,7 @@ lease(struct book *book, const struct caps *caps, struct book_row *row, const st
     if (at > now_ms && (at == INT64_MAX || at - now_ms > window_ms / NEAR) && tickets == now_ms) {
         now = fit_now(book, caps, ask, now_ms);
         if (now > 0) {
-            give(book, caps, row, now, now_ms, answer);
+            give(book, caps, row, ask, now, now_ms, now_ms, answer);
             return;
         }
     }
@@ -414,15 +377,7 @@ lease(struct book *book, const struct caps *caps, struct book_row *row, const st
     else if (at - now_ms > window_ms / AHEAD + window_ms / SLACK)
         answer->again_ms = at - window_ms / AHEAD;
     else
-        give(book, caps, row, ask->want, at, answer);
-}
-
-/* Grants that were not used: smooth caps go on as if they had not been given. */
-static void
-unpace(struct book *book, const struct caps *caps, uint32_t count)
-{
-    for (size_t i = 0; i < caps->count; i++)
-        *pace_of(book, caps, i) -= pace_us(&caps->items[i], count);
+        give(book, caps, row, ask, ask->want, at, now_ms, answer);
 }
 
 static int
@@ -442,11 +397,12 @@ report(struct book *book, const struct caps *caps, struct book_row *row, const s
         if (one->count > 0 && !one->excess)
             row->held -= (uint32_t)one->count < row->held ? (uint32_t)one->count : row->held;
         if (one->count < 0)
-            unpace(book, caps, (uint32_t)-one->count);
+            book_unpace(book, caps, ask, (uint32_t)-one->count, now_ms);
     }
     unused = ask->unused < row->held ? ask->unused : row->held;
     row->held -= unused;
-    unpace(book, caps, unused);
+    if (unused > 0)
+        book_unpace(book, caps, ask, unused, now_ms);
     if (row->held == 0)
         row->from_ms = 0;
     return 0;

@@ -72,6 +72,7 @@ struct book {
     size_t row_count;
     int64_t paced_us[CAP_WINDOWS_MAX]; /* smooth: where the next lease would fit, by window */
     int64_t paced_window_ms[CAP_WINDOWS_MAX];
+    uint8_t paced_percent[CAP_WINDOWS_MAX]; /* of the cap that was worked with then; 0: all of it */
 };
 
 /* Recipients that were let through at a time. */
@@ -90,6 +91,7 @@ struct book_ask {
     size_t report_count;
     uint32_t unused; /* held, and not needed any more */
     uint32_t want;   /* grants; 0: none */
+    uint8_t percent; /* work with that share of each cap, see book_limit(); 0: all of it */
     uint32_t away;   /* nodes that cannot be heard: each may go on with its share, see below */
     uint32_t nodes;  /* all of them, also those away; 0: no share is kept back */
     bool lost_share; /* first of a life: its node was away for so long that an earlier process of
@@ -113,6 +115,20 @@ struct book_answer {
  * from the moment that a node is away its share is kept back from the others.
  */
 uint32_t book_share(const struct cap *cap, uint32_t nodes);
+
+/*
+ * What is left of a cap of which only percent is to be used for now: at least 1.
+ * 0 or 100: all of it.
+ *
+ * With an ask that says so a lease is given only when all that counts, of any node,
+ * fits under that.  What counts already may be more; then there is no room until
+ * it fits.  Shares of nodes that are away are kept back from the whole cap, and may
+ * come on top of what is left of it: no node can pass the cap itself.
+ */
+uint32_t book_limit(const struct cap *cap, unsigned percent);
+
+/* Caps that have only that left of each. */
+void book_left(const struct caps *caps, unsigned percent, struct caps *ret_left);
 
 /*
  * Carry ask out at now_ms.  The same ask again gives the same answer and

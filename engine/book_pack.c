@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x70706231, ROWS_MAX = 1024, USES_MAX = BOOK_BUCKETS + 64 };
+enum { MAGIC = 0x70706232, ROWS_MAX = 1024, USES_MAX = BOOK_BUCKETS + 64 };
 
 /* No window is longer, no time is later (the year 5138), so that sums of them fit. */
 #define WINDOW_MAX_MS (40LL * 24 * 3600 * 1000)
@@ -76,6 +76,7 @@ put_book(struct out *out, const struct book *book)
     put(out, &magic, sizeof(magic));
     put(out, book->paced_us, sizeof(book->paced_us));
     put(out, book->paced_window_ms, sizeof(book->paced_window_ms));
+    put(out, book->paced_percent, sizeof(book->paced_percent));
     put(out, &rows, sizeof(rows));
     for (size_t i = 0; i < book->row_count; i++)
         put_row(out, &book->rows[i]);
@@ -153,6 +154,7 @@ book_unpack(const void *data, size_t length, struct book *ret_book)
     if (!get(&in, &magic, sizeof(magic)) || magic != MAGIC ||
         !get(&in, book.paced_us, sizeof(book.paced_us)) ||
         !get(&in, book.paced_window_ms, sizeof(book.paced_window_ms)) ||
+        !get(&in, book.paced_percent, sizeof(book.paced_percent)) ||
         !get(&in, &rows, sizeof(rows)) || rows > ROWS_MAX)
         return -EINVAL;
     for (size_t i = 0; i < CAP_WINDOWS_MAX; i++)

@@ -3,7 +3,6 @@
  */
 #include "engine/breaker.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void
@@ -19,7 +18,11 @@ set_state(struct breaker *breaker, enum breaker_state state, int64_t now_ms)
 static void
 set_why(struct breaker *breaker, const char *why)
 {
-    snprintf(breaker->why, sizeof(breaker->why), "%s", why);
+    size_t length = strnlen(why, sizeof(breaker->why) - 1);
+
+    for (size_t i = 0; i < length; i++)
+        breaker->why[i] = why[i] >= ' ' && why[i] <= '~' ? why[i] : '?';
+    breaker->why[length] = '\0';
 }
 
 /* ------------------------------------------------------------------- hits */
@@ -112,11 +115,34 @@ breaker_hit(struct breaker *breaker, const struct breaker_policy *policy,
 }
 
 void
-breaker_suspend(struct breaker *breaker, int64_t until_ms, const char *why, int64_t now_ms)
+breaker_suspend(struct breaker *breaker, int64_t until_ms, bool by_hand, const char *why,
+                int64_t now_ms)
 {
     set_state(breaker, BREAKER_OPEN, now_ms);
     breaker->until_ms = until_ms;
-    breaker->by_hand = true;
+    breaker->by_hand = by_hand;
+    set_why(breaker, why);
+}
+
+enum breaker_change
+breaker_keep_suspended(struct breaker *breaker, int64_t until_ms, const char *why, int64_t now_ms)
+{
+    if (breaker->state != BREAKER_OPEN) {
+        breaker_suspend(breaker, until_ms, false, why, now_ms);
+        return BREAKER_SUSPENDED;
+    }
+    if (breaker->by_hand)
+        return BREAKER_SAME;
+    if (until_ms > breaker->until_ms)
+        breaker->until_ms = until_ms;
+    set_why(breaker, why);
+    return BREAKER_COUNTED;
+}
+
+void
+breaker_drain(struct breaker *breaker, const char *why)
+{
+    breaker->drained = true;
     set_why(breaker, why);
 }
 
@@ -181,6 +207,17 @@ breaker_advance(struct breaker *breaker, const struct breaker_policy *policy, in
     return last;
 }
 
+enum breaker_change
+breaker_end(struct breaker *breaker, const struct breaker_policy *policy, const char *cause,
+            int64_t now_ms)
+{
+    if (breaker->state != BREAKER_OPEN || breaker->by_hand ||
+        strncmp(breaker->why, cause, strlen(cause)) != 0)
+        return BREAKER_SAME;
+    breaker->until_ms = now_ms;
+    return breaker_advance(breaker, policy, now_ms);
+}
+
 int
 breaker_share(const struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
 {
@@ -198,7 +235,7 @@ breaker_share(const struct breaker *breaker, const struct breaker_policy *policy
 bool
 breaker_is_idle(const struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
 {
-    if (breaker->state != BREAKER_CLOSED || breaker->draining || now_ms < breaker->slow_until_ms)
+    if (breaker->state != BREAKER_CLOSED || breaker->drained || now_ms < breaker->slow_until_ms)
         return false;
     for (size_t i = 0; i < BREAKER_RULES_MAX; i++)
         if (breaker->hits[i].count > 0 &&

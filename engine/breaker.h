@@ -10,9 +10,10 @@
  *   PROBING, RECOVERING  --one hit-->                    OPEN, twice as long, up to a most
  *
  * Beside that a rule may slow the thing down: a share of its caps for a time.
- * What an admin suspends stays so until the time told, or for ever.
+ * What an admin suspends stays so until the time told, or for ever; what is
+ * drained takes no new messages until it is resumed.
  *
- * A value without pointers: hosts share it as bytes.  Pure: it is told the time
+ * A value without pointers: hosts share it as a line of text.  Pure: it is told the time
  * (milliseconds of the store's clock), and breaker_advance() must be called
  * with a newer one before anything is asked of it.
  *
@@ -29,8 +30,9 @@ enum {
     BREAKER_AFTER_MAX = 20, /* most hits that a rule may ask for */
     BREAKER_RULES_MAX = 4,  /* whose hits are kept; the one longest quiet gives way */
     BREAKER_STEPS_MAX = 8,
-    BREAKER_WHY_SIZE = 96,
+    BREAKER_WHY_SIZE = 128,
     BREAKER_LEVEL_MAX = 16,
+    BREAKER_TEXT_SIZE = 2500, /* room for any breaker as text */
 };
 
 #define BREAKER_FOR_EVER INT64_MAX
@@ -67,7 +69,7 @@ struct breaker_hits {
 struct breaker {
     enum breaker_state state;
     bool by_hand;      /* OPEN: an admin's doing; replies change nothing */
-    bool draining;     /* takes no new messages, finishes what it has; by hand, too */
+    bool drained;      /* takes no new messages, finishes what it has; by hand, too */
     uint32_t level;    /* suspensions that followed each other */
     uint32_t step;     /* RECOVERING: place in policy.steps */
     uint32_t accepted; /* PROBING: probes */
@@ -94,7 +96,7 @@ enum breaker_change {
 enum breaker_change breaker_advance(struct breaker *breaker, const struct breaker_policy *policy,
                                     int64_t now_ms);
 
-/* A reply accuses it; rule is not 0.  why: one line, cut to fit. */
+/* A reply accuses it; rule is not 0.  why: one line, cut to fit, as printable ASCII. */
 enum breaker_change breaker_hit(struct breaker *breaker, const struct breaker_policy *policy,
                                 const struct reaction *reaction, uint32_t rule, const char *why,
                                 int64_t now_ms);
@@ -103,8 +105,26 @@ enum breaker_change breaker_hit(struct breaker *breaker, const struct breaker_po
 enum breaker_change breaker_accepted(struct breaker *breaker, const struct breaker_policy *policy,
                                      int64_t now_ms);
 
-/* By hand.  until_ms may be BREAKER_FOR_EVER. */
-void breaker_suspend(struct breaker *breaker, int64_t until_ms, const char *why, int64_t now_ms);
+/*
+ * Without replies.  by_hand: it is well when until_ms comes, which may be
+ * BREAKER_FOR_EVER; else probes follow.
+ */
+void breaker_suspend(struct breaker *breaker, int64_t until_ms, bool by_hand, const char *why,
+                     int64_t now_ms);
+
+/*
+ * For a cause that lasts and is told of again and again: when it is suspended already
+ * only the end is put off.  What an admin suspended is not touched.
+ */
+enum breaker_change breaker_keep_suspended(struct breaker *breaker, int64_t until_ms,
+                                           const char *why, int64_t now_ms);
+
+/* A suspension whose why begins with cause is over: probes follow.  Others are not touched. */
+enum breaker_change breaker_end(struct breaker *breaker, const struct breaker_policy *policy,
+                                const char *cause, int64_t now_ms);
+
+/* By hand: no new messages, until breaker_resume(). */
+void breaker_drain(struct breaker *breaker, const char *why);
 
 /* By hand: well at once, whatever it was; what was counted is forgotten. */
 void breaker_resume(struct breaker *breaker, int64_t now_ms);
@@ -112,6 +132,10 @@ void breaker_resume(struct breaker *breaker, int64_t now_ms);
 /* The share of its caps that it may use now, percent: 0 while OPEN or PROBING. */
 int breaker_share(const struct breaker *breaker, const struct breaker_policy *policy,
                   int64_t now_ms);
+
+/* As text.  breaker_parse() takes what breaker_print() wrote: 0, or -EINVAL. */
+size_t breaker_print(const struct breaker *breaker, char text[static BREAKER_TEXT_SIZE]);
+int breaker_parse(const char *text, size_t length, struct breaker *ret_breaker);
 
 /* Is it as if nothing had ever happened, so that it need not be kept? */
 bool breaker_is_idle(const struct breaker *breaker, const struct breaker_policy *policy,

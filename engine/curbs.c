@@ -6,6 +6,7 @@
 #include "engine/hash.h"
 #include "engine/snapshot.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ enum {
     ROOM_FIRST = 64,
     MARK_ADDRESS = 1, /* the address has a curb of its own */
     MARK_PAIRS = 2,   /* or at some provider */
+    MARK_DOMAINS = 4, /* or had one at some domain */
 };
 
 #define NO_ENTRY UINT32_MAX
@@ -39,6 +41,9 @@ struct curbs {
     size_t addresses, pairs, accounts;
     uint64_t changes;
 };
+
+/* An address at a domain is kept as the account "address/domain", which no sender's domain is. */
+#define DOMAIN_MARK '/'
 
 static const struct curb nothing = {.share = CURB_WHOLE, .until_ms = CURB_NOT_KNOWN};
 
@@ -319,6 +324,26 @@ curbs_set_account(struct curbs *curbs, const char *account, const struct curb *c
     return true;
 }
 
+static void
+domain_name(const struct address *address, const char *domain,
+            char name[static CURBS_ACCOUNT_MAX + 1])
+{
+    snprintf(name, CURBS_ACCOUNT_MAX + 1, "%s%c%s", address->name, DOMAIN_MARK, domain);
+}
+
+bool
+curbs_set_domain(struct curbs *curbs, const struct address *address, const char *domain,
+                 const struct curb *curb)
+{
+    char name[CURBS_ACCOUNT_MAX + 1];
+
+    domain_name(address, domain, name);
+    if (!curbs_set_account(curbs, name, curb))
+        return false;
+    curbs->marks[address->index] |= MARK_DOMAINS;
+    return true;
+}
+
 static struct curb *
 address_place(const struct curbs *curbs, const struct address *address)
 {
@@ -344,6 +369,17 @@ account_place(const struct curbs *curbs, const char *account)
     return link != NULL && *link != NO_ENTRY ? &curbs->entries[*link].curb : NULL;
 }
 
+static struct curb *
+domain_place(const struct curbs *curbs, const struct address *address, const char *domain)
+{
+    char name[CURBS_ACCOUNT_MAX + 1];
+
+    if (domain == NULL || !(curbs->marks[address->index] & MARK_DOMAINS))
+        return NULL;
+    domain_name(address, domain, name);
+    return account_place(curbs, name);
+}
+
 const struct curb *
 curbs_address(const struct curbs *curbs, const struct address *address)
 {
@@ -362,6 +398,14 @@ curbs_provider(const struct curbs *curbs, const struct address *address,
 }
 
 const struct curb *
+curbs_domain(const struct curbs *curbs, const struct address *address, const char *domain)
+{
+    const struct curb *curb = domain_place(curbs, address, domain);
+
+    return curb != NULL ? curb : &nothing;
+}
+
+const struct curb *
 curbs_account(const struct curbs *curbs, const char *account)
 {
     const struct curb *curb = account_place(curbs, account);
@@ -371,10 +415,10 @@ curbs_account(const struct curbs *curbs, const char *account)
 
 void
 curbs_probe(struct curbs *curbs, const struct address *address, const struct provider *provider,
-            const char *account)
+            const char *domain, const char *account)
 {
     struct curb *list[] = {address_place(curbs, address), provider_place(curbs, address, provider),
-                           account_place(curbs, account)};
+                           domain_place(curbs, address, domain), account_place(curbs, account)};
 
     for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++)
         if (list[i] != NULL && list[i]->share == 0 && list[i]->probes > 0)
@@ -391,6 +435,21 @@ uint64_t
 curbs_changes(const struct curbs *curbs)
 {
     return curbs->changes;
+}
+
+/* An account, or an address at a domain, if there is still such an address. */
+static bool
+carry_account(struct curbs *curbs, const struct entry *entry)
+{
+    const char *mark = strchr(entry->account, DOMAIN_MARK);
+    const struct address *address;
+    char name[ADDRESS_NAME_MAX + 1];
+
+    if (mark == NULL)
+        return curbs_set_account(curbs, entry->account, &entry->curb);
+    snprintf(name, sizeof(name), "%.*s", (int)(mark - entry->account), entry->account);
+    address = snapshot_find_address(curbs->snapshot, name);
+    return address == NULL || curbs_set_domain(curbs, address, mark + 1, &entry->curb);
 }
 
 /* Everything of before that is there still, into curbs, which is new.  False: there is no memory.
@@ -410,7 +469,7 @@ carry(struct curbs *curbs, const struct curbs *before, const uint32_t *moves)
             const struct provider *provider;
 
             if (entry->account != NULL) {
-                if (!curbs_set_account(curbs, entry->account, &entry->curb))
+                if (!carry_account(curbs, entry))
                     return false;
                 continue;
             }

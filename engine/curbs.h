@@ -30,8 +30,8 @@ struct snapshot;
 
 enum {
     CURBS_PAIRS_MAX = 20000,    /* addresses at providers that are held back at a time */
-    CURBS_ACCOUNTS_MAX = 20000, /* likewise */
-    CURBS_ACCOUNT_MAX = 255,    /* bytes of an account's name; longer ones are cut */
+    CURBS_ACCOUNTS_MAX = 20000, /* accounts, and addresses at domains, likewise */
+    CURBS_ACCOUNT_MAX = 300,    /* bytes of an account's name; longer ones are cut */
     CURB_WHOLE = 100,           /* percent */
 };
 
@@ -74,6 +74,13 @@ bool curbs_set_address(struct curbs *curbs, const struct address *address, const
 bool curbs_set_provider(struct curbs *curbs, const struct address *address,
                         const struct provider *provider, const struct curb *curb);
 
+/*
+ * An address at a recipient domain of no provider ("other"), lower case, which
+ * says nothing of the others there.
+ */
+bool curbs_set_domain(struct curbs *curbs, const struct address *address, const char *domain,
+                      const struct curb *curb);
+
 /* account: the domain of senders, lower case, not "". */
 bool curbs_set_account(struct curbs *curbs, const char *account, const struct curb *curb);
 
@@ -84,14 +91,17 @@ bool curbs_set_account(struct curbs *curbs, const char *account, const struct cu
 const struct curb *curbs_address(const struct curbs *curbs, const struct address *address);
 const struct curb *curbs_provider(const struct curbs *curbs, const struct address *address,
                                   const struct provider *provider);
+const struct curb *curbs_domain(const struct curbs *curbs, const struct address *address,
+                                const char *domain); /* domain may be NULL */
 const struct curb *curbs_account(const struct curbs *curbs, const char *account);
 
 /*
- * A message of account is given to address: takes one probe of each of the
- * three that is suspended and has some.  decide_spend() does so.
+ * A message of account is given to address: takes one probe of each of
+ * these that is suspended and has some.  decide_spend() does so.  domain: of the
+ * recipient, NULL where it is a provider's.
  */
 void curbs_probe(struct curbs *curbs, const struct address *address,
-                 const struct provider *provider, const char *account);
+                 const struct provider *provider, const char *domain, const char *account);
 
 /* Nothing is held back anywhere. */
 bool curbs_is_empty(const struct curbs *curbs);

@@ -330,6 +330,7 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     bool idle = now_ms - since_ms > idle_ms;
     struct book_ask ask = {.seq = meter->seq + 1, .first = !meter->begun};
     int64_t age_ms = caps->items[0].window_ms / AGE_PART;
+    bool back;
 
     if (meter->asked || meter->own)
         return false;
@@ -339,12 +340,13 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
         advance(meter);
         meter->returned = meter->wanted;
     }
+    back = meter->returning && meter->held + meter->next > 0;
     if (meter->lacking > 0 && meter->again_ms <= now_ms) {
         ask.want = meter->lacking > size ? meter->lacking : size;
-    } else if (meter->next == 0 && meter->held <= size / 2 &&
+    } else if (!back && meter->next == 0 && meter->held <= size / 2 &&
                (meter->returned || (meter->wanted && meter->again_ms <= now_ms))) {
         ask.want = size + (meter->held == 0 && meter->wanted ? size / 2 : 0);
-    } else if ((idle || meter->returning) && meter->held + meter->next > 0) {
+    } else if (back || (idle && meter->held + meter->next > 0)) {
         ask.unused += meter->held + meter->next;
         meter->held = meter->next = 0;
     } else if (ask.unused > 0) {
@@ -394,6 +396,20 @@ meter_answered(struct meter *meter, const struct book_answer *answer, int64_t no
         meter->next += answer->count;
         meter->next_from_ms = answer->from_ms;
     }
+}
+
+void
+meter_grow(struct meter *meter, int64_t now_ms)
+{
+    if (meter->own)
+        return;
+    if (meter->asked) /* the answer on its way is to what the caps were */
+        meter->returned = meter->returning = true;
+    else
+        meter->again_ms = 0;
+    if ((meter->held > 0 && meter->from_ms > now_ms) ||
+        (meter->next > 0 && meter->next_from_ms > now_ms))
+        meter->returning = true;
 }
 
 void

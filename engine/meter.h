@@ -103,6 +103,12 @@ bool meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int6
 
 void meter_answered(struct meter *meter, const struct book_answer *answer, int64_t now_ms);
 
+/*
+ * Its caps are more than they were: what was said of when there is room is void,
+ * and a lease that begins later goes back, because now there may be one at once.
+ */
+void meter_grow(struct meter *meter, int64_t now_ms);
+
 /* Return what is held, and report what was spent, with the next ask. */
 void meter_return(struct meter *meter);
 

@@ -51,8 +51,11 @@ meters_at(struct meters *meters, uint32_t number)
     if (metered->binding != meters->binding) {
         metered->caps = metered->state == METERED_USED ? caps_of(meters, metered) : NULL;
         metered->binding = meters->binding;
-        if (metered->caps != NULL)
-            meter_set_share(&metered->meter, metered->caps);
+        if (metered->caps != NULL) {
+            struct caps left;
+
+            meter_set_share(&metered->meter, meters_caps(metered, &left));
+        }
     }
     return metered;
 }
@@ -128,6 +131,7 @@ meters_retire(struct meters *meters, uint32_t number, int64_t now_ms)
         meters->seq = metered->meter.seq;
     metered->state = METERED_GONE;
     metered->caps = NULL;
+    meters_unscale(meters, metered);
     metered->gone_ms = now_ms;
 }
 

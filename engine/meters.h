@@ -55,6 +55,7 @@ struct metered {
     uint8_t kind;            /* enum meters_kind */
     uint8_t state;           /* enum metered_state */
     bool queued;             /* meters_next() will look at it */
+    uint8_t off;             /* percent of its caps that are not to be used; see meters_scale() */
 };
 
 struct meters;
@@ -117,6 +118,22 @@ unsigned meters_nodes(const struct meters *meters);
 
 /* Before the first ask: others were made by the same keys, and no number of theirs is above seq. */
 void meters_set_seq(struct meters *meters, uint32_t seq);
+
+/*
+ * Work with percent of each cap only, 1 to 100, or with all of it again.  What is
+ * held beyond a lease of that is returned, and the store is asked for no more than
+ * fits under it, of whatever node.  So where more counts already when it sinks
+ * there is no room until that fits.
+ *
+ * Other nodes go on as they were told: what they hold, and take under the whole
+ * cap, counts here.  A node that is alone gives out its share of the part; those
+ * that did not hear of it, their share of the whole.  The caps themselves hold
+ * always.
+ */
+void meters_scale(struct meters *meters, uint32_t number, unsigned percent, int64_t now_ms);
+
+/* Any is. */
+bool meters_are_scaled(const struct meters *meters);
 
 /*
  * Counts events by which an address, or an address at a provider, had room

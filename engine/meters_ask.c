@@ -79,10 +79,11 @@ void
 meters_take(struct meters *meters, uint32_t number, int64_t now_ms)
 {
     struct metered *metered = meters_at(meters, number);
+    struct caps left;
+    const struct caps *caps = meters_caps(metered, &left);
 
-    meter_take(&metered->meter, metered->caps, now_ms);
-    if (metered->meter.next == 0 &&
-        metered->meter.held <= book_lease_size(metered->caps, meters->nodes) / 2)
+    meter_take(&metered->meter, caps, now_ms);
+    if (metered->meter.next == 0 && metered->meter.held <= book_lease_size(caps, meters->nodes) / 2)
         meters_want(meters, number);
 }
 
@@ -183,14 +184,20 @@ meters_next(struct meters *meters, int64_t now_ms, struct book_ask *ret_ask)
         uint32_t number = meters->queue[meters->queue_first];
         struct metered *metered = meters_at(meters, number);
         int64_t before_ms = full_until(&metered->meter, now_ms);
+        const struct caps *caps;
+        struct caps left;
+        uint32_t lease;
 
         meters->queue_first = (meters->queue_first + 1) % meters->queue_room;
         meters->queue_count--;
         metered->queued = false;
         if (metered->caps == NULL)
             continue;
-        if (meter_ask(&metered->meter, metered->caps, book_lease_size(metered->caps, meters->nodes),
-                      idle_ms(metered->caps), now_ms, ret_ask)) {
+        caps = meters_caps(metered, &left);
+        lease = book_lease_size(caps, meters->nodes);
+        meters_fit(metered, lease);
+        if (meter_ask(&metered->meter, caps, lease, idle_ms(caps), now_ms, ret_ask)) {
+            ret_ask->percent = metered->off > 0 ? (uint8_t)(100 - metered->off) : 0;
             note_gain(meters, &metered->meter, before_ms, now_ms); /* a lease for later went back */
             return number;
         }
@@ -212,12 +219,13 @@ meters_lapse(struct meters *meters, int64_t gone_ms)
     meters->gains++;
     for (size_t i = 0; i < meters->count; i++) {
         struct metered *metered = meters_at(meters, (uint32_t)i);
+        struct caps left;
 
         if (metered->caps == NULL)
             continue;
         meter_lapse(&metered->meter);
-        meter_go_alone(&metered->meter, metered->caps, meters->nodes, meters->share_at_once,
-                       gone_ms);
+        meter_go_alone(&metered->meter, meters_caps(metered, &left), meters->nodes,
+                       meters->share_at_once, gone_ms);
     }
 }
 

@@ -1,7 +1,7 @@
 /*
  * The inside of struct meters.  meters.c has the numbers and what a new snapshot
- * makes of them, meters_account.c accounts, meters_key.c names, and meters_ask.c
- * what is asked of the store.
+ * makes of them, meters_account.c accounts, meters_key.c names, meters_scale.c
+ * those that are slowed down, and meters_ask.c what is asked of the store.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -42,6 +42,7 @@ struct meters {
     bool alone;       /* without the store, on this node's share */
     int64_t alone_ms; /* since when */
     bool share_at_once;
+    size_t scaled; /* meters of which a part is not to be used */
     uint64_t gains;
 };
 
@@ -61,6 +62,15 @@ void meters_retire(struct meters *meters, uint32_t number, int64_t now_ms);
 
 /* Its number is nobody's, from now on. */
 void meters_make_spare(struct meters *meters, uint32_t number);
+
+/* What it works with: its caps, or left when only a part of them is to be used. */
+const struct caps *meters_caps(const struct metered *metered, struct caps *left);
+
+/* See that what is held is no more than it works with. */
+void meters_fit(struct metered *metered, uint32_t lease);
+
+/* It goes, and is scaled no more. */
+void meters_unscale(struct meters *meters, struct metered *metered);
 
 /* So many times METERS_NONE, the caller's; NULL: there is no memory. */
 uint32_t *meters_numbers(size_t count);

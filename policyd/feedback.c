@@ -19,9 +19,8 @@
 #include <string.h>
 #include <time.h>
 
-enum {
-    QUIET_LOOKS = 30
-}; /* ends of the log that nothing came behind: more than a change of file takes */
+/* At the end of the log without a line: more than it takes to go on to another file. */
+enum { QUIET_LOOKS = 30 };
 
 struct feedback {
     struct feedback_start start;
@@ -36,6 +35,7 @@ struct feedback {
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
     size_t listener_count;
     struct feedback_figures figures;
+    int64_t line_ms; /* when the last line was read; 0: never */
 };
 
 static void
@@ -162,6 +162,7 @@ on_line(void *arg, const char *text, size_t length)
 
     feedback->quiet = 0;
     feedback->figures.lines += !feedback->again;
+    feedback->line_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     if (maillog_cut(text, length, &frame))
         on_parsed(feedback, &frame);
     if (feedback->again && has_reached(feedback))
@@ -207,6 +208,13 @@ feedback_follow(struct feedback *feedback, const struct follow_place *from, stru
     feedback->queued = queued != NULL ? queued : queued_new();
     open_log(feedback, from);
     return before;
+}
+
+bool
+feedback_is_live(const struct feedback *feedback, int64_t now_ms)
+{
+    return feedback->follow != NULL && feedback->line_ms > 0 &&
+           now_ms - feedback->line_ms < FEEDBACK_SILENT_MS;
 }
 
 void
@@ -266,6 +274,12 @@ int64_t
 feedback_lag_bytes(const struct feedback *feedback)
 {
     return feedback->follow != NULL ? follow_lag_bytes(feedback->follow) : -1;
+}
+
+bool
+feedback_is_read(const struct feedback *feedback)
+{
+    return feedback->follow != NULL && follow_lag_bytes(feedback->follow) >= 0;
 }
 
 void

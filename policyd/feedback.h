@@ -29,7 +29,10 @@ struct follow_place;
 struct json;
 struct queued;
 
-enum { FEEDBACK_LISTENERS_MAX = 8 };
+enum {
+    FEEDBACK_LISTENERS_MAX = 8,
+    FEEDBACK_SILENT_MS = 60 * 1000, /* a log with no line in that time is not counted on */
+};
 
 struct feedback_figures {
     uint64_t lines;
@@ -85,6 +88,12 @@ struct queued *feedback_queued(struct feedback *feedback);
 
 /* How many bytes of the log are not told yet; -1: it cannot be read. */
 int64_t feedback_lag_bytes(const struct feedback *feedback);
+
+/* Does the log tell what Postfix does?  now_ms: of CLOCK_MONOTONIC_COARSE. */
+bool feedback_is_live(const struct feedback *feedback, int64_t now_ms);
+
+/* Can the log be read?  False without one. */
+bool feedback_is_read(const struct feedback *feedback);
 
 /* The configuration changed, maybe with it the file. */
 void feedback_set_conf(struct feedback *feedback, const struct conf *conf);

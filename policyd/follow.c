@@ -3,6 +3,7 @@
  */
 #include "policyd/follow.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/follow_files.h"
@@ -18,9 +19,12 @@
 #include <unistd.h>
 
 enum {
-    SLICE = 32 * 1024, /* bytes that are read and told at a time: well under a millisecond */
+    SLICE = 8 * 1024, /* bytes that are read and told at a time: a lookup may wait for one */
     ROOM = FOLLOW_MARK_BYTES + MAILLOG_LINE_MAX + SLICE,
-    LOOK_MS = 100,       /* how often a file that is at its end is looked at */
+    TELL_US = 500, /* so long lines are told, then the loop's other work has its turn */
+    SLICES = 8,    /* one behind the other, each a round of the loop */
+    REST_MS = 1,   /* after that: who is busy all the time has to wait for a processor itself */
+    LOOK_MS = 100, /* how often a file that is at its end is looked at */
     LAST_LINE_MS = 1000, /* so long an old file may get more lines when a new one is there */
     AT_ONCE = -1,
     COLD_TRIES = 20, /* looks that wait for the disk without blocking; then it is waited for */
@@ -32,9 +36,11 @@ struct follow {
     struct follow_events events;
     int fd;        /* -1: none is open */
     bool was_away; /* it was not there at the start, so all of it is new */
+    bool more;     /* there are whole lines in data */
     bool skipping; /* in the middle of a line that is too long */
     bool said;     /* that the file cannot be read */
     unsigned cold; /* tries for bytes that were not in memory */
+    int slices;    /* since the last rest */
     int64_t old_since_looks;
     struct follow_place from; /* while no file is open: where to go on; all zero: nowhere yet */
     uint64_t inode;
@@ -88,6 +94,7 @@ use(struct follow *follow, int fd, int64_t offset)
     if (n < (ssize_t)follow->before)
         follow->before = 0; /* it cannot be read: that is said soon */
     follow->length = follow->before;
+    follow->more = false;
     /* what is left of a line would be told as one, and a stranger may have written it */
     follow->skipping = follow->before > 0 && follow->data[follow->before - 1] != '\n';
     follow->old_since_looks = 0;
@@ -241,17 +248,19 @@ let_go(struct follow *follow)
     memmove(follow->data, follow->data + over, follow->length);
 }
 
-/* Tell the whole lines in data, and keep the rest. */
+/* Tell the whole lines in data, or as many as there is time for, and keep the rest. */
 static void
 tell_lines(struct follow *follow)
 {
-    char *end = follow->data + follow->length, *newline;
+    int64_t began_us = clock_us(CLOCK_MONOTONIC);
+    char *end = follow->data + follow->length;
 
-    for (;;) {
+    follow->more = false;
+    while (!follow->more) {
         char *start = follow->data + follow->before;
+        char *newline = memchr(start, '\n', (size_t)(end - start));
         size_t length;
 
-        newline = memchr(start, '\n', (size_t)(end - start));
         if (newline == NULL)
             break;
         length = (size_t)(newline - start);
@@ -260,9 +269,10 @@ tell_lines(struct follow *follow)
         if (!follow->skipping)
             follow->events.on_line(follow->events.arg, start, length);
         follow->skipping = false;
+        follow->more = clock_us(CLOCK_MONOTONIC) - began_us > TELL_US;
     }
-    if (follow->length - follow->before >= MAILLOG_LINE_MAX) { /* no log has such lines */
-        follow->offset += (int64_t)(follow->length - follow->before);
+    if (!follow->more && follow->length - follow->before >= MAILLOG_LINE_MAX) {
+        follow->offset += (int64_t)(follow->length - follow->before); /* no log has such lines */
         follow->before = follow->length;
         follow->skipping = true;
     }
@@ -306,16 +316,17 @@ step(struct follow *follow)
         open_it(follow);
         return LOOK_MS;
     }
-    n = read_some(follow);
-    if (n >= 0 && !is_as_it_was(follow)) {
+    n = follow->more ? 0 : read_some(follow);
+    if (n >= 0 && !follow->more && !is_as_it_was(follow)) {
         go_on_elsewhere(follow);
         return AT_ONCE;
     }
-    if (n > 0) {
+    if (n > 0 || follow->more) {
         follow->length += (size_t)n;
         tell_lines(follow);
         follow->old_since_looks = 0;
-        return 0;
+        follow->slices = (follow->slices + 1) % SLICES;
+        return follow->slices == 0 ? REST_MS : 0;
     }
     if (n == 0) {
         follow->events.on_idle(follow->events.arg);

@@ -8,8 +8,9 @@
  * old ones beside it ("mail.log.1", "mail.log-20261126") is read first.  What is
  * gone for good (deleted, packed) is said and passed over.
  *
- * Reading goes on in small slices between the loop's other work, and does not
- * wait for the disk where the kernel can say that it would (Linux: RWF_NOWAIT).
+ * Reading goes on in small slices between the loop's other work, with rests where
+ * much is to be read, and does not wait for the disk where the kernel can say that it would (Linux:
+ * RWF_NOWAIT).
  *
  * SPDX-License-Identifier: MIT
  */

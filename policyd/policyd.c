@@ -3,15 +3,19 @@
  */
 #include "policyd/policyd_inside.h"
 
+#include "engine/curbs.h"
 #include "engine/roster.h"
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/presence.h"
+#include "policyd/breakers.h"
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/history.h"
+#include "policyd/lists.h"
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
 #include "policyd/policy_server.h"
@@ -25,6 +29,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #ifdef HAVE_LIBSYSTEMD
 #include <systemd/sd-daemon.h>
@@ -50,6 +55,41 @@ on_unknown(void *arg, const char *domain, const struct address *address)
     mx_note(policyd->mx, domain, (uint32_t)address->index, 1);
 }
 
+static bool
+on_counted(void *arg)
+{
+    const struct policyd *policyd = arg;
+
+    return feedback_is_read(policyd->feedback);
+}
+
+static void
+on_history(void *arg, const char *message_id, const char *recipient, const char *domain,
+           struct lookup_history *ret_history)
+{
+    struct policyd *policyd = arg;
+
+    (void)domain;
+    history_find(policyd->history, policyd->conf, message_id, recipient,
+                 clock_ms(CLOCK_MONOTONIC_COARSE), ret_history);
+}
+
+static void
+on_outcome(void *arg, const struct outcome *outcome)
+{
+    struct policyd *policyd = arg;
+
+    history_outcome(policyd->history, outcome, clock_ms(CLOCK_MONOTONIC_COARSE));
+}
+
+static void
+on_gone(void *arg, const char *queue_id)
+{
+    struct policyd *policyd = arg;
+
+    history_gone(policyd->history, queue_id);
+}
+
 /* Providers have caps, or replies of theirs that accuse an address there. */
 static bool
 needs_provider(const struct conf *conf)
@@ -62,11 +102,15 @@ on_view(void *arg, struct lookup_view *ret_view)
 {
     struct policyd *policyd = arg;
 
-    *ret_view = (struct lookup_view){.conf = policyd->conf, .roster = policyd->roster};
+    *ret_view = (struct lookup_view){
+        .conf = policyd->conf, .roster = policyd->roster, .curbs = policyd->curbs};
     volume_view(policyd->volume, ret_view);
+    ret_view->settles = feedback_is_live(policyd->feedback, clock_ms(CLOCK_MONOTONIC_COARSE));
     if (needs_provider(policyd->conf)) {
         ret_view->provider = on_provider;
         ret_view->unknown = on_unknown;
+        ret_view->counted = on_counted;
+        ret_view->history = on_history;
         ret_view->arg = policyd;
     }
 }
@@ -129,6 +173,33 @@ on_room(void *arg)
 
     server_retry(policyd->server);
     policy_server_resume(policyd->policy);
+}
+
+static int64_t
+on_now(void *arg)
+{
+    struct policyd *policyd = arg;
+
+    return volume_now_ms(policyd->volume);
+}
+
+static void
+on_listed(void *arg, const struct address *address, int64_t for_ms, const char *why)
+{
+    const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
+    struct policyd *policyd = arg;
+
+    breakers_keep_suspended(policyd->breakers, &whose, breakers_now_ms(policyd->breakers) + for_ms,
+                            why);
+}
+
+static void
+on_unlisted(void *arg, const struct address *address, const char *cause)
+{
+    const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
+    struct policyd *policyd = arg;
+
+    breakers_end(policyd->breakers, &whose, cause);
 }
 
 static void
@@ -232,6 +303,28 @@ policyd_dns_start(const struct conf *conf)
     return (struct dns_start){conf->dns_servers, conf->dns_server_count, conf->dns_timeout_ms};
 }
 
+/* What follows from results. */
+static void
+init_feedback(struct policyd *policyd)
+{
+    policyd->breakers = breakers_new(&(struct breakers_start){
+        .base = policyd->base,
+        .conf = policyd->conf,
+        .curbs = policyd->curbs,
+        .now_ms = on_now,
+        .arg = policyd,
+    });
+    policyd->feedback = feedback_new(&(struct feedback_start){
+        policyd->base, policyd->conf, policyd->volume, on_provider, policyd});
+    feedback_listen(
+        policyd->feedback,
+        &(struct feedback_listener){.on_outcome = on_outcome, .on_gone = on_gone, .arg = policyd});
+    feedback_listen(
+        policyd->feedback,
+        &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
+    queued_free(feedback_follow(policyd->feedback, NULL, NULL));
+}
+
 static int
 init(struct policyd *policyd)
 {
@@ -239,25 +332,32 @@ init(struct policyd *policyd)
     bool *present = mem_array(snapshot->address_count, sizeof(*present));
     bool *all = mem_array(snapshot->address_count, sizeof(*all));
     struct dns_start dns = policyd_dns_start(policyd->conf);
+    uint8_t secret[HASH_KEY_SIZE];
     struct err err;
 
+    if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
+        abort(); /* it has no reason to fail */
+    policyd->history = history_new(secret);
     memset(all, true, snapshot->address_count * sizeof(*all));
     if (presence_scan(snapshot, present, &err) < 0)
         log_error("%s -- no address is known to be here", err.msg);
     tell_presence(snapshot, all, present);
     policyd->roster = roster_new(snapshot, present);
     policyd->figures = figures_new(snapshot, NULL);
+    policyd->curbs = curbs_new(snapshot);
     policyd->mx = mx_new(policyd->base, snapshot, &dns, on_known, policyd);
     free(all);
     free(present);
-    return policyd->roster != NULL ? 0 : -ENOMEM;
+    return policyd->roster != NULL && policyd->curbs != NULL ? 0 : -ENOMEM;
 }
 
 /* The first leases are here, so that the first lookups find them. */
 static void
 on_ready(void *arg)
 {
+    static const struct lists_events lists_events = {on_listed, on_unlisted};
     struct policyd *policyd = arg;
+    struct dns_start dns = policyd_dns_start(policyd->conf);
     const struct snapshot *snapshot = policyd->conf->snapshot;
 
     policyd->server = server_new(policyd->base, policyd->start->lookup,
@@ -266,6 +366,7 @@ on_ready(void *arg)
         policyd->policy =
             policy_server_new(policyd->base, policyd->start->policy, (size_t)policyd->conf->clients,
                               on_policy_view, on_policy_answered, policyd);
+    policyd->lists = lists_new(policyd->base, policyd->conf, &dns, &lists_events, policyd);
     log_info("ready: %zu addresses, %zu pools, %zu streams", snapshot->address_count,
              snapshot->pool_count, snapshot->stream_count);
 #ifdef HAVE_LIBSYSTEMD
@@ -294,9 +395,7 @@ policyd_run(const struct policyd_start *start)
         log_error("%s", err.msg);
         goto out;
     }
-    policyd.feedback = feedback_new(&(struct feedback_start){
-        policyd.base, policyd.conf, policyd.volume, on_provider, &policyd});
-    queued_free(feedback_follow(policyd.feedback, NULL, NULL));
+    init_feedback(&policyd);
     /* Signals before sockets: who can reach us can also stop us. */
     events[0] = evsignal_new(policyd.base, SIGTERM, on_end, &policyd);
     events[1] = evsignal_new(policyd.base, SIGINT, on_end, &policyd);
@@ -320,8 +419,11 @@ out:
     server_free(policyd.server);
     policy_server_free(policyd.policy);
     feedback_free(policyd.feedback);
+    history_free(policyd.history);
+    breakers_free(policyd.breakers);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
+    lists_free(policyd.lists);
     mx_free(policyd.mx);
     for (int i = 0; i < 4; i++)
         if (events[i] != NULL)
@@ -330,6 +432,7 @@ out:
         event_base_free(policyd.base);
     figures_free(policyd.figures);
     roster_free(policyd.roster);
+    curbs_free(policyd.curbs);
     conf_unref(policyd.conf);
     libevent_global_shutdown();
     return status;

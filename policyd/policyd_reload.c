@@ -3,20 +3,24 @@
  */
 #include "policyd/policyd_inside.h"
 
+#include "engine/curbs.h"
 #include "engine/roster.h"
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "policyd/breakers.h"
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/lists.h"
 #include "policyd/mx.h"
 #include "policyd/policy_server.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
 #include "policyd/volume.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { CHANGES_LOGGED = 100 }; /* of a reload; who asked for it is told all of them */
@@ -94,9 +98,13 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     warn_of_restart(policyd->conf, conf);
     if (volume_set_conf(policyd->volume, conf, &err) < 0)
         log_error("%s -- what is capped has no room until this works", err.msg);
+    if (!curbs_set_snapshot(policyd->curbs, conf->snapshot))
+        abort(); /* no memory: the guard starts anew */
+    breakers_set_conf(policyd->breakers, conf, policyd->curbs);
     feedback_set_conf(policyd->feedback, conf);
     mx_set_snapshot(policyd->mx, conf->snapshot);
     mx_set_dns(policyd->mx, &dns);
+    lists_set_conf(policyd->lists, conf, &dns);
     roster_free(policyd->roster);
     figures_free(policyd->figures);
     reload_let_go(policyd->conf);

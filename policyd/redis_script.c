@@ -106,6 +106,7 @@ redis_script_ask(struct redis_args *args, const struct redis_caller *caller, con
     redis_args_print(args, "%zu", caps->count);
     redis_args_print(args, "%zu", ask->report_count);
     redis_args_print(args, "%d", ask->first);
+    redis_args_print(args, "%u", ask->percent > 0 ? (unsigned)ask->percent : 100U);
     for (size_t i = 0; i < caps->count; i++) {
         redis_args_print(args, "%" PRId64, caps->items[i].window_ms);
         redis_args_print(args, "%" PRIu32, caps->items[i].limit);

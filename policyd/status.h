@@ -8,8 +8,10 @@
 
 #include <time.h>
 
+struct breakers;
 struct conf;
 struct figures;
+struct lists;
 struct mx;
 struct roster;
 struct policy_server;
@@ -27,6 +29,8 @@ struct status {
     const struct feedback *feedback;
     time_t started;
     const struct mx *mx;
+    struct breakers *breakers;
+    const struct lists *lists;
 };
 
 /* The caller frees them. */

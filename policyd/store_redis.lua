@@ -14,6 +14,7 @@
 --            12 1: the process has just begun, and may take its own name over
 --   ask      10 seq   11 unused   12 want   13 caps   14 reports
 --            15 1: nothing is known of what was asked before in this life, save that seq is more
+--            16 percent of each cap that is to be worked with
 --            then window, limit, smooth for each cap; time, count, excess for each report
 --   state    10 row   11 milliseconds that it matters
 --   confirm  10 generation   then name, heard (0: of late), 1 for a node that is gone, of each
@@ -356,6 +357,7 @@ local LAST_COUNT, LAST_AGAIN, LAST_WINDOW, FIRST_SLOT = 5, 6, 7, 8
 
 local rows, dirty = {}, {} -- by node
 local caps = {}
+local percent = 100 -- of each that is worked with
 
 local function slot_window(row, slot)
   return row[FIRST_SLOT + 2 * slot]
@@ -488,7 +490,7 @@ local function row_is_empty(row)
   return row[HELD] == 0
 end
 
-local pace = {} -- {window, microseconds} by place of the cap
+local pace = {} -- {window, microseconds, percent} by place of the cap
 local pace_dirty = false
 
 local function load_book()
@@ -499,8 +501,8 @@ local function load_book()
       rows[name] = cmsgpack.unpack(flat[i + 1])
     elseif flat[i] == 'pace' then
       local list = cmsgpack.unpack(flat[i + 1])
-      for j = 1, #list, 2 do
-        pace[#pace + 1] = {list[j], list[j + 1]}
+      for j = 1, #list, 3 do
+        pace[#pace + 1] = {list[j], list[j + 1], list[j + 2]}
       end
     end
   end
@@ -546,6 +548,7 @@ local function save_book(longest)
     for _, one in ipairs(pace) do
       list[#list + 1] = one[1]
       list[#list + 1] = one[2]
+      list[#list + 1] = one[3]
     end
     fields[#fields + 1] = 'pace'
     fields[#fields + 1] = cmsgpack.pack(list)
@@ -617,19 +620,27 @@ local function burst(cap)
   return max(floor(cap.limit / BURST_PART), min(cap.limit, BURST_LEAST))
 end
 
+-- Grants that were given ahead of their time are so many, at whatever pace.
 local function pace_of(i)
   for j = #pace + 1, i do
-    pace[j] = {0, 0}
+    pace[j] = {0, 0, percent}
   end
-  if pace[i][1] ~= caps[i].window then
-    pace[i] = {caps[i].window, 0}
+  local p = pace[i]
+  local ahead = p[2] - now * 1000
+  if p[1] ~= caps[i].window then
+    pace[i] = {caps[i].window, 0, percent}
     pace_dirty = true
+  elseif p[3] ~= percent then
+    if ahead > 0 then
+      p[2] = p[2] + floor((ahead * p[3] + percent - 1) / percent) - ahead
+    end
+    p[3], pace_dirty = percent, true
   end
   return pace[i]
 end
 
 local function share(cap, count)
-  return count > 0 and floor(cap.limit / count) or 0
+  return count > 0 and floor(cap.whole / count) or 0
 end
 
 -- What is kept back for others, which go on alone while they are away.  Who has just come back
@@ -650,11 +661,17 @@ local function kept_back(cap, longest)
   return sum
 end
 
+-- Grants that count under a cap, with count more, beyond what may; no more than 0: they fit.
+local function beyond(cap, held, count)
+  local sum = cap.used + held + count
+  return max(sum - cap.limit, sum + cap.kept - cap.whole)
+end
+
 local function fits_at(i, held, count)
   local cap, at = caps[i], now
-  local sum = cap.used + cap.kept + held + count
-  if sum > cap.limit then
-    at = freed_at(cap, sum - cap.limit)
+  local over = beyond(cap, held, count)
+  if over > 0 then
+    at = freed_at(cap, over)
   end
   if cap.smooth and at < huge then
     local us = pace_of(i)[2] + pace_us(cap, count) - pace_us(cap, burst(cap))
@@ -667,7 +684,7 @@ end
 
 local function fit_now(held, most)
   for i, cap in ipairs(caps) do
-    most = min(most, max(cap.limit - cap.used - cap.kept - held, 0))
+    most = min(most, max(-beyond(cap, held, 0), 0))
     while most > 0 and cap.smooth and fits_at(i, held, most) > now do
       most = most > 16 and most - floor(most / 16) or most - 1
     end
@@ -767,9 +784,11 @@ end
 local function read_ask()
   local ask = {seq = tonumber(ARGV[10]), unused = tonumber(ARGV[11]), want = tonumber(ARGV[12]),
                first = ARGV[15] == '1', reports = {}, longest = 0}
-  local i = 16
+  local i = 17
+  percent = tonumber(ARGV[16])
   for _ = 1, tonumber(ARGV[13]) do
-    local cap = {window = tonumber(ARGV[i]), limit = tonumber(ARGV[i + 1]), smooth = ARGV[i + 2] == '1'}
+    local cap = {window = tonumber(ARGV[i]), whole = tonumber(ARGV[i + 1]), smooth = ARGV[i + 2] == '1'}
+    cap.limit = max(floor(cap.whole * percent / 100), 1)
     caps[#caps + 1] = cap
     ask.longest = max(ask.longest, cap.window)
     i = i + 3

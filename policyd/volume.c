@@ -295,6 +295,7 @@ volume_free(struct volume *volume)
     event_free(volume->sweep);
     event_free(volume->retry);
     volume_ready_close(volume);
+    volume_forget_streams(volume);
     free(volume);
 }
 
@@ -344,6 +345,7 @@ volume_set_conf(struct volume *volume, struct conf *conf, struct err *err)
 
     volume->conf = conf;
     grants_set_lifetime(volume->grants, conf->grant_lifetime_ms);
+    volume_number_streams(volume, conf->snapshot);
     if (before != NULL)
         remap_grants(volume, before->snapshot);
     if (conf->snapshot->has_caps)
@@ -360,11 +362,19 @@ volume_set_conf(struct volume *volume, struct conf *conf, struct err *err)
     return r;
 }
 
+/* For caps, or to know what is under way. */
+static bool
+counts_grants(const struct volume *volume)
+{
+    return volume->meters != NULL || strcmp(volume->conf->feedback_log, "none") != 0;
+}
+
 void
 volume_view(struct volume *volume, struct lookup_view *view)
 {
     view->meters = volume->meters;
-    view->grants = volume->meters != NULL ? volume->grants : NULL;
+    view->grants = counts_grants(volume) ? volume->grants : NULL;
+    view->stream_numbers = volume->stream_numbers;
     view->grant_secret = volume->grant_secret;
     view->store_ms = volume->meters != NULL ? volume_now_ms(volume) : 0;
     view->may_wait = may_wait(volume);

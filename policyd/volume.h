@@ -21,6 +21,7 @@ struct json;
 struct lookup_view;
 struct meters;
 struct mx_note;
+struct stream;
 struct volume;
 
 enum {
@@ -80,6 +81,9 @@ bool volume_is_up(const struct volume *volume);
  */
 bool volume_spend(struct volume *volume, const char *message_id, const char *recipient);
 bool volume_give_back(struct volume *volume, const char *message_id, const char *recipient);
+
+/* Recipients of stream whose grants are open. */
+size_t volume_under_way(const struct volume *volume, const struct stream *stream);
 
 /*
  * Recipients in domain that were counted as "other" are at provider (a place).

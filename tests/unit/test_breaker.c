@@ -8,6 +8,8 @@
 #include "engine/breaker.h"
 #include "engine/hash.h"
 
+#include <errno.h>
+
 enum { MINUTE = 60 * 1000, HOUR = 60 * MINUTE };
 
 static const struct breaker_policy policy = {.probes = 3,
@@ -165,12 +167,12 @@ static void
 test_by_hand(void **state)
 {
     (void)state;
-    breaker_suspend(&breaker, BREAKER_FOR_EVER, "moving", 0);
+    breaker_suspend(&breaker, BREAKER_FOR_EVER, true, "moving", 0);
     assert_int_equal(share((int64_t)1000 * 24 * HOUR), 0);
     hit(&blocked, 5, BREAKER_SAME);
     breaker_resume(&breaker, 10);
     assert_int_equal(share(10), 100);
-    breaker_suspend(&breaker, HOUR, "a while", 20);
+    breaker_suspend(&breaker, HOUR, true, "a while", 20);
     assert_int_equal(share(HOUR - 1), 0);
     assert_int_equal(share(HOUR), 100);
     assert_true(breaker_is_idle(&breaker, &policy, HOUR));
@@ -187,8 +189,106 @@ test_idle(void **state)
     hit(&blocked, 48 * HOUR, BREAKER_SUSPENDED);
     assert_false(breaker_is_idle(&breaker, &policy, 48 * HOUR));
     memset(&breaker, 0, sizeof(breaker));
-    breaker.draining = true;
+    breaker_drain(&breaker, "old");
     assert_false(breaker_is_idle(&breaker, &policy, 0));
+}
+
+static void
+test_suspended_by_us(void **state)
+{
+    (void)state;
+    breaker_suspend(&breaker, HOUR, false, "listed\xff", 0);
+    assert_string_equal(breaker.why, "listed?");
+    assert_int_equal(share(HOUR), 0);
+    accept_probes(HOUR);
+    assert_int_equal(share(HOUR), 10);
+}
+
+/* A cause that lasts puts the end off, and when it is over only its own suspension ends. */
+static void
+test_lasting_cause(void **state)
+{
+    (void)state;
+    assert_int_equal(breaker_keep_suspended(&breaker, HOUR, "listed by zen (1)", 0),
+                     BREAKER_SUSPENDED);
+    assert_int_equal(breaker_keep_suspended(&breaker, 2 * HOUR, "listed by zen (2)", 1),
+                     BREAKER_COUNTED);
+    assert_int_equal(breaker_keep_suspended(&breaker, HOUR, "listed by zen (2)", 2),
+                     BREAKER_COUNTED); /* never sooner */
+    assert_int_equal(breaker.until_ms, 2 * HOUR);
+    assert_string_equal(breaker.why, "listed by zen (2)");
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by xen (", 3), BREAKER_SAME);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 3), BREAKER_PROBES);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 4), BREAKER_SAME);
+    assert_int_equal(share(4), 0);
+    assert_int_equal(breaker_keep_suspended(&breaker, HOUR, "listed by zen (1)", 5),
+                     BREAKER_SUSPENDED);
+    breaker_resume(&breaker, 6);
+    breaker_suspend(&breaker, HOUR, true, "listed by zen (not)", 7);
+    assert_int_equal(breaker_keep_suspended(&breaker, 2 * HOUR, "listed by zen (1)", 8),
+                     BREAKER_SAME);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 9), BREAKER_SAME);
+    assert_int_equal(breaker.until_ms, HOUR);
+    breaker_resume(&breaker, 10);
+    hit(&blocked, 11, BREAKER_SUSPENDED);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 12), BREAKER_SAME);
+    assert_true(breaker.until_ms < 8 * 24 * HOUR);
+    breaker_keep_suspended(&breaker, 9 * 24 * HOUR, "listed by zen (1)", 13);
+    assert_true(breaker.until_ms == 9 * 24 * HOUR);
+}
+
+static void
+assert_round_trip(void)
+{
+    char text[BREAKER_TEXT_SIZE], again[BREAKER_TEXT_SIZE];
+    size_t length = breaker_print(&breaker, text);
+    struct breaker parsed;
+
+    assert_true(length == strlen(text));
+    assert_int_equal(breaker_parse(text, length, &parsed), 0);
+    assert_int_equal(breaker_print(&parsed, again), length);
+    assert_string_equal(again, text);
+    assert_int_equal(breaker_share(&parsed, &policy, 0), breaker_share(&breaker, &policy, 0));
+    assert_string_equal(parsed.why, breaker.why);
+}
+
+static void
+test_text(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "1",
+        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
+        "1 4 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
+        "1 0 2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
+        "1 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
+        "1 0 0 0 0 9 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
+        "1 0 0 0 0 0 0 100000000000001 0 0 0 0 0 0 0 0 0 0 0 ",
+        "1 0 0 0 0 0 0 0 100000000000001 0 0 0 0 0 0 0 0 0 0 ",
+        "1 0 0 0 0 0 0 0 99999999999999999999 0 0 0 0 0 0 0 0 0 0 ",
+        "1 0 0 0 0 0 0 0 0 0 0 0 1 5 0 0 0 0 0 0 ",
+        "1 0 0 0 0 0 0 0 0 0 0 7 2 5 4 0 0 0 0 0 0 ",
+        "1 0 0 0 0 0 0 0 0 0 0 7 21 0 0 0 0 0 0 ",
+        "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
+        "1 -1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
+    };
+    char text[BREAKER_TEXT_SIZE + 1];
+    struct breaker parsed = {.level = 77};
+
+    (void)state;
+    assert_round_trip();
+    breaker_suspend(&breaker, BREAKER_FOR_EVER, true, "moving house", 5);
+    breaker_drain(&breaker, "");
+    assert_round_trip();
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        print_message("%s\n", wrong[i]);
+        assert_int_equal(breaker_parse(wrong[i], strlen(wrong[i]), &parsed), -EINVAL);
+    }
+    snprintf(text, sizeof(text), "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 %0*d", BREAKER_WHY_SIZE, 0);
+    assert_int_equal(breaker_parse(text, strlen(text), &parsed), -EINVAL);
+    assert_int_equal(parsed.level, 77);
+    text[strlen(text) - 1] = '\0';
+    assert_int_equal(breaker_parse(text, strlen(text), &parsed), 0);
 }
 
 /* Any history: what a share may be in which state, and no suspension beyond its most. */
@@ -218,6 +318,8 @@ test_histories(void **state)
             }
             assert_int_equal(breaker_share(&breaker, &policy, now_ms) == 0,
                              breaker.state == BREAKER_OPEN || breaker.state == BREAKER_PROBING);
+            if (i % 16 == 0)
+                assert_round_trip();
             if (breaker.state == BREAKER_OPEN) {
                 assert_true(breaker.until_ms > now_ms);
                 assert_true(breaker.until_ms - breaker.since_ms <= blocked.suspend_most_ms);
@@ -241,7 +343,10 @@ main(void)
         cmocka_unit_test_setup(test_delicate, setup),
         cmocka_unit_test_setup(test_many_hits, setup),
         cmocka_unit_test_setup(test_by_hand, setup),
+        cmocka_unit_test_setup(test_lasting_cause, setup),
         cmocka_unit_test_setup(test_idle, setup),
+        cmocka_unit_test_setup(test_suspended_by_us, setup),
+        cmocka_unit_test_setup(test_text, setup),
         cmocka_unit_test(test_histories),
     };
 

@@ -35,6 +35,7 @@ struct node {
     bool alone;          /* and has given up on what it held */
     bool joining;        /* it can reach the store again, which has yet to hear what it used */
     bool forgot;         /* it died alone: what it used of its share is not known */
+    uint8_t percent;     /* of the caps that it works with; 0: all of it */
     struct book journal; /* its own row, as of the last ask that it heard the answer of */
 };
 
@@ -49,6 +50,7 @@ struct world {
     size_t grant_count;
     uint64_t lives, processes;
     size_t asks;
+    bool slows; /* nodes are slowed down now and then */
 };
 
 static void
@@ -57,6 +59,40 @@ node_start(struct world *w, struct node *node)
     node->life = ++w->lives;
     meter_lapse(&node->meter);
     node->in_store = false;
+}
+
+/* What it works with; good until the next call. */
+static const struct caps *
+caps_of(const struct world *w, const struct node *node)
+{
+    static struct caps left;
+
+    book_left(&w->caps, node->percent, &left);
+    return &left;
+}
+
+static uint32_t
+lease_size(const struct world *w, const struct node *node)
+{
+    return book_lease_size(caps_of(w, node), w->node_count);
+}
+
+static void
+go_alone(const struct world *w, struct node *node)
+{
+    meter_go_alone(&node->meter, caps_of(w, node), w->node_count, false, w->now_ms);
+}
+
+/* As meters_scale() does it. */
+static void
+node_scale(const struct world *w, struct node *node, uint8_t percent)
+{
+    uint8_t before = node->percent > 0 ? node->percent : 100;
+
+    node->percent = percent;
+    meter_set_share(&node->meter, caps_of(w, node));
+    if (percent == 0 || percent > before)
+        meter_grow(&node->meter, w->now_ms);
 }
 
 static void
@@ -158,7 +194,7 @@ look_around(struct world *w)
         if (!node->alone && !node->joining && w->now_ms - node->heard_ms >= w->timeout_ms) {
             node_start(w, node);
             node->alone = true;
-            meter_go_alone(&node->meter, &w->caps, w->node_count, false, w->now_ms);
+            go_alone(w, node);
         } else if (node->alone && !node->cut) {
             node->alone = false;
             node->joining = true;
@@ -168,7 +204,7 @@ look_around(struct world *w)
             node->alone = true;
             node->forgot = true; /* whether what it used was heard is not known */
             node_start(w, node);
-            meter_go_alone(&node->meter, &w->caps, w->node_count, false, w->now_ms);
+            go_alone(w, node);
         }
     }
 }
@@ -201,10 +237,15 @@ carry_out(struct world *w, struct node *node)
 static void
 node_talk(struct world *w, struct node *node)
 {
-    if (!node->meter.asked)
-        meter_ask(&node->meter, &w->caps, book_lease_size(&w->caps, w->node_count), 10000,
-                  w->now_ms, &node->ask);
-    else if (node->in_store) {
+    uint32_t size = lease_size(w, node);
+
+    if (!node->meter.asked) {
+        if (node->percent > 0 && !node->meter.own &&
+            node->meter.held + node->meter.next > size + size / 2)
+            meter_return(&node->meter);
+        if (meter_ask(&node->meter, caps_of(w, node), size, 10000, w->now_ms, &node->ask))
+            node->ask.percent = node->percent;
+    } else if (node->in_store) {
         copy_row(&w->book, node->name, &node->journal); /* before it is used */
         node->forgot = false;
         if (node->joining) {
@@ -237,9 +278,8 @@ node_spend(struct world *w, struct node *node)
             node->meter.lacking = (uint8_t)chance(20);
         return false;
     }
-    meter_take(&node->meter, &w->caps, w->now_ms);
-    if (!node->meter.own && node->meter.next == 0 &&
-        node->meter.held <= book_lease_size(&w->caps, w->node_count) / 2)
+    meter_take(&node->meter, caps_of(w, node), w->now_ms);
+    if (!node->meter.own && node->meter.next == 0 && node->meter.held <= lease_size(w, node) / 2)
         node->meter.wanted = true;
     if (w->grant_count < GRANTS_MAX)
         w->grants[w->grant_count++] = (struct spent){w->now_ms, node, node->process};
@@ -319,7 +359,7 @@ random_step(struct world *w)
             node->process = ++w->processes;
             node_start(w, node);
             if (node->alone)
-                meter_go_alone(&node->meter, &w->caps, w->node_count, false, w->now_ms);
+                go_alone(w, node);
         }
         break;
     case 2:
@@ -330,9 +370,11 @@ random_step(struct world *w)
         if (chance(6) == 0)
             store_loses(w);
         break;
-    case 5: /* cut off, or not any more */
+    case 5: /* cut off, or not any more; slowed down, as it hears */
         if (chance(4) == 0)
             node->cut = !node->cut;
+        else if (w->slows)
+            node_scale(w, node, chance(2) == 0 ? 0 : (uint8_t)(1 + chance(99)));
         break;
     case 3: /* the answer is lost, and the ask goes again */
         if (node->meter.asked)
@@ -367,6 +409,7 @@ test_never_over(void **state)
         chance_seed(history);
         chance_caps(&caps);
         world_start(&w, &caps, (unsigned)(1 + chance(6)), grants);
+        w.slows = history % 2 == 1;
         for (uint64_t steps = 60 + chance(400); steps > 0; steps--)
             random_step(&w);
         check_windows(&w);
@@ -484,6 +527,110 @@ test_slow_uses(void **state)
     }
 }
 
+/* All want all that they can get, until end_ms. */
+static void
+want_all(struct world *w, int64_t end_ms, int64_t step_ms)
+{
+    for (; w->now_ms < end_ms; w->now_ms += step_ms) {
+        look_around(w);
+        for (unsigned i = 0; i < w->node_count; i++) {
+            struct node *node = &w->nodes[(i + w->now_ms / 10) % w->node_count];
+
+            do
+                talk_through(w, node);
+            while (node_spend(w, node) && chance(50) != 0);
+        }
+    }
+}
+
+static size_t
+spent_since(const struct world *w, int64_t since_ms)
+{
+    size_t count = 0;
+
+    while (count < w->grant_count && w->grants[w->grant_count - 1 - count].at_ms >= since_ms)
+        count++;
+    return count;
+}
+
+static void
+scale_all(struct world *w, uint8_t percent)
+{
+    for (unsigned i = 0; i < w->node_count; i++)
+        node_scale(w, &w->nodes[i], percent);
+}
+
+/*
+ * A cap that is all used sinks to a quarter: nothing goes until no more than that
+ * counts, then a quarter is used; and all of it soon after it is whole again.
+ */
+static void
+sink_and_grow(unsigned nodes, bool smooth)
+{
+    static struct spent grants[GRANTS_MAX];
+    struct caps caps = {{{60000, 1200, smooth, "a minute"}}, 1};
+    struct world w;
+    int64_t sunk_ms;
+    size_t used;
+
+    chance_seed(3);
+    world_start(&w, &caps, nodes, grants);
+    want_all(&w, w.now_ms + 70000, 20);
+    sunk_ms = w.now_ms;
+    scale_all(&w, 25);
+    want_all(&w, w.now_ms + 30000, 20);
+    used = spent_since(&w, sunk_ms);
+    assert_true(used <= 30 * nodes); /* what was held, and not yet given back */
+    want_all(&w, w.now_ms + 60000, 20);
+    for (int64_t end_ms = w.now_ms + 120000; w.now_ms < end_ms;) {
+        want_all(&w, w.now_ms + 5000, 20);
+        assert_true(spent_since(&w, w.now_ms - 59999) <= 300);
+    }
+    used = spent_since(&w, w.now_ms - 120000);
+    print_message("  a quarter of 1200, %u nodes%s: %.1f %% used\n", nodes,
+                  smooth ? ", smooth" : "", 100.0 * (double)used / 600);
+    assert_true(used >= 580);
+    scale_all(&w, 0);
+    want_all(&w, w.now_ms + 1000, 20);
+    assert_true(spent_since(&w, w.now_ms - 1000) > 10);
+    want_all(&w, w.now_ms + 119000, 20);
+    used = spent_since(&w, w.now_ms - 60000);
+    assert_true(used >= 1150);
+    check_windows(&w);
+    world_end(&w);
+}
+
+static void
+test_a_part_of_it(void **state)
+{
+    (void)state;
+    for (int smooth = 0; smooth < 2; smooth++) {
+        sink_and_grow(1, smooth);
+        sink_and_grow(4, smooth);
+    }
+}
+
+/* What is left of a cap is never nothing. */
+static void
+test_limits(void **state)
+{
+    static const struct {
+        uint32_t limit;
+        unsigned percent;
+        uint32_t left;
+    } cases[] = {
+        {1000, 0, 1000}, {1000, 100, 1000}, {1000, 25, 250}, {1000, 1, 10},
+        {10, 25, 2},     {10, 5, 1},        {1, 99, 1},      {CAP_LIMIT_MAX, 99, 990000000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct cap cap = {60000, cases[i].limit, false, "a minute"};
+
+        assert_int_equal(book_limit(&cap, cases[i].percent), cases[i].left);
+    }
+}
+
 /* All nodes want all they can get, for several windows: at least part of the cap is used. */
 static void
 saturate(const struct cap *cap, unsigned nodes, double least, double asks_most)
@@ -498,17 +645,7 @@ saturate(const struct cap *cap, unsigned nodes, double least, double asks_most)
     chance_seed(1);
     world_start(&w, &caps, nodes, grants);
     end_ms = w.now_ms + (int64_t)turns * cap->window_ms;
-    while (w.now_ms < end_ms) {
-        look_around(&w);
-        for (unsigned i = 0; i < nodes; i++) {
-            struct node *node = &w.nodes[(i + w.now_ms / 10) % nodes];
-
-            do
-                talk_through(&w, node);
-            while (node_spend(&w, node) && chance(50) != 0);
-        }
-        w.now_ms += cap->window_ms / 4000 + 1;
-    }
+    want_all(&w, end_ms, cap->window_ms / 4000 + 1);
     check_windows(&w);
     used = (double)w.grant_count / (double)(turns * cap->limit);
     asks = 100.0 * (double)w.asks / (double)w.grant_count;
@@ -546,6 +683,8 @@ main(void)
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_alone_beside_give_backs),
         cmocka_unit_test(test_slow_uses),
+        cmocka_unit_test(test_a_part_of_it),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_all_is_used),
     };
 

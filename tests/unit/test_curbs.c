@@ -144,15 +144,37 @@ test_probes(void **state)
     curbs_set_address(w->curbs, w->a1, &probed);
     curbs_set_provider(w->curbs, w->a1, w->p1, &probed);
     curbs_set_account(w->curbs, "a.test", &probed);
-    curbs_probe(w->curbs, w->a1, w->p2, NULL);
+    curbs_probe(w->curbs, w->a1, w->p2, NULL, NULL);
     assert_int_equal(curbs_address(w->curbs, w->a1)->probes, 1);
     assert_int_equal(curbs_provider(w->curbs, w->a1, w->p1)->probes, 2);
-    curbs_probe(w->curbs, w->a1, w->p1, "a.test");
-    curbs_probe(w->curbs, w->a1, w->p1, "b.test");
+    curbs_probe(w->curbs, w->a1, w->p1, NULL, "a.test");
+    curbs_probe(w->curbs, w->a1, w->p1, NULL, "b.test");
     assert_int_equal(curbs_address(w->curbs, w->a1)->probes, 0);
     assert_int_equal(curbs_provider(w->curbs, w->a1, w->p1)->probes, 0);
     assert_int_equal(curbs_account(w->curbs, "a.test")->probes, 1);
     assert_int_equal(curbs_changes(w->curbs), 3);
+}
+
+/* An address at one domain, of which another address, and the sender's domain, know nothing. */
+static void
+test_domain(void **state)
+{
+    static const struct curb probed = {.share = 0, .probes = 1, .until_ms = CURB_NOT_KNOWN};
+    struct world *w = *state;
+
+    assert_int_equal(curbs_domain(w->curbs, w->a1, "x.test")->share, CURB_WHOLE);
+    assert_true(curbs_set_domain(w->curbs, w->a1, "x.test", &probed));
+    assert_int_equal(curbs_domain(w->curbs, w->a1, "x.test")->share, 0);
+    assert_int_equal(curbs_domain(w->curbs, w->a1, "y.test")->share, CURB_WHOLE);
+    assert_int_equal(curbs_domain(w->curbs, w->a1, NULL)->share, CURB_WHOLE);
+    assert_int_equal(curbs_domain(w->curbs, w->a2, "x.test")->share, CURB_WHOLE);
+    assert_int_equal(curbs_account(w->curbs, "x.test")->share, CURB_WHOLE);
+    curbs_probe(w->curbs, w->a2, w->p1, "x.test", "x.test");
+    assert_int_equal(curbs_domain(w->curbs, w->a1, "x.test")->probes, 1);
+    curbs_probe(w->curbs, w->a1, w->p1, "x.test", NULL);
+    assert_int_equal(curbs_domain(w->curbs, w->a1, "x.test")->probes, 0);
+    assert_true(curbs_set_domain(w->curbs, w->a1, "x.test", &well));
+    assert_true(curbs_is_empty(w->curbs));
 }
 
 /* By names: a1 stands elsewhere, a2 and p1 are gone. */
@@ -169,6 +191,8 @@ test_another_snapshot(void **state)
     curbs_set_provider(w->curbs, w->a2, w->p2, &slowed);
     curbs_set_provider(w->curbs, w->b1, w->p2, &suspended);
     curbs_set_account(w->curbs, "a.test", &drained);
+    curbs_set_domain(w->curbs, w->a1, "x.test", &slowed);
+    curbs_set_domain(w->curbs, w->a2, "x.test", &slowed);
     w->conf = unit_conf("addresses: { new = { ip = \"127.0.1.9\"; helo = \"n.test\"; };\n"
                         " b1 = { ip = \"127.0.1.3\"; helo = \"b1.test\"; };\n"
                         " a1 = { ip = \"127.0.1.1\"; helo = \"a1.test\"; }; };\n"
@@ -181,7 +205,9 @@ test_another_snapshot(void **state)
     world_at(w);
     assert_null(w->a2);
     assert_null(w->p1);
-    assert_int_equal(curbs_changes(w->curbs), 8);
+    assert_int_equal(curbs_changes(w->curbs), 10);
+    assert_int_equal(curbs_domain(w->curbs, w->a1, "x.test")->share, 25);
+    curbs_set_domain(w->curbs, w->a1, "x.test", &well);
     assert_int_equal(curbs_address(w->curbs, w->a1)->share, 0);
     assert_int_equal(curbs_address(w->curbs, w->b1)->share, CURB_WHOLE);
     assert_int_equal(curbs_provider(w->curbs, w->a1, w->p2)->share, 25);
@@ -299,9 +325,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_nothing_at_first),  TEST(test_each_is_its_own), TEST(test_taken_out),
-        TEST(test_changes),           TEST(test_probes),          TEST(test_another_snapshot),
-        TEST(test_too_many_accounts), TEST(test_too_many_pairs),  TEST(test_model),
+        TEST(test_nothing_at_first), TEST(test_each_is_its_own),
+        TEST(test_taken_out),        TEST(test_changes),
+        TEST(test_probes),           TEST(test_domain),
+        TEST(test_another_snapshot), TEST(test_too_many_accounts),
+        TEST(test_too_many_pairs),   TEST(test_model),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,6 +236,8 @@ random_ask(const struct world *w, struct node *node)
         ask.unused = (uint32_t)chance(1 + w->caps.items[0].limit / 16);
     if (chance(6) != 0)
         ask.want = 1 + (uint32_t)chance(1 + w->caps.items[0].limit / (1 + chance(40)));
+    if (chance(4) == 0)
+        ask.percent = (uint8_t)chance(101);
     if (chance(30) == 0)
         ask.seq += chance(3) - 1;
     if (chance(30) == 0) {

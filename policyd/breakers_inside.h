@@ -1,0 +1,108 @@
+/*
+ * The inside of struct breakers: breakers.c is the table and what happens,
+ * breakers_hold.c what follows, breakers_record.c keeps it in step with the store.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICYD_BREAKERS_INSIDE_H
+#define POLICYD_BREAKERS_INSIDE_H
+
+#include "policyd/breakers.h"
+
+#include <sys/queue.h>
+
+enum {
+    BREAKERS_BUCKETS = 4096,
+    BREAKERS_PENDING_MAX = 8, /* of one thing; what is older is taken as settled */
+};
+
+/* Something that happened and that the store does not know yet. */
+struct breakers_event {
+    enum {
+        BREAKERS_HIT,
+        BREAKERS_ACCEPTED,
+        BREAKERS_SUSPEND,
+        BREAKERS_KEEP,
+        BREAKERS_END,
+        BREAKERS_DRAIN,
+        BREAKERS_RESUME
+    } kind;
+    int64_t at_ms;
+    struct reaction reaction;   /* BREAKERS_HIT */
+    uint32_t rule;              /* likewise */
+    int64_t until_ms;           /* BREAKERS_SUSPEND, BREAKERS_KEEP */
+    bool by_hand;               /* BREAKERS_SUSPEND */
+    char why[BREAKER_WHY_SIZE]; /* BREAKERS_END: what it begins with */
+};
+
+struct breakers_entry {
+    LIST_ENTRY(breakers_entry) chain;
+    TAILQ_ENTRY(breakers_entry) order;
+    struct breakers_whose whose; /* address NULL, provider NULL: the configuration has none such */
+    struct breaker now;          /* what holds: the store's, and what is pending */
+    struct breaker stored;       /* without a store the same as now */
+    uint64_t version;            /* of what is stored; 0: nothing is */
+    struct breakers_event pending[BREAKERS_PENDING_MAX];
+    size_t pending_count;
+    size_t sent; /* so many of them are in the put under way */
+    bool putting;
+    int64_t put_ms;    /* when that was, or the last one */
+    int64_t probed_ms; /* PROBING: when probes were let go last */
+    bool suspended;    /* as listeners know */
+    char key[];        /* "breaker/provider/a1/google" */
+};
+
+struct breakers {
+    struct breakers_start start;
+    const struct conf *conf; /* not ours */
+    struct curbs *curbs;     /* not ours */
+    struct event *tick;
+    LIST_HEAD(, breakers_entry) buckets[BREAKERS_BUCKETS];
+    TAILQ_HEAD(, breakers_entry) all;
+    size_t count;
+    bool full_told; /* that there are too many */
+    struct {
+        breakers_change_fn *on_change;
+        void *arg;
+    } listeners[BREAKERS_LISTENERS_MAX];
+    size_t listener_count;
+};
+
+/* breakers_name.c */
+enum { BREAKERS_TITLE_SIZE = 320 };
+void breakers_key(const struct breakers_whose *whose, char key[static BREAKERS_KEY_SIZE]);
+
+/* What a key names in the configuration; the name points into key.  False: it is no key. */
+bool breakers_bind(const struct conf *conf, const char *key, struct breakers_whose *ret_whose);
+
+/* Does the configuration have it? */
+bool breakers_is_bound(const struct breakers_whose *whose);
+
+/* "a1 at google", "mail of example.com" */
+const char *breakers_title(const struct breakers_whose *whose,
+                           char text[static BREAKERS_TITLE_SIZE]);
+
+/* breakers.c */
+struct breakers_entry *breakers_entry_find(struct breakers *breakers, const char *key);
+
+/* Made when it is missing.  NULL: no such key can be, or there are too many. */
+struct breakers_entry *breakers_entry_make(struct breakers *breakers, const char *key);
+void breakers_entry_free(struct breakers *breakers, struct breakers_entry *entry);
+enum breaker_change breakers_event_apply(const struct breakers *breakers, struct breaker *breaker,
+                                         const struct breakers_event *event);
+
+/* breakers_hold.c: entry->now has changed. */
+void breakers_hold(struct breakers *breakers, struct breakers_entry *entry,
+                   enum breaker_change change);
+
+/* breakers_record.c: an event was applied to entry->now; the store is to know. */
+void breakers_record_add(struct breakers *breakers, struct breakers_entry *entry,
+                         const struct breakers_event *event, bool urgent);
+
+/* Hand to the store what it does not know. */
+void breakers_record_flush(struct breakers *breakers, struct breakers_entry *entry);
+
+/* Nothing is left to be told, and nothing to be kept. */
+bool breakers_record_is_over(const struct breakers *breakers, const struct breakers_entry *entry);
+
+#endif

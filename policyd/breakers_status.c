@@ -1,0 +1,121 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/breakers_inside.h"
+
+#include "engine/snapshot.h"
+#include "lib/conf.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/units.h"
+
+static bool
+is_slow(const struct breaker *breaker, int64_t now_ms)
+{
+    return breaker->state == BREAKER_CLOSED && now_ms < breaker->slow_until_ms;
+}
+
+/* "suspended", ...: what holds; NULL: nothing does. */
+static const char *
+state_text(const struct breaker *breaker, int64_t now_ms)
+{
+    switch (breaker->state) {
+    case BREAKER_OPEN:
+        return "suspended";
+    case BREAKER_PROBING:
+        return "probing";
+    case BREAKER_RECOVERING:
+        return "recovering";
+    case BREAKER_CLOSED:
+        break;
+    }
+    return breaker->drained ? "drained" : is_slow(breaker, now_ms) ? "slowed" : NULL;
+}
+
+/* Until when, of the store's clock; BREAKER_FOR_EVER: that is not known. */
+static int64_t
+until(const struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
+{
+    if (breaker->state == BREAKER_OPEN)
+        return breaker->until_ms;
+    if (breaker->state == BREAKER_RECOVERING)
+        return breaker->since_ms + (int64_t)policy->step_count * policy->step_ms;
+    return is_slow(breaker, now_ms) ? breaker->slow_until_ms : BREAKER_FOR_EVER;
+}
+
+static void
+tell(const struct breakers *breakers, const struct breakers_entry *entry, int64_t now_ms,
+     struct buf *text)
+{
+    const struct breaker *now = &entry->now;
+    const struct breaker_policy *policy = &breakers->conf->suspension;
+    char title[BREAKERS_TITLE_SIZE], span[UNITS_SPAN_SIZE];
+    int64_t until_ms = until(now, policy, now_ms);
+
+    buf_printf(text, "%s: %s", breakers_title(&entry->whose, title), state_text(now, now_ms));
+    if (now->state == BREAKER_PROBING)
+        buf_printf(text, ", %u of %d probes accepted", now->accepted, policy->probes);
+    else if (now->state != BREAKER_OPEN && !now->drained)
+        buf_printf(text, " at %d %%", breaker_share(now, policy, now_ms));
+    if (until_ms != BREAKER_FOR_EVER)
+        buf_printf(text, ", for another %s", units_print_span(until_ms - now_ms, span));
+    else if (now->state == BREAKER_OPEN || now->drained)
+        buf_puts(text, " until it is resumed");
+    if (now->why[0] != '\0')
+        buf_printf(text, ": %s", now->why);
+    buf_puts(text, "\n");
+}
+
+static void
+tell_json(const struct breakers *breakers, const struct breakers_entry *entry, int64_t now_ms,
+          struct json *json)
+{
+    const struct breakers_whose *whose = &entry->whose;
+    const struct breaker *now = &entry->now;
+    const struct breaker_policy *policy = &breakers->conf->suspension;
+    int64_t until_ms = until(now, policy, now_ms);
+
+    json_open(json, NULL, '{');
+    if (whose->address != NULL)
+        json_text(json, "address", whose->address->name);
+    if (whose->provider != NULL)
+        json_text(json, "provider", whose->provider->name);
+    if (whose->scope == BREAKERS_DOMAIN)
+        json_text(json, "domain", whose->name);
+    if (whose->scope == BREAKERS_ACCOUNT)
+        json_text(json, "account", whose->name);
+    json_text(json, "state", state_text(now, now_ms));
+    json_bool(json, "by_hand", now->by_hand || now->drained);
+    json_number(json, "share_percent", breaker_share(now, policy, now_ms));
+    if (until_ms != BREAKER_FOR_EVER)
+        json_number(json, "seconds_left", (until_ms - now_ms + 999) / 1000);
+    json_number(json, "repetitions", now->level);
+    if (now->state == BREAKER_PROBING)
+        json_number(json, "probes_accepted", now->accepted);
+    json_text(json, "why", now->why);
+    json_close(json, '}');
+}
+
+size_t
+breakers_status(struct breakers *breakers, struct buf *text, struct json *json)
+{
+    int64_t now_ms = breakers_now_ms(breakers);
+    struct breakers_entry *entry;
+    size_t count = 0;
+
+    if (json != NULL)
+        json_open(json, "suspensions", '[');
+    TAILQ_FOREACH(entry, &breakers->all, order)
+    {
+        if (state_text(&entry->now, now_ms) == NULL)
+            continue;
+        count++;
+        if (text != NULL)
+            tell(breakers, entry, now_ms, text);
+        else
+            tell_json(breakers, entry, now_ms, json);
+    }
+    if (json != NULL)
+        json_close(json, ']');
+    return count;
+}

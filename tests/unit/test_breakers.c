@@ -1,0 +1,545 @@
+/*
+ * Suspensions on two hosts that share a store: what replies do, what both see, and what stays.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/curbs.h"
+#include "engine/snapshot.h"
+#include "lib/clock.h"
+#include "lib/conf.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "policyd/breakers.h"
+#include "policyd/outcome.h"
+
+#include <stdlib.h>
+
+enum { MINUTE = 60 * 1000, HOUR = 60 * MINUTE, RECORDS = 16, HOSTS = 2 };
+
+#define START INT64_C(1000000000)
+
+/* As a store keeps it. */
+struct record {
+    char key[BREAKERS_KEY_SIZE];
+    uint64_t version; /* 0: removed */
+    char text[BREAKER_TEXT_SIZE];
+    size_t length;
+};
+
+struct host {
+    struct world *world;
+    struct curbs *curbs;
+    struct breakers *breakers;
+    bool away;                    /* its puts wait */
+    struct record waits[RECORDS]; /* those that do, each for the version that it names */
+    size_t wait_count;
+    unsigned puts, suspensions, resumptions;
+};
+
+struct world {
+    struct conf *conf;
+    int64_t now_ms;
+    struct record records[RECORDS];
+    struct host hosts[HOSTS];
+    const struct address *a1, *a2;
+    const struct provider *google;
+};
+
+static const char site[] =
+    "providers: { google = { domains = ( \"gmail.com\" ); }; };\n"
+    "suspension: { probes = 2; probe_every = \"1m\"; steps = ( \"10\", \"50\" ); step = \"10m\"; "
+    "forget = \"1d\"; };\n"
+    "replies: (\n"
+    "{ name = \"blocked\"; class = \"address_provider\"; pattern = \"blocked\"; after = 2; "
+    "within = \"1h\"; suspend = \"1h\"; suspend_most = \"4h\"; samples = ( \"550 blocked\" ); },\n"
+    "{ name = \"listed\"; class = \"address\"; pattern = \"listed\"; after = 1; within = \"1h\"; "
+    "suspend = \"1h\"; suspend_most = \"4h\"; samples = ( \"550 listed\" ); },\n"
+    "{ name = \"domain\"; class = \"account\"; pattern = \"reputation\"; after = 9; within = "
+    "\"1h\"; suspend = \"1h\"; suspend_most = \"4h\"; slow = 20; slow_after = 1; slow_for = "
+    "\"30m\"; samples = ( \"421 reputation\" ); },\n"
+    "{ name = \"unknown\"; class = \"recipient\"; pattern = \"unknown\"; samples = ( \"550 "
+    "unknown\" ); } );\n";
+
+/* -------------------------------------------------------------- a store */
+
+static struct record *
+record_of(struct world *w, const char *key)
+{
+    size_t i = 0;
+
+    while (w->records[i].key[0] != '\0' && strcmp(w->records[i].key, key) != 0)
+        assert_true(++i < RECORDS);
+    snprintf(w->records[i].key, sizeof(w->records[i].key), "%s", key);
+    return &w->records[i];
+}
+
+static void
+on_put(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
+{
+    struct host *host = arg;
+    struct record *put = &host->waits[host->wait_count++];
+
+    assert_true(host->wait_count < RECORDS);
+    for (size_t i = 0; i + 1 < host->wait_count; i++) /* one of each at a time */
+        assert_string_not_equal(host->waits[i].key, key);
+    snprintf(put->key, sizeof(put->key), "%s", key);
+    put->version = version;
+    put->length = length;
+    memcpy(put->text, bytes, length);
+    host->puts++;
+}
+
+/* The store answers what waits, if host can reach it; the others hear of it. */
+static void
+answer(struct host *host)
+{
+    struct world *w = host->world;
+
+    while (!host->away && host->wait_count > 0) {
+        struct record put = host->waits[--host->wait_count];
+        struct record *record = record_of(w, put.key);
+        bool written = record->version == put.version;
+
+        if (written) {
+            record->version = put.length > 0 ? record->version + 1 : 0;
+            record->length = put.length;
+            memcpy(record->text, put.text, put.length);
+        }
+        breakers_on_put(host->breakers, put.key, written, record->version, record->text,
+                        record->length);
+        for (size_t i = 0; written && i < HOSTS; i++)
+            if (&w->hosts[i] != host && w->hosts[i].breakers != NULL)
+                breakers_on_record(w->hosts[i].breakers, put.key, record->version, record->text,
+                                   record->length);
+    }
+}
+
+static void
+settle(struct world *w)
+{
+    for (int round = 0; round < 4; round++)
+        for (size_t i = 0; i < HOSTS; i++)
+            answer(&w->hosts[i]);
+}
+
+static int64_t
+now_ms(void *arg)
+{
+    struct host *host = arg;
+
+    return host->world->now_ms;
+}
+
+static void
+on_change(void *arg, const struct breakers_whose *whose, bool suspended)
+{
+    struct host *host = arg;
+
+    (void)whose;
+    host->suspensions += suspended;
+    host->resumptions += !suspended;
+}
+
+static void
+start(struct world *w, size_t number, bool store)
+{
+    struct host *host = &w->hosts[number];
+
+    *host = (struct host){.world = w, .curbs = curbs_new(w->conf->snapshot)};
+    host->breakers = breakers_new(
+        &(struct breakers_start){NULL, w->conf, host->curbs, now_ms, store ? on_put : NULL, host});
+    breakers_listen(host->breakers, on_change, host);
+    for (size_t i = 0; i < RECORDS && store; i++)
+        if (w->records[i].version > 0)
+            breakers_on_record(host->breakers, w->records[i].key, w->records[i].version,
+                               w->records[i].text, w->records[i].length);
+}
+
+static void
+stop(struct world *w, size_t number)
+{
+    breakers_free(w->hosts[number].breakers);
+    curbs_free(w->hosts[number].curbs);
+    memset(&w->hosts[number], 0, sizeof(w->hosts[number]));
+}
+
+static int
+setup(void **state)
+{
+    struct world *w = mem_new(sizeof(*w));
+
+    w->conf = unit_conf_with(site);
+    w->now_ms = START;
+    w->a1 = snapshot_find_address(w->conf->snapshot, "a1");
+    w->a2 = snapshot_find_address(w->conf->snapshot, "b1");
+    w->google = snapshot_find_provider(w->conf->snapshot, "google");
+    start(w, 0, true);
+    start(w, 1, true);
+    *state = w;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct world *w = *state;
+
+    stop(w, 0);
+    stop(w, 1);
+    conf_unref(w->conf);
+    free(w);
+    return 0;
+}
+
+static void
+later(struct world *w, int64_t ms)
+{
+    w->now_ms += ms;
+    for (size_t i = 0; i < HOSTS; i++)
+        if (w->hosts[i].breakers != NULL)
+            breakers_tick(w->hosts[i].breakers);
+    settle(w);
+}
+
+/* A result of a message from a1, on a host. */
+static void
+result(struct world *w, size_t number, const char *domain, const char *words)
+{
+    struct outcome outcome = {
+        .at_ms = clock_ms(CLOCK_REALTIME_COARSE),
+        .address = w->a1,
+        .status = words == NULL ? MAILLOG_SENT : MAILLOG_DEFERRED,
+        .reached = true,
+    };
+
+    snprintf(outcome.account, sizeof(outcome.account), "client.test");
+    snprintf(outcome.domain, sizeof(outcome.domain), "%s", domain);
+    outcome.provider = strcmp(domain, "gmail.com") == 0
+                           ? w->google
+                           : &w->conf->snapshot->providers[PROVIDER_OTHER];
+    if (words != NULL) {
+        reply_read_words(words, strlen(words), &outcome.reply);
+        outcome.rule = replies_find(&w->conf->replies, outcome.provider, &outcome.reply);
+        assert_non_null(outcome.rule);
+    }
+    breakers_on_outcome(w->hosts[number].breakers, &outcome);
+}
+
+static int
+share(const struct world *w, size_t number)
+{
+    return curbs_provider(w->hosts[number].curbs, w->a1, w->google)->share;
+}
+
+/* ----------------------------------------------------------------- tests */
+
+static void
+test_two_hosts_count_together(void **state)
+{
+    struct world *w = *state;
+
+    result(w, 0, "gmail.com", "550 blocked");
+    settle(w);
+    assert_int_equal(share(w, 0), 100);
+    result(w, 1, "gmail.com", "550 blocked");
+    settle(w);
+    assert_int_equal(share(w, 0), 0);
+    assert_int_equal(share(w, 1), 0);
+    assert_int_equal(w->hosts[0].suspensions, 1);
+    assert_int_equal(w->hosts[1].suspensions, 1);
+    assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 100);
+    assert_true(breakers_is_suspended(w->hosts[0].breakers, w->a1, w->google));
+    assert_false(breakers_is_suspended(w->hosts[0].breakers, w->a1, NULL));
+    assert_int_equal(curbs_provider(w->hosts[0].curbs, w->a1, w->google)->until_ms, START + HOUR);
+}
+
+/* Both write at once: the second writes again, behind the first. */
+static void
+test_at_the_same_time(void **state)
+{
+    struct world *w = *state;
+
+    result(w, 0, "gmail.com", "550 blocked");
+    result(w, 1, "gmail.com", "550 blocked");
+    assert_int_equal(share(w, 0), 100);
+    settle(w);
+    assert_int_equal(share(w, 0), 0);
+    assert_int_equal(share(w, 1), 0);
+    assert_int_equal(record_of(w, "breaker/provider/a1/google")->version, 2);
+}
+
+static void
+test_probes_and_steps(void **state)
+{
+    struct world *w = *state;
+    const struct curb *curb;
+
+    result(w, 0, "gmail.com", "550 blocked");
+    result(w, 0, "gmail.com", "550 blocked");
+    settle(w);
+    result(w, 0, "gmail.com", "550 blocked"); /* was under way */
+    later(w, HOUR - 1);
+    curb = curbs_provider(w->hosts[0].curbs, w->a1, w->google);
+    assert_int_equal(curb->share + curb->probes, 0);
+    later(w, 1);
+    curb = curbs_provider(w->hosts[0].curbs, w->a1, w->google);
+    assert_int_equal(curb->share, 0);
+    assert_int_equal(curb->probes, 2);
+    assert_int_equal(w->hosts[0].resumptions, 1);
+    curbs_probe(w->hosts[0].curbs, w->a1, w->google, NULL, "client.test");
+    curbs_probe(w->hosts[0].curbs, w->a1, w->google, NULL, "client.test");
+    later(w, MINUTE - 1);
+    assert_int_equal(curbs_provider(w->hosts[0].curbs, w->a1, w->google)->probes, 0);
+    later(w, 1); /* they are lost */
+    assert_int_equal(curbs_provider(w->hosts[0].curbs, w->a1, w->google)->probes, 2);
+    curbs_probe(w->hosts[0].curbs, w->a1, w->google, NULL, "client.test");
+    result(w, 0, "other.test", NULL); /* says nothing of google */
+    result(w, 0, "gmail.com", NULL);
+    assert_int_equal(curbs_provider(w->hosts[0].curbs, w->a1, w->google)->probes, 1);
+    settle(w);
+    result(w, 1, "gmail.com", "550 unknown"); /* well enough */
+    settle(w);
+    assert_int_equal(share(w, 0), 10);
+    assert_int_equal(share(w, 1), 10);
+    later(w, 10 * MINUTE);
+    assert_int_equal(share(w, 0), 50);
+    later(w, 10 * MINUTE);
+    assert_int_equal(share(w, 1), 100);
+}
+
+static void
+test_a_probe_that_is_refused(void **state)
+{
+    struct world *w = *state;
+
+    result(w, 0, "gmail.com", "550 blocked");
+    result(w, 0, "gmail.com", "550 blocked");
+    later(w, HOUR);
+    assert_int_equal(curbs_provider(w->hosts[1].curbs, w->a1, w->google)->probes, 2);
+    result(w, 1, "gmail.com", "550 blocked");
+    settle(w);
+    later(w, 2 * HOUR - 1);
+    assert_int_equal(curbs_provider(w->hosts[0].curbs, w->a1, w->google)->probes, 0);
+    later(w, 1);
+    assert_int_equal(curbs_provider(w->hosts[0].curbs, w->a1, w->google)->probes, 2);
+}
+
+/* A domain of no provider has nothing to do with the others. */
+static void
+test_scopes(void **state)
+{
+    struct world *w = *state;
+    struct curbs *curbs = w->hosts[0].curbs;
+
+    result(w, 0, "small.test", "550 blocked");
+    result(w, 0, "small.test", "550 blocked");
+    assert_int_equal(curbs_domain(curbs, w->a1, "small.test")->share, 0);
+    assert_int_equal(curbs_domain(curbs, w->a1, "other.test")->share, 100);
+    assert_int_equal(curbs_provider(curbs, w->a1, &w->conf->snapshot->providers[0])->share, 100);
+    result(w, 0, "gmail.com", "421 reputation");
+    assert_int_equal(curbs_account(curbs, "client.test")->share, 20);
+    assert_int_equal(share(w, 0), 100);
+    result(w, 0, "gmail.com", "550 unknown");
+    result(w, 0, "gmail.com", "550 unknown");
+    assert_int_equal(share(w, 0), 100);
+    result(w, 0, "gmail.com", "550 listed");
+    assert_int_equal(curbs_address(curbs, w->a1)->share, 0);
+    assert_int_equal(curbs_address(curbs, w->a2)->share, 100);
+    settle(w);
+    later(w, 30 * MINUTE);
+    assert_int_equal(curbs_account(w->hosts[1].curbs, "client.test")->share, 100);
+}
+
+static void
+test_by_hand(void **state)
+{
+    struct world *w = *state;
+    const struct breakers_whose a1 = {BREAKERS_ADDRESS, w->a1, NULL, NULL};
+    struct buf text = {0};
+
+    assert_false(breakers_resume(w->hosts[0].breakers, &a1));
+    assert_true(breakers_suspend(w->hosts[0].breakers, &a1, START + HOUR, true, "moving"));
+    settle(w);
+    assert_int_equal(curbs_address(w->hosts[1].curbs, w->a1)->share, 0);
+    assert_int_equal(breakers_status(w->hosts[1].breakers, &text, NULL), 1);
+    assert_string_equal(buf_text(&text), "a1: suspended, for another 60 min: moving\n");
+    buf_clear(&text);
+    assert_true(breakers_resume(w->hosts[1].breakers, &a1));
+    settle(w);
+    assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 100);
+    assert_true(breakers_suspend(w->hosts[0].breakers, &a1, w->now_ms + HOUR, true, "moving"));
+    settle(w);
+    later(w, HOUR); /* without probes */
+    assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 100);
+    assert_true(breakers_drain(w->hosts[0].breakers, &a1, "old"));
+    settle(w);
+    assert_true(curbs_address(w->hosts[1].curbs, w->a1)->drained);
+    breakers_status(w->hosts[1].breakers, &text, NULL);
+    assert_string_equal(buf_text(&text), "a1: drained until it is resumed: old\n");
+    buf_clear(&text);
+    assert_true(breakers_resume(w->hosts[1].breakers, &a1));
+    settle(w);
+    assert_true(curbs_is_empty(w->hosts[0].curbs));
+    assert_int_equal(record_of(w, "breaker/address/a1")->version, 0);
+}
+
+/* Both hosts hear of it, and one of them that it is over. */
+static void
+test_lasting_cause(void **state)
+{
+    struct world *w = *state;
+    const struct breakers_whose a1 = {BREAKERS_ADDRESS, w->a1, NULL, NULL};
+
+    breakers_end(w->hosts[0].breakers, &a1, "listed by zen (");
+    assert_true(curbs_is_empty(w->hosts[0].curbs));
+    for (size_t i = 0; i < 2; i++)
+        assert_true(breakers_keep_suspended(w->hosts[i].breakers, &a1, START + HOUR,
+                                            "listed by zen (127.0.0.2)"));
+    settle(w);
+    later(w, HOUR / 2);
+    assert_true(breakers_keep_suspended(w->hosts[0].breakers, &a1, w->now_ms + HOUR,
+                                        "listed by zen (127.0.0.2)"));
+    settle(w);
+    later(w, HOUR - 1000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(breakers_find(w->hosts[i].breakers, &a1)->state, BREAKER_OPEN);
+        assert_int_equal(w->hosts[i].suspensions, 1);
+    }
+    breakers_end(w->hosts[1].breakers, &a1, "listed by zen (");
+    settle(w);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(breakers_find(w->hosts[i].breakers, &a1)->state, BREAKER_PROBING);
+}
+
+static void
+test_a_restart_keeps(void **state)
+{
+    struct world *w = *state;
+
+    result(w, 0, "gmail.com", "550 blocked");
+    result(w, 0, "gmail.com", "550 blocked");
+    settle(w);
+    stop(w, 0);
+    start(w, 0, true);
+    assert_int_equal(share(w, 0), 0);
+    later(w, HOUR);
+    assert_int_equal(curbs_provider(w->hosts[0].curbs, w->a1, w->google)->probes, 2);
+}
+
+/* What happens while the store is away holds here, and is told when it is back. */
+static void
+test_away(void **state)
+{
+    struct world *w = *state;
+
+    w->hosts[0].away = true;
+    for (int i = 0; i < 20; i++) {
+        result(w, 0, "gmail.com", "421 reputation");
+        later(w, 1000);
+    }
+    assert_int_equal(curbs_account(w->hosts[0].curbs, "client.test")->share, 0);
+    assert_int_equal(w->hosts[0].puts, 1);
+    result(w, 1, "gmail.com", "421 reputation");
+    settle(w);
+    assert_int_equal(curbs_account(w->hosts[1].curbs, "client.test")->share, 20);
+    w->hosts[0].away = false;
+    settle(w);
+    assert_int_equal(curbs_account(w->hosts[0].curbs, "client.test")->share,
+                     curbs_account(w->hosts[1].curbs, "client.test")->share);
+}
+
+static void
+test_without_a_store(void **state)
+{
+    struct world *w = *state;
+
+    stop(w, 0);
+    start(w, 0, false);
+    result(w, 0, "gmail.com", "550 blocked");
+    result(w, 0, "gmail.com", "550 blocked");
+    assert_int_equal(share(w, 0), 0);
+    later(w, 2 * HOUR);
+    result(w, 0, "gmail.com", NULL);
+    result(w, 0, "gmail.com", NULL);
+    assert_int_equal(share(w, 0), 10);
+}
+
+/* What is forgotten is gone from memory and store; nothing is written for nothing. */
+static void
+test_forgotten(void **state)
+{
+    struct world *w = *state;
+    const struct breakers_whose whose = {BREAKERS_PROVIDER, w->a1, w->google, NULL};
+    unsigned puts;
+
+    result(w, 0, "gmail.com", "550 blocked");
+    settle(w);
+    puts = w->hosts[0].puts;
+    assert_non_null(breakers_find(w->hosts[1].breakers, &whose));
+    later(w, 23 * HOUR);
+    assert_int_equal(w->hosts[0].puts, puts);
+    later(w, 2 * HOUR);
+    later(w, 1);
+    assert_int_equal(record_of(w, "breaker/provider/a1/google")->version, 0);
+    assert_null(breakers_find(w->hosts[0].breakers, &whose));
+    assert_null(breakers_find(w->hosts[1].breakers, &whose));
+}
+
+/* Records that others damaged, or that are of things this host does not have. */
+static void
+test_odd_records(void **state)
+{
+    static const char *const keys[] = {
+        "breaker/address/a1",
+        "breaker/address/gone",
+        "breaker/provider/a1/gone",
+        "breaker/provider/a1",
+        "breaker/address/a1/x",
+        "breaker/account/x.test",
+        "breaker/domain/gone/d.test",
+        "breaker/what/a1",
+        "breaker/",
+        "address/a1",
+        "breaker/domain/",
+        "breaker/account",
+    };
+    struct world *w = *state;
+    struct breaker open = {.state = BREAKER_OPEN, .until_ms = BREAKER_FOR_EVER};
+    char text[BREAKER_TEXT_SIZE];
+    size_t length = breaker_print(&open, text);
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        breakers_on_record(w->hosts[0].breakers, keys[i], 7, "rubbish", 7);
+        breakers_on_record(w->hosts[0].breakers, keys[i], 8, text, length);
+    }
+    assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 0);
+    assert_int_equal(curbs_account(w->hosts[0].curbs, "x.test")->share, 0);
+    breakers_on_record(w->hosts[0].breakers, "breaker/address/a1", 9, "rubbish", 7);
+    assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 100);
+    breakers_tick(w->hosts[0].breakers);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_two_hosts_count_together),
+        TEST(test_at_the_same_time),
+        TEST(test_probes_and_steps),
+        TEST(test_a_probe_that_is_refused),
+        TEST(test_scopes),
+        TEST(test_by_hand),
+        TEST(test_lasting_cause),
+        TEST(test_a_restart_keeps),
+        TEST(test_away),
+        TEST(test_without_a_store),
+        TEST(test_forgotten),
+        TEST(test_odd_records),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
