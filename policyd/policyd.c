@@ -307,6 +307,14 @@ policyd_dns_start(const struct conf *conf)
     return (struct dns_start){conf->dns_servers, conf->dns_server_count, conf->dns_timeout_ms};
 }
 
+static bool
+on_keep(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
+{
+    struct policyd *policyd = arg;
+
+    return volume_put(policyd->volume, key, version, bytes, length);
+}
+
 /* What follows from results. */
 static void
 init_feedback(struct policyd *policyd)
@@ -316,8 +324,11 @@ init_feedback(struct policyd *policyd)
         .conf = policyd->conf,
         .curbs = policyd->curbs,
         .now_ms = on_now,
+        .put = on_keep,
         .arg = policyd,
     });
+    volume_listen(policyd->volume, &(struct volume_listener){breakers_on_put, breakers_on_record,
+                                                             policyd->breakers});
     policyd->feedback = feedback_new(&(struct feedback_start){
         policyd->base, policyd->conf, policyd->volume, on_provider, policyd});
     feedback_listen(policyd->feedback, &(struct feedback_listener){.on_outcome = story_on_outcome,
