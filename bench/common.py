@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -98,9 +99,34 @@ def hold_count(postfix):
     return sum(len(files) for _, _, files in os.walk(postfix.queue_directory / "hold"))
 
 
+def directory(top, name):
+    """A new one that Postfix's users can pass."""
+    path = top / name
+    path.mkdir()
+    path.chmod(0o755)
+    return path
+
+
+def pool_services(postfix, names):
+    """The lines of master.cf for the addresses of those names, one text each."""
+    master = postfix.config / "master.cf"
+    found = [re.findall(rf"(?m)^pp-{name} .*\n(?:[ \t].*\n)*", master.read_text())
+             for name in names]
+    if any(len(services) != 1 for services in found):
+        raise SystemExit(f"no services for the addresses in {master}:\n{master.read_text()}")
+    return [services[0] for services in found]
+
+
+def randmap(names):
+    """What lets a Postfix with such services pick one of them by itself."""
+    transports = ", ".join(f"pp-{name}:" for name in names)
+    return {"sender_dependent_default_transport_maps": f"randmap:{{{transports}}}"}
+
+
 def median(values):
     return statistics.median(values)
 
 
-__all__ = ["Load", "TOP", "hold_count", "median", "namespace", "need", "programs", "progress",
-           "queue_files", "scratch", "wait_for"]
+__all__ = ["Load", "TOP", "directory", "hold_count", "median", "namespace", "need",
+           "pool_services", "programs", "progress", "queue_files", "randmap", "scratch",
+           "wait_for"]

@@ -28,7 +28,9 @@ struct slot {
     uint32_t chain;        /* the next one in the same bucket */
     uint32_t bucket;       /* the first one of the bucket that came with this slot */
     uint32_t numbering;    /* the grants.numbering that its numbers are of */
+    uint16_t stream;       /* whose it is; 0: nobody's */
     bool is_open;
+    bool is_asked; /* somebody lets the mail go by it */
 };
 
 _Static_assert(sizeof(struct slot) <= 72, "the memory that grants.h promises");
@@ -51,7 +53,8 @@ struct grants {
     uint32_t numbering;                 /* how many remaps there were */
     struct remap remaps[GRANTS_REMAPS]; /* the last ones, which some slots may have missed */
     size_t remap_count;
-    size_t rewritten; /* slots up to here have missed none */
+    size_t rewritten;                   /* slots up to here have missed none */
+    uint32_t by_stream[GRANTS_STREAMS]; /* how many are open */
     struct grants_figures figures;
 };
 
@@ -272,6 +275,7 @@ end_grant(struct grants *grants, uint32_t *link, uint64_t *figure)
     slot->is_open = false;
     slot->newer = grants->spare;
     grants->spare = number;
+    grants->by_stream[slot->stream]--;
     grants->figures.open--;
     (*figure)++;
 }
@@ -335,6 +339,33 @@ grants_find(struct grants *grants, const struct grant_key *key, int64_t now_ms)
     return link == NULL ? NULL : &slot_at(grants, *link)->grant;
 }
 
+const struct grant *
+grants_ask(struct grants *grants, const struct grant_key *key, int64_t now_ms)
+{
+    const uint32_t *link = find_open(grants, key, now_ms);
+
+    if (link == NULL)
+        return NULL;
+    slot_at(grants, *link)->is_asked = true;
+    return &slot_at(grants, *link)->grant;
+}
+
+enum grant_state
+grants_state(struct grants *grants, const struct grant_key *key, int64_t now_ms)
+{
+    const uint32_t *link = find_open(grants, key, now_ms);
+
+    if (link == NULL)
+        return GRANT_NONE;
+    return slot_at(grants, *link)->is_asked ? GRANT_ASKED : GRANT_RESERVED;
+}
+
+size_t
+grants_of_stream(const struct grants *grants, uint16_t stream)
+{
+    return stream > 0 && stream < GRANTS_STREAMS ? grants->by_stream[stream] : 0;
+}
+
 static bool
 oldest_is_expired(const struct grants *grants, int64_t now_ms)
 {
@@ -361,7 +392,7 @@ make_room(struct grants *grants, int64_t now_ms)
 
 const struct grant *
 grants_reserve(struct grants *grants, const struct grant_key *key, const struct grant *grant,
-               bool *ret_is_new)
+               uint16_t stream, bool *ret_is_new)
 {
     uint32_t *link = find_open(grants, key, grant->at_ms);
     struct slot *slot;
@@ -378,6 +409,9 @@ grants_reserve(struct grants *grants, const struct grant_key *key, const struct 
     slot->grant = *grant;
     slot->numbering = grants->numbering;
     slot->is_open = true;
+    slot->is_asked = false;
+    slot->stream = stream < GRANTS_STREAMS ? stream : 0;
+    grants->by_stream[slot->stream]++;
     slot->chain = 0;
     slot->older = grants->newest;
     slot->newer = 0;

@@ -29,6 +29,7 @@ enum {
     GRANT_METERS = 4,                /* counters that one grant charges, at most */
     GRANTS_LIMIT = 16 * 1024 * 1024, /* most that grants_new() can be asked for */
     GRANTS_REMAPS = 8,               /* calls of grants_remap() whose work may be left for later */
+    GRANTS_STREAMS = 1024,           /* streams that are counted apart */
 };
 
 #define GRANT_NO_METER UINT32_MAX /* a place in meters that charges nothing */
@@ -89,15 +90,35 @@ void grants_figures(const struct grants *grants, struct grants_figures *ret_figu
 const struct grant *grants_find(struct grants *grants, const struct grant_key *key, int64_t now_ms);
 
 /*
+ * The same, by whoever lets the mail go: from now on somebody has asked for the
+ * grant, which was reserved before he did.
+ */
+const struct grant *grants_ask(struct grants *grants, const struct grant_key *key, int64_t now_ms);
+
+enum grant_state {
+    GRANT_NONE,     /* there is none, or it is settled */
+    GRANT_RESERVED, /* and nobody has asked for it */
+    GRANT_ASKED,
+};
+
+enum grant_state grants_state(struct grants *grants, const struct grant_key *key, int64_t now_ms);
+
+/*
  * Open a grant for key, with grant->at_ms as the time.  When key has one open
  * already, that one stays, *ret_is_new is false, and what the caller charged
  * for this one is to be undone.
+ *
+ * stream: what grants_of_stream() counts it for, a number below GRANTS_STREAMS
+ * that is the stream's whatever the configuration; 0: nothing.
  *
  * When there are as many as can be, or no memory for more, the oldest one is
  * dropped.  Never NULL; good as long as what grants_find() returns.
  */
 const struct grant *grants_reserve(struct grants *grants, const struct grant_key *key,
-                                   const struct grant *grant, bool *ret_is_new);
+                                   const struct grant *grant, uint16_t stream, bool *ret_is_new);
+
+/* How many are open, as in the figures. */
+size_t grants_of_stream(const struct grants *grants, uint16_t stream);
 
 /*
  * Look at the newest grants, at most most of them, and call each for those with

@@ -29,6 +29,7 @@ struct address {
     char *name;
     size_t index; /* place in snapshot.addresses */
     struct ip ip;
+    struct ip public_ip; /* what others see it as, behind NAT; family 0: the same */
     char *helo;
     char *node;            /* the node that it is pinned to; NULL: any that has it */
     bool elsewhere;        /* pinned to another node than this one */
@@ -97,6 +98,8 @@ struct stream {
     size_t match_count;      /* 0: takes every message */
     struct caps caps;
     struct caps account_caps; /* of each account in this stream */
+    int priority;             /* the higher ones get room first */
+    int active;               /* most recipients in Postfix' active queue; 0: any */
 };
 
 /* A mailbox provider.  All names are lower case. */

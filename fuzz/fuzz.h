@@ -41,9 +41,12 @@ struct conf;
 /*
  * A configuration with all that a lookup or a message can meet: a pool of a
  * few addresses, one large enough for a tree, one without a present address
- * and one that overflows into it.  Loaded once, not the caller's.
+ * and one that overflows into it; a provider, and a few rules for replies.  Loaded once, not the caller's.
  */
 struct conf *fuzz_conf(void);
+
+/* The same site, with the providers and the rules for replies that are installed. */
+struct conf *fuzz_installed(void);
 
 /* Is the address on the host of fuzz_conf()? */
 bool fuzz_is_present(const char *address_name);

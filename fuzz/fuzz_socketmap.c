@@ -107,6 +107,30 @@ check_pairing(struct model *model, const struct netstring *request, const char *
     }
 }
 
+static bool
+are_counted(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+/* A refusal for good becomes a deferral in the same words, or stands. */
+static void
+check_rescue(const struct netstring *request, const char *reply,
+             const struct lookup_session *before, const struct lookup_session *after)
+{
+    const char *space = memchr(request->data, ' ', request->length);
+
+    if (request->length < 6 || memcmp(request->data, "reply.", 6) != 0)
+        return;
+    MUST(memcmp(before, after, sizeof(*before)) == 0);
+    if (!starts(reply, "OK "))
+        return;
+    MUST(space != NULL && space[1] == '5' && reply[3] == '4');
+    MUST(strlen(reply + 4) == (size_t)(request->data + request->length - space - 2));
+    MUST(memcmp(reply + 4, space + 2, strlen(reply + 4)) == 0);
+}
+
 static void
 run_request(struct model *model, const struct netstring *request)
 {
@@ -120,6 +144,7 @@ run_request(struct model *model, const struct netstring *request)
                            &result);
     check_reply(model, reply, length, &result);
     check_pairing(model, request, reply);
+    check_rescue(request, reply, &before, &model->session);
     /* The same question in the same state has the same answer. */
     MUST(length == lookup_answer(&model->view, &before, request->data, request->length, again,
                                  &result_again));
@@ -142,7 +167,10 @@ run_connection(const char *data, size_t size, int64_t pause_ms)
 {
     struct conf *conf = fuzz_conf();
     struct model model = {
-        .view = {.conf = conf, .roster = the_roster(conf), .now_ms = 1000000},
+        .view = {.conf = conf,
+                 .roster = the_roster(conf),
+                 .now_ms = 1000000,
+                 .counted = are_counted},
         .pause_ms = pause_ms,
     };
     struct netstring request;

@@ -6,6 +6,7 @@
 #include "engine/hash.h"
 #include "lib/conf_file.h"
 #include "lib/conf_lines.h"
+#include "lib/conf_lists.h"
 #include "lib/conf_replies.h"
 #include "lib/conf_site.h"
 #include "lib/conf_value.h"
@@ -79,6 +80,30 @@ static const struct conf_key feedback_keys[] = {
     CONF_KEY_END,
 };
 
+static const struct conf_key wake_keys[] = {
+    {"rate", KEY_COUNT, AT(wake_rate), "100", 0, 1000,
+     "Most deferred messages that are taken up before their time in a second; 0: none.", NULL,
+     NULL},
+    {"processes", KEY_COUNT, AT(wake_processes), "4", 1, 16,
+     "Most postqueue(1) processes for that at a time.", NULL, NULL},
+    {"timeout", KEY_DURATION, AT(wake_timeout_ms), "10s", 100, 600 * 1000,
+     "One that has not ended by then is killed.", NULL, NULL},
+    {"postqueue", KEY_PATH, AT(wake_postqueue), "/usr/sbin/postqueue", 0, 0,
+     "Where the command is.", NULL, NULL},
+    {"config_directory", KEY_PATH, AT(wake_config_directory), "", 0, 0,
+     "Postfix' configuration directory, where it is not the default.", NULL, NULL},
+    CONF_KEY_END,
+};
+
+static const struct conf_key rescue_keys[] = {
+    {"enabled", KEY_BOOL, AT(rescue_enabled), "true", 0, 0,
+     "A refusal for good that accuses the address is tried again from another; needs feedback.log.",
+     NULL, NULL},
+    {"addresses", KEY_COUNT, AT(rescue_addresses), "3", 2, CONF_RESCUE_ADDRESSES_MAX,
+     "So many addresses may refuse a message, before it is returned.", NULL, NULL},
+    CONF_KEY_END,
+};
+
 /* Addresses, pools and streams are read by read_root(), in an order of its own. */
 static const struct conf_key keys[] = {
     {"node", KEY_HOST, AT(node), "", 0, 0, "The name of this host; default: its host name.", NULL,
@@ -98,8 +123,11 @@ static const struct conf_key keys[] = {
     {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
     {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
     {"feedback", KEY_GROUP, 0, NULL, 0, 0, "What became of deliveries.", feedback_keys, NULL},
-    {"suspension", KEY_GROUP, 0, NULL, 0, 0,
-     "How an address that was suspended comes back.", conf_suspension_keys, NULL},
+    {"wake", KEY_GROUP, 0, NULL, 0, 0, "Deferred mail is taken up before its time.", wake_keys,
+     NULL},
+    {"rescue", KEY_GROUP, 0, NULL, 0, 0, "Messages whose address was refused.", rescue_keys, NULL},
+    {"suspension", KEY_GROUP, 0, NULL, 0, 0, "How an address that was suspended comes back.",
+     conf_suspension_keys, NULL},
     {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", conf_dns_keys, NULL},
     {"providers", KEY_OWN, 0, "", 0, 0, "The mailbox providers, by name.", conf_provider_keys,
      NULL},
@@ -109,6 +137,8 @@ static const struct conf_key keys[] = {
      conf_stream_keys, NULL},
     {"replies", KEY_OWN, 0, "", 0, 0,
      "What the replies of servers mean, in the order they are tried.", conf_reply_keys, NULL},
+    {"lists", KEY_OWN, 0, "", 0, 0, "DNS lists that are asked for the pool IPs.", conf_dnslist_keys,
+     NULL},
     {"bypass", KEY_OWN, 0, "", 0, 0,
      "Recipient domains that postpool leaves alone, with their subdomains.", NULL,
      conf_read_bypass},
@@ -314,6 +344,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     conf_read_replies(reader, config_setting_get_member(root, "replies"));
     if (addresses != NULL)
         conf_read_addresses(reader, addresses);
+    conf_read_lists(reader, config_setting_get_member(root, "lists"));
     if (pools != NULL)
         conf_read_pools(reader, pools);
     if (streams != NULL)
@@ -403,6 +434,7 @@ conf_unref(struct conf *conf)
     free(conf->file);
     free(conf->internal);
     free(conf->dns_servers);
+    dnslists_free(conf->lists, conf->list_count);
     for (size_t i = 0; i < conf->line_count; i++)
         free(conf->lines[i]);
     free(conf->lines);

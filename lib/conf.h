@@ -14,6 +14,7 @@
 
 #include "engine/ip.h"
 #include "engine/snapshot.h"
+#include "lib/dnslist.h"
 #include "lib/nameserver.h"
 #include "lib/replies.h"
 
@@ -24,7 +25,10 @@
 
 #define CONF_FILE SYSCONFDIR "/postpool/postpool.conf"
 
-enum { CONF_SECRET_SIZE = 16 };
+enum {
+    CONF_SECRET_SIZE = 16,
+    CONF_RESCUE_ADDRESSES_MAX = 3, /* most that rescue.addresses can be */
+};
 
 /* What the policy service says of a recipient over an account's or stream's caps. */
 enum over_quota { OVER_QUOTA_DEFER, OVER_QUOTA_REJECT, OVER_QUOTA_HOLD, OVER_QUOTA_TAG };
@@ -73,8 +77,15 @@ struct conf {
     int64_t store_node_timeout_ms;    /* a node that is not heard of for so long is away */
     bool store_share_at_once;         /* not strict when Redis is away: see meter_go_alone() */
 
-    char *feedback_log; /* what is followed for results, or "none" */
+    char *feedback_log;   /* what is followed for results, or "none" */
+    bool rescue_enabled;  /* refusals that accuse an address become deferrals */
+    int rescue_addresses; /* that may refuse a message, before it is given up */
 
+    int wake_rate;               /* deferred messages woken in a second, at most; 0: none */
+    int wake_processes;          /* postqueue(1) at a time */
+    int64_t wake_timeout_ms;     /* for one of them */
+    char *wake_postqueue;        /* its path */
+    char *wake_config_directory; /* of Postfix; NULL: its default */
     struct breaker_policy suspension;  /* how what is suspended comes back */
     struct conf_list suspension_steps; /* as written */
     int64_t suspension_probe_ms;       /* probes that are not answered are sent again after that */
@@ -100,6 +111,9 @@ struct conf {
     int64_t dns_timeout_ms; /* for one answer of one server */
 
     struct replies replies; /* rules for the replies of servers, in their order */
+
+    struct dnslist *lists; /* DNS lists that are asked for the addresses */
+    size_t list_count;
 
     char **lines; /* sorted "path = value", what conf_diff() compares */
     size_t line_count;

@@ -19,6 +19,8 @@ struct stream_input {
     char *pool;
     struct caps caps;
     struct caps account_caps;
+    int priority;
+    int active;
 };
 
 struct match_input {
@@ -41,6 +43,10 @@ const struct conf_key conf_stream_keys[] = {
      "Most recipients of its mail.", conf_caps_keys, NULL},
     {"account_caps", KEY_CAPS, offsetof(struct stream_input, account_caps), "", 0, 0,
      "Most recipients of each account's mail in it.", conf_caps_keys, NULL},
+    {"priority", KEY_COUNT, offsetof(struct stream_input, priority), "0", -100, 100,
+     "Of mail that waits for room, that of the stream with the highest goes first.", NULL, NULL},
+    {"active", KEY_COUNT, offsetof(struct stream_input, active), "5000", 0, 1000 * 1000,
+     "Most recipients of it in Postfix' active queue, with feedback; 0: any number.", NULL, NULL},
     {"match", KEY_OWN, 0, NULL, 0, 0,
      "Which messages it takes: groups of conditions; () is the catch-all.", NULL, NULL},
     CONF_KEY_END,
@@ -254,6 +260,8 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
     }
     stream->caps = input.caps;
     stream->account_caps = input.account_caps;
+    stream->priority = input.priority;
+    stream->active = input.active;
     stream->name = input.name != NULL ? input.name : mem_strdup("?");
     if (input.name != NULL)
         check_stream_name(reader, item, stream);

@@ -252,6 +252,19 @@ reply_read(const char *dsn, size_t dsn_length, const char *text, size_t length,
 }
 
 bool
+reply_said_by(const char *text, size_t length, struct span *ret_host)
+{
+    struct cursor words = {text, text + length}, host;
+    struct span all;
+
+    if (!cursor_take(&words, "host ") || !cursor_take_until(&words, " ", &all) ||
+        !cursor_take(&words, "said: "))
+        return false;
+    host = (struct cursor){all.start, all.start + all.length};
+    return cursor_take_until(&host, "[", ret_host);
+}
+
+bool
 reply_reached(const struct reply *reply)
 {
     return reply->phase >= REPLY_RECIPIENT;

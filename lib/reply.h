@@ -17,6 +17,8 @@
 #ifndef LIB_REPLY_H
 #define LIB_REPLY_H
 
+#include "lib/cursor.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -59,6 +61,12 @@ void reply_read(const char *dsn, size_t dsn_length, const char *text, size_t len
 
 /* Read a server's words alone, "550 5.1.1 No such user", as samples are written. */
 void reply_read_words(const char *words, size_t length, struct reply *ret_reply);
+
+/*
+ * The name in "host NAME[ADDRESS] said: ...": a server that let us in, and then said something.
+ * false for all else, also where it "refused to talk to me", which Postfix itself defers.
+ */
+bool reply_said_by(const char *text, size_t length, struct span *ret_host);
 
 /* Did the other side hear of the recipient, so that it counts what was tried? */
 bool reply_reached(const struct reply *reply);

@@ -18,6 +18,7 @@ carry_over(struct figures *figures, const struct figures *before)
 
     figures->deferred = before->deferred;
     figures->full = before->full;
+    figures->busy = before->busy;
     for (size_t i = 0; i < then->stream_count; i++) {
         const char *name = then->streams[i].name;
         const struct stream *stream = snapshot_find_stream(now, name, strlen(name));
@@ -69,6 +70,7 @@ figures_count(struct figures *figures, const struct lookup_result *result)
     else
         figures->deferred++;
     figures->full += result->full;
+    figures->busy += result->busy;
     if (result->exceeds)
         figures->exceeded[result->address->index]++;
 }

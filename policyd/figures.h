@@ -17,6 +17,7 @@ struct figures {
     uint64_t *by_address;            /* by address.index */
     uint64_t deferred;               /* no address was left */
     uint64_t full;                   /* of these, for want of room under caps */
+    uint64_t busy;                   /* likewise, for the stream having enough under way */
     uint64_t *exceeded;              /* by address.index: sent over a cap */
 };
 

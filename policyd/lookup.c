@@ -4,13 +4,15 @@
 #include "policyd/lookup.h"
 
 #include "engine/decide.h"
-#include "engine/grants.h"
 #include "engine/meters.h"
 #include "engine/provider.h"
 #include "engine/roster.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/tagged.h"
+#include "policyd/choice.h"
+#include "policyd/outcome.h"
+#include "policyd/rescue.h"
 
 #include <string.h>
 
@@ -18,6 +20,12 @@ enum { MAP_NAME_MAX = 16, ARG_MAX_LENGTH = 512 };
 
 _Static_assert((int)LOOKUP_REPLY_SIZE > (int)ARG_MAX_LENGTH + (int)ADDRESS_NAME_MAX + 16,
                "every answer fits");
+
+#define REPLY "reply."
+
+_Static_assert((int)LOOKUP_REPLY_SIZE >=
+                   (int)LOOKUP_REQUEST_MAX - (int)sizeof(REPLY) + (int)RESCUE_EXTRA,
+               "every answer to a reply fits");
 
 /* One request, taken apart. */
 struct request {
@@ -231,8 +239,8 @@ answer_none(const struct lookup_view *view, const struct decision *decision,
     if (!decision->full)
         return say(reply, "OK retry:4.3.2 postpool: this host has no address of the pool");
     if (decision->refused_by == METERS_NONE) /* whether there is room is being asked */
-        return say(reply, "OK retry:4.7.1 postpool: no room under the caps known of yet");
-    end = stpcpy(reply, "OK retry:4.7.1 postpool: no room under the caps, expected within ");
+        return say(reply, "OK retry:4.7.1 " OUTCOME_FULL " known of yet");
+    end = stpcpy(reply, "OK retry:4.7.1 " OUTCOME_FULL ", expected within ");
     end = stpcpy(end, full_text(decision->room_ms - view->store_ms));
     return (size_t)(end - reply);
 }
@@ -265,31 +273,6 @@ answer_sender(const struct lookup_view *view, const char *sender, bool is_final,
     return answer_address(decision.address, "", reply);
 }
 
-/* Who is counted where no policy service counts logins: the domain of the sender. */
-static uint32_t
-account_of(const struct lookup_view *view, const struct stream *stream, const char *sender)
-{
-    char untagged[TAG_SENDER_SIZE], domain[256];
-
-    if (view->meters == NULL || view->conf->policy != NULL || stream->account_caps.count == 0)
-        return METERS_NONE;
-    keep(untagged, sizeof(untagged), sender);
-    addr_domain(untagged, domain, sizeof(domain));
-    return domain[0] != '\0' ? meters_account(view->meters, stream->index, domain) : METERS_NONE;
-}
-
-/* The address of the grant that is open for this message and recipient; NULL: none is. */
-static const struct address *
-open_grant(const struct lookup_view *view, const struct grant_key *key)
-{
-    const struct grant *grant =
-        view->grants != NULL ? grants_find(view->grants, key, view->now_ms) : NULL;
-
-    if (grant == NULL || !view->roster->present[grant->address])
-        return NULL;
-    return &view->conf->snapshot->addresses[grant->address];
-}
-
 uint32_t
 lookup_domain(const char *domain)
 {
@@ -299,72 +282,36 @@ lookup_domain(const char *domain)
     return (uint32_t)hash > 0 ? (uint32_t)hash : 1;
 }
 
-static void
-spend(const struct decide_question *question, const struct decision *decision,
-      const struct lookup_view *view, const struct grant_key *key, uint32_t domain)
-{
-    struct grant grant = {
-        .address = (uint32_t)decision->address->index, .domain = domain, .at_ms = view->now_ms};
-    bool is_new;
-
-    decide_spend(question, decision);
-    if (view->grants == NULL)
-        return;
-    for (size_t i = 0; i < DECISION_METERS; i++)
-        grant.meters[i] = decision->meters[i];
-    grants_expire(view->grants, view->now_ms, 2);       /* more than come, so that they stay few */
-    grants_reserve(view->grants, key, &grant, &is_new); /* open_grant() found none */
-}
-
 static size_t
 answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SIZE],
                  struct lookup_result *result)
 {
     const struct lookup_view *view = asked->view;
-    char id[TAG_SENDER_SIZE], domain[256];
-    struct decide_question question = {
-        .roster = view->roster,
-        .stream = tagged_stream(view->conf, asked->sender, id),
-        .meters = view->meters,
-        .now_ms = view->store_ms,
-        .may_wait = view->may_wait,
-    };
-    struct grant_key key;
+    char id[TAG_SENDER_SIZE], account[256], domain[256];
+    struct choice_mail mail = {.message_id = id, .account = account, .domain = domain};
     struct decision decision;
+    size_t length;
 
     addr_domain(asked->recipient, domain, sizeof(domain));
     if (snapshot_is_bypass(view->conf->snapshot, domain))
         return (size_t)(stpcpy(stpcpy(reply, "OK "), asked->request->fallback) - reply);
+    mail.stream = tagged_stream(view->conf, asked->sender, id);
+    mail.recipient = asked->recipient;
     tagged_recipient(id, asked->recipient);
-    result->stream = question.stream;
-    result->is_decision = true;
-    if (view->grants != NULL)
-        grant_key(view->grant_secret, id, asked->recipient, &key);
-    result->address = open_grant(view, &key);
-    result->again = result->address != NULL;
-    if (result->again)
-        return answer_address(result->address, asked->request->nexthop, reply);
-    if (view->provider != NULL)
-        result->provider = view->provider(view->arg, domain);
-    question.provider = result->provider != NULL ? result->provider->index : PROVIDER_OTHER;
-    question.key = decide_key(id, domain);
-    question.account = account_of(view, question.stream, asked->sender);
-    decide(&question, &decision);
-    if (decision.cold && view->may_wait) {
-        result->waits = true;
+    addr_domain(asked->sender, account, sizeof(account));
+    choice_make(view, &mail, false, result, &decision);
+    if (result->waits)
         return LOOKUP_WAIT;
-    }
-    result->address = decision.address;
-    result->exceeds = decision.exceeds;
-    result->full = decision.full;
-    if (decision.address == NULL)
-        return answer_none(view, &decision, reply);
-    if (view->meters != NULL)
-        spend(&question, &decision, view, &key,
-              view->provider != NULL && result->provider == NULL ? lookup_domain(domain) : 0);
-    if (view->provider != NULL && result->provider == NULL)
-        view->unknown(view->arg, domain, decision.address);
-    return answer_address(decision.address, asked->request->nexthop, reply);
+    if (result->busy)
+        length = say(reply, "OK retry:4.7.1 " OUTCOME_BUSY);
+    else if (result->address == NULL)
+        length = answer_none(view, &decision, reply);
+    else
+        length = answer_address(result->address, asked->request->nexthop, reply);
+    if (view->decided != NULL)
+        view->decided(view->decided_arg, result, result->again || result->busy ? NULL : &decision,
+                      id, asked->recipient, reply);
+    return length;
 }
 
 static bool
@@ -444,6 +391,20 @@ dispatch(const struct lookup_view *view, struct lookup_session *session,
     return say(reply, "PERM postpool: no such map");
 }
 
+/* "reply.NAME KEY"; text is that, and the connection's lookups are not touched. */
+static size_t
+answer_reply(const struct lookup_view *view, char *text, char reply[static LOOKUP_REPLY_SIZE])
+{
+    const struct rescue_view rescue = {view->conf, view->roster, view->curbs,
+                                       view->counted != NULL && view->counted(view->arg)};
+    char *name = text + strlen(REPLY), *key = strchr(name, ' ');
+
+    if (key == NULL)
+        return say(reply, "PERM postpool: malformed request");
+    *key++ = '\0';
+    return rescue_answer(&rescue, name, key, reply);
+}
+
 size_t
 lookup_answer(const struct lookup_view *view, struct lookup_session *session, const char *request,
               size_t length, char reply[static LOOKUP_REPLY_SIZE], struct lookup_result *ret_result)
@@ -456,6 +417,8 @@ lookup_answer(const struct lookup_view *view, struct lookup_session *session, co
         return say(reply, "PERM postpool: malformed request");
     memcpy(text, request, length);
     text[length] = '\0';
+    if (strncmp(text, REPLY, strlen(REPLY)) == 0)
+        return answer_reply(view, text, reply);
     if (!parse_request(text, &parsed))
         return say(reply, "PERM postpool: malformed request");
     return dispatch(view, session, &parsed, reply, ret_result);

@@ -24,6 +24,11 @@
  *   rcpt.note KEY       remember the recipient of the remembered sender; NOTFOUND
  *   rcpt.last[;ARGS] go the decision for that recipient
  *
+ * The delivery agents ask, each on a connection of its own:
+ *
+ *   reply.NAME KEY      is this refusal of the address NAME to be a deferral?  See
+ *                       policyd/rescue.h
+ *
  * ARGS say what else the site has, each value percent-encoded:
  *   ;nexthop=TEXT  relayhost, which a transport answered to "rcpt" must carry
  *   ;default=TEXT  the transport that a recipient under bypass goes to
@@ -46,8 +51,10 @@
 
 struct address;
 struct conf;
+struct decision;
 struct curbs;
 struct grants;
+struct lookup_result;
 struct meters;
 struct provider;
 struct roster;
@@ -55,7 +62,7 @@ struct stream;
 
 enum {
     LOOKUP_REQUEST_MAX = 10000, /* bytes of one request; Postfix itself sends no longer key */
-    LOOKUP_REPLY_SIZE = 1024,   /* bytes that any reply and its NUL fit in */
+    LOOKUP_REPLY_SIZE = 10000,  /* bytes that any reply and its NUL fit in */
     LOOKUP_PAIR_MS = 5000,      /* a sender is forgotten after that: its "rcpt" never came */
     LOOKUP_AVOID_MAX = 3,       /* addresses that refused one message, at most */
     LOOKUP_WORDS_MAX = 400,     /* bytes of another server's words that an answer has */
@@ -75,13 +82,15 @@ struct lookup_history {
 struct lookup_view {
     const struct conf *conf;
     const struct roster *roster;
-    struct meters *meters;       /* NULL: no caps */
-    struct grants *grants;       /* NULL: a recipient that is asked for again counts again */
-    const uint8_t *grant_secret; /* HASH_KEY_SIZE bytes, for grant_key() */
-    struct curbs *curbs;         /* NULL: nothing is held back */
-    int64_t now_ms;              /* monotonic */
-    int64_t store_ms;            /* the store's clock; see engine/meter.h */
-    bool may_wait;               /* LOOKUP_WAIT may be answered */
+    struct meters *meters;          /* NULL: no caps */
+    struct grants *grants;          /* NULL: a recipient that is asked for again counts again */
+    const uint8_t *grant_secret;    /* HASH_KEY_SIZE bytes, for grant_key() */
+    struct curbs *curbs;            /* NULL: nothing is held back */
+    int64_t now_ms;                 /* monotonic */
+    int64_t store_ms;               /* the store's clock; see engine/meter.h */
+    bool may_wait;                  /* LOOKUP_WAIT may be answered */
+    const uint16_t *stream_numbers; /* by stream.index, for grants_reserve(); NULL: none */
+    bool settles; /* results come: grants that are open are recipients under way */
     /* The provider of a recipient domain; NULL: not known yet.  No such function: none has caps. */
     const struct provider *(*provider)(void *arg, const char *domain);
     /* One was counted as "other", because its provider is not known yet. */
@@ -93,7 +102,13 @@ struct lookup_view {
      */
     void (*history)(void *arg, const char *message_id, const char *recipient, const char *domain,
                     struct lookup_history *ret_history);
-    void *arg; /* of all three */
+    /* Are results read from the log, so that refusals are counted?  NULL: they are not. */
+    bool (*counted)(void *arg);
+    void *arg; /* of all four */
+    /* A recipient got an answer; decision is NULL where none was needed.  May be NULL. */
+    void (*decided)(void *arg, const struct lookup_result *result, const struct decision *decision,
+                    const char *id, const char *recipient, const char *reply);
+    void *decided_arg;
 };
 
 /* What one connection has asked so far.  All zero: nothing. */
@@ -116,7 +131,9 @@ struct lookup_result {
     bool again;                      /* the answer of a grant that is open: nothing was spent */
     bool exceeds;                    /* sent over a cap */
     bool full;                       /* deferred for want of room */
+    bool busy;                       /* deferred: as much of the stream is under way as may be */
     bool waits;                      /* LOOKUP_WAIT: meters want what the store may have */
+    uint64_t key;                    /* part of the grant's; 0 without grants */
 };
 
 /* lookup_answer()'s result when an answer of the store is worth waiting for. */

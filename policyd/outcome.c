@@ -8,6 +8,7 @@
 #include "lib/conf.h"
 #include "lib/replies.h"
 #include "lib/tagged.h"
+#include "policyd/rescue.h"
 
 #include <string.h>
 
@@ -56,16 +57,28 @@ provider_of(const struct outcome_view *view, const char *domain, struct span rel
     return provider_by_mx(snapshot, hosts, 1);
 }
 
+/*
+ * Refused for good, and yet deferred.  policyd/rescue.h, which saw to that, had
+ * nothing to tell the provider by but the host: what it took for one counts, too.
+ */
 static bool
-accuses_address(enum accused accused)
+is_rescued(const struct outcome_view *view, const struct maillog *line,
+           const struct outcome *outcome)
 {
-    return accused == ACCUSED_ADDRESS || accused == ACCUSED_ADDRESS_PROVIDER;
+    return outcome->status == MAILLOG_DEFERRED && outcome->reply.code >= 500 &&
+           outcome->address != NULL &&
+           (rescue_accuses(outcome->rule) ||
+            rescue_rule(view->conf, line->reply.start, line->reply.length, &outcome->reply) !=
+                NULL);
 }
 
 static void
 read_sender(const struct outcome_view *view, const char *sender, struct outcome *outcome)
 {
+    struct tag tag;
+
     outcome->stream = tagged_stream(view->conf, sender, outcome->message_id);
+    outcome->tagged = tag_find(sender, &tag) && tag_verify(view->conf->secret, &tag);
     tagged_recipient(outcome->message_id, outcome->recipient);
     copy(outcome->sender, sizeof(outcome->sender), (struct span){sender, strlen(sender)});
     tag_remove(outcome->sender);
@@ -89,16 +102,16 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     outcome->address = address_of(view->conf->snapshot, line->service);
     outcome->provider = provider_of(view, outcome->domain, line->relay);
     outcome->status = line->status;
+    outcome->told = line->reply;
     reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length,
                &outcome->reply);
     outcome->reached = line->status == MAILLOG_SENT || reply_reached(&outcome->reply);
     if (line->status != MAILLOG_SENT)
         outcome->rule = replies_find(&view->conf->replies, outcome->provider, &outcome->reply);
-    outcome->rescued = line->status == MAILLOG_DEFERRED && outcome->reply.code >= 500 &&
-                       outcome->address != NULL && outcome->rule != NULL &&
-                       accuses_address(outcome->rule->accused);
-    outcome->full = line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
-                    begins(outcome->reply.text, OUTCOME_FULL);
+    outcome->rescued = is_rescued(view, line, outcome);
+    outcome->full =
+        line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
+        (begins(outcome->reply.text, OUTCOME_FULL) || begins(outcome->reply.text, OUTCOME_BUSY));
     at_ms = maillog_time_ms(time, view->now_ms, view->local_offset_s);
     outcome->at_ms = at_ms >= 0 ? at_ms : view->now_ms;
     outcome->delay_ms = line->delay_ms;

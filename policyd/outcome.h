@@ -32,14 +32,16 @@ struct outcome {
     char recipient[ADDR_MAX + 1];
     char domain[OUTCOME_DOMAIN_SIZE]; /* of recipient, lower case */
     const struct stream *stream;
+    bool tagged; /* its sender has a tag of ours: the milter took the message in */
     const struct address *address;   /* that it was tried from; NULL: from none of ours */
     const struct provider *provider; /* of the recipient; "other" when it is not known */
     enum maillog_status status;      /* SENT, DEFERRED or BOUNCED */
+    struct span told;                /* the reply as Postfix tells it; gone with the line */
     struct reply reply;
     const struct reply_rule *rule; /* that fits the reply; NULL: none, or it was sent */
     bool reached;                  /* the other side heard of the recipient */
     bool rescued;         /* the other side refused the address for good, and it is tried again */
-    bool full;            /* deferred by us: no room under the caps */
+    bool full;            /* deferred by us: it waits for its turn, OUTCOME_FULL or _BUSY */
     int64_t delay_ms;     /* since the message came in; -1: not known */
     int64_t delays_ms[4]; /* before qmgr, in qmgr, connecting, sending; -1: not known */
 };
@@ -57,6 +59,8 @@ struct outcome_view {
 #define OUTCOME_OWN "postpool: "
 /* The text of those for want of room begins so. */
 #define OUTCOME_FULL OUTCOME_OWN "no room under the caps"
+/* That of those whose stream has enough under way. */
+#define OUTCOME_BUSY OUTCOME_OWN "enough mail of its stream is under way"
 
 /*
  * line: a MAILLOG_RESULT, written at time.  sender: of its message, with the tag.  False for what

@@ -10,6 +10,7 @@
 #include "policyd/breakers.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/lists.h"
 #include "policyd/mx_report.h"
 #include "policyd/peers.h"
 #include "policyd/policy_server.h"
@@ -111,6 +112,7 @@ status_json(const struct status *status)
     json_number(&json, "evicted", (long long)clients->evicted);
     json_number(&json, "deferred", (long long)status->figures->deferred);
     json_number(&json, "full", (long long)status->figures->full);
+    json_number(&json, "busy", (long long)status->figures->busy);
     json_number(&json, "waited", (long long)clients->waits);
     json_number(&json, "late", (long long)server_late(status->server));
     mx_report_status_json(&json, status->mx);
@@ -120,6 +122,7 @@ status_json(const struct status *status)
     add_addresses(&json, status);
     feedback_status(status->feedback, NULL, &json);
     breakers_status(status->breakers, NULL, &json);
+    lists_status(status->lists, NULL, &json);
     volume_status(status->volume, NULL, &json);
     json_close(&json, '}');
     return buf_take(&text);
@@ -169,12 +172,14 @@ status_text(const struct status *status)
         print_policy(&text, status->policy);
     buf_printf(&text,
                "%llu decisions found no address and deferred the recipient, %llu of them for want "
-               "of room under caps\n",
+               "of room under caps, %llu for enough of their stream being under way\n",
                (unsigned long long)status->figures->deferred,
-               (unsigned long long)status->figures->full);
+               (unsigned long long)status->figures->full,
+               (unsigned long long)status->figures->busy);
     mx_report_status_text(&text, status->mx);
     feedback_status(status->feedback, &text, NULL);
     breakers_status(status->breakers, &text, NULL);
+    lists_status(status->lists, &text, NULL);
     buf_puts(&text, "\n");
     buf_printf(&text, "%-*s  %-*s  %12s\n", width, "stream", width, "pool", "decisions");
     for (size_t i = 0; i < snapshot->stream_count; i++)

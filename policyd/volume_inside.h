@@ -1,5 +1,5 @@
 /*
- * The inside of struct volume, for volume.c, volume_ready.c and volume_status.c.
+ * The inside of struct volume, for the files that begin with its name.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,6 +14,7 @@
 struct book_answer;
 struct event;
 struct grants;
+struct snapshot;
 struct store;
 
 struct volume {
@@ -22,8 +23,13 @@ struct volume {
     struct meters *meters;   /* NULL: nothing has caps */
     struct grants *grants;
     uint8_t grant_secret[HASH_KEY_SIZE];
+    uint16_t *stream_numbers; /* by stream.index; owned */
+    char **stream_names;      /* by number - 1, of all streams that ever were; owned */
+    size_t stream_name_count;
     unsigned nodes;      /* that share the caps, as the store said last; 0: it did not */
     struct store *store; /* NULL: none is needed, or it cannot be opened */
+    struct volume_listener listener;
+    bool told; /* the store's records, at its start */
     struct event *sweep;
     struct event *retry; /* a store that could not be opened at a reload */
     size_t swept;        /* where the next sweep begins */
@@ -43,11 +49,22 @@ struct volume {
     int64_t accounts_told_ms;
 };
 
+/* volume_records.c: the events of records */
+struct store_events;
+void volume_records_events(struct store_events *events);
+
 /* volume_ready.c */
 void volume_ready_open(struct volume *volume);
 void volume_ready_close(struct volume *volume);
 
+/* The store has told its records. */
+void volume_ready_told(struct volume *volume);
+
 /* One of the first leases: is it there, or not to be had in time?  Else ask for it again. */
 void volume_ready_note(struct volume *volume, const struct book_answer *answer);
+
+/* volume_streams.c: numbers for the streams of the configuration, and their end. */
+void volume_number_streams(struct volume *volume, const struct snapshot *snapshot);
+void volume_forget_streams(struct volume *volume);
 
 #endif

@@ -224,6 +224,22 @@ find_policy(struct findings *findings, const struct conf *conf, const struct sit
     free(endpoint);
 }
 
+/* The services of the addresses are chrooted where smtp is. */
+static void
+find_rescue(struct findings *findings, const struct conf *conf, const struct site *site)
+{
+    const struct cf_service *smtp = cf_services_find(&site->services, "smtp", "unix");
+    bool chroot_safe;
+    char *endpoint = plan_endpoint(conf->lookup, site, &chroot_safe);
+
+    if (plan_rescues(conf) && !chroot_safe && smtp != NULL && *smtp->fields[CF_CHROOT] == 'y')
+        add(findings, FINDING_WARN,
+            "smtp is chrooted, as the services of the addresses will be, and cannot reach %s: put "
+            "listen.lookup under %s, else what is refused is not rescued",
+            endpoint, site_expanded(site, "queue_directory"));
+    free(endpoint);
+}
+
 static void
 find_addresses(struct findings *findings, const struct site *site)
 {
@@ -273,6 +289,7 @@ findings_make(const struct conf *conf, const struct site *site, struct findings 
     find_filters(findings, site);
     find_milters(findings, conf, site);
     find_policy(findings, conf, site);
+    find_rescue(findings, conf, site);
     find_addresses(findings, site);
 }
 

@@ -53,6 +53,12 @@ has_ipv6(const struct snapshot *snapshot)
     return false;
 }
 
+bool
+plan_rescues(const struct conf *conf)
+{
+    return conf->rescue_enabled && strcmp(conf->feedback_log, "none") != 0;
+}
+
 static void
 make_tables(struct plan *plan, const struct conf *conf, const struct site *site)
 {
@@ -68,6 +74,8 @@ make_tables(struct plan *plan, const struct conf *conf, const struct site *site)
         plan->tables[TABLE_LAST_RECIPIENT].text = table_last_recipient();
     if (has_ipv6(conf->snapshot))
         plan->tables[TABLE_ONLY_IPV6].text = table_only_ipv6();
+    if (plan_rescues(conf))
+        plan->tables[TABLE_REFUSED].text = table_refused();
 }
 
 static void
@@ -202,11 +210,14 @@ make_services(struct plan *plan, const struct conf *conf, const struct site *sit
 {
     struct buf out = {0};
     struct cf_services ours;
+    bool chroot_safe;
+    char *lookup = plan_rescues(conf) ? plan_endpoint(conf->lookup, site, &chroot_safe) : NULL;
     int r = 0;
 
     for (size_t i = 0; i < conf->snapshot->address_count; i++)
         if (!conf->snapshot->addresses[i].elsewhere)
-            service_address(&out, &conf->snapshot->addresses[i], site);
+            service_address(&out, &conf->snapshot->addresses[i], site, lookup);
+    free(lookup);
     service_resolver(&out, conf, site);
     plan->services = buf_take(&out);
     cf_services_parse(plan->services, &ours);

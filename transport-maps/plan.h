@@ -69,6 +69,9 @@ char *plan_master(const struct edit_file *file, const struct edit_extra *extras,
 /* Those of the services in file that the plan has no more, as lines; the caller owns them. */
 char *plan_leftover(const struct plan *plan, const struct edit_file *master);
 
+/* Do services ask policyd about what servers refuse for good? */
+bool plan_rescues(const struct conf *conf);
+
 /* An endpoint of ours as Postfix is told, and whether a chrooted service can reach it. */
 char *plan_endpoint(const char *endpoint, const struct site *site, bool *ret_chroot_safe);
 

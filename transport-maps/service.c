@@ -94,23 +94,23 @@ print_interfaces(struct buf *out, const struct site *site, const char *param, bo
     free(list);
 }
 
-/* A parameter with one of our tables in front of what the smtp service or the site has. */
+/* A parameter with our tables in front of what the smtp service or the site has. */
 static void
 print_in_front(struct buf *out, const struct site *site, const struct cf_service *smtp,
-               const char *param, enum table table)
+               const char *param, const char *maps)
 {
     const char *own = smtp != NULL ? cf_service_option(smtp, param) : NULL;
-    char *map = table_map(site->dir, table);
-    char *both = service_in_front(site, map, own != NULL ? own : site_raw(site, param));
+    char *both;
 
+    if (own == NULL) /* what refers to nothing needs no place */
+        own = *site_expanded(site, param) != '\0' ? site_raw(site, param) : "";
+    both = service_in_front(site, maps, own);
     service_option(out, param, both);
     free(both);
-    free(map);
 }
 
 static void
-print_family(struct buf *out, const struct address *address, const struct site *site,
-             const struct cf_service *smtp)
+print_family(struct buf *out, const struct address *address, const struct site *site)
 {
     bool v6 = address->ip.family == 6;
     char ip[IP_TEXT_SIZE];
@@ -120,13 +120,35 @@ print_family(struct buf *out, const struct address *address, const struct site *
     service_option(out, "inet_protocols", v6 ? "ipv6" : "ipv4");
     print_interfaces(out, site, "inet_interfaces", v6, "loopback-only");
     print_interfaces(out, site, "proxy_interfaces", v6, "");
-    if (v6)
-        print_in_front(out, site, smtp, "smtp_delivery_status_filter", TABLE_ONLY_IPV6);
+}
+
+/* The filters of what is said of a delivery; the first that knows the words decides. */
+static char *
+filters_of(const struct address *address, const struct site *site, const char *lookup)
+{
+    struct buf filters = {0};
+
+    if (address->ip.family == 6) {
+        char *map = table_map(site->dir, TABLE_ONLY_IPV6);
+
+        buf_puts(&filters, map);
+        free(map);
+    }
+    if (lookup != NULL) {
+        char *map = table_map(site->dir, TABLE_REFUSED);
+
+        buf_printf(&filters, "%spipemap:{%s,socketmap:%s:reply.%s}", filters.length > 0 ? ", " : "",
+                   map, lookup, address->name);
+        free(map);
+    }
+    return buf_take(&filters);
 }
 
 void
-service_address(struct buf *out, const struct address *address, const struct site *site)
+service_address(struct buf *out, const struct address *address, const struct site *site,
+                const char *lookup)
 {
+    char *untag = table_map(site->dir, TABLE_UNTAG), *filters = filters_of(address, site, lookup);
     const char *tls = address->of != NULL ? address->of->tls : NULL;
     const char *const ours[] = {
         "smtp_bind_address",
@@ -136,7 +158,7 @@ service_address(struct buf *out, const struct address *address, const struct sit
         "smtp_helo_name",
         "syslog_name",
         "smtp_generic_maps",
-        address->ip.family == 6 ? "smtp_delivery_status_filter" : "inet_protocols",
+        *filters != '\0' ? "smtp_delivery_status_filter" : "inet_protocols",
         tls != NULL ? "smtp_tls_security_level" : NULL,
         NULL,
     };
@@ -147,13 +169,17 @@ service_address(struct buf *out, const struct address *address, const struct sit
                smtp != NULL ? smtp->fields[CF_CHROOT] : "-", address->maxproc);
     if (smtp != NULL)
         print_site_options(out, smtp, ours);
-    print_family(out, address, site, smtp);
+    print_family(out, address, site);
     if (site->version >= 307)
         service_option(out, "smtp_bind_address_enforce", "yes");
     if (address->helo != NULL && *address->helo != '\0')
         service_option(out, "smtp_helo_name", address->helo);
     service_option(out, "syslog_name", "postfix/$service_name");
-    print_in_front(out, site, smtp, "smtp_generic_maps", TABLE_UNTAG);
+    print_in_front(out, site, smtp, "smtp_generic_maps", untag);
+    if (*filters != '\0')
+        print_in_front(out, site, smtp, "smtp_delivery_status_filter", filters);
+    free(filters);
+    free(untag);
     if (tls != NULL)
         service_option(out, "smtp_tls_security_level", tls);
 }

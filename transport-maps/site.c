@@ -45,6 +45,7 @@ static const char *const asked[] = {
     "recipient_canonical_classes",
     "smtp_sender_dependent_authentication",
     "sender_bcc_maps",
+    "smtp_delivery_status_filter",
     "inet_interfaces",
     "proxy_interfaces",
 };

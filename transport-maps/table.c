@@ -12,8 +12,8 @@
 /* The tag in its own alphabet: anything wider eats the closing quote of a quoted local part. */
 #define TAG "\\+pp=[a-z0-9-]{1,32}\\.[a-z2-7]{12}\\.[a-z2-7]{8}"
 
-const char *const table_names[TABLE_COUNT] = {"untag", "last-sender", "last-recipient",
-                                              "only-ipv6"};
+const char *const table_names[TABLE_COUNT] = {"untag", "last-sender", "last-recipient", "only-ipv6",
+                                              "refused"};
 
 char *
 table_map(const char *dir, enum table table)
@@ -94,6 +94,16 @@ table_only_ipv6(void)
                       "hostname|Address family for hostname not supported).*)$/ 4${1}\n"
                       "/^5(\\.[0-9.]+ .*[0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+.*invalid host or "
                       "domain name.*)$/ 4${1}\n");
+}
+
+char *
+table_refused(void)
+{
+    return mem_strdup(WRITTEN
+                      "#\n"
+                      "# What a server refused for good: policyd is asked about that alone.\n"
+                      "\n"
+                      "/^(5\\.[0-9.]+ host [^ ]+ said: 5.*)$/ ${1}\n");
 }
 
 void

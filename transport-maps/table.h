@@ -15,6 +15,7 @@ enum table {
     TABLE_LAST_SENDER,
     TABLE_LAST_RECIPIENT,
     TABLE_ONLY_IPV6,
+    TABLE_REFUSED,
     TABLE_COUNT,
 };
 
@@ -41,6 +42,12 @@ char *table_last_recipient(void);
  * Source: Postfix smtp(8), smtp_addr.c; dns_lookup.c for the texts.
  */
 char *table_only_ipv6(void);
+
+/*
+ * Likewise: lets through what a server refused for good and nothing else, so
+ * that policyd is asked about that alone.
+ */
+char *table_refused(void);
 
 /* Add text to out with every byte outside [A-Za-z0-9.-] as %XX, for use in a map name. */
 void table_encode(struct buf *out, const char *text);

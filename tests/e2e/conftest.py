@@ -17,6 +17,7 @@ from harness import namespace, programs  # noqa: E402
 from harness.host import Host  # noqa: E402
 from harness.node import Node  # noqa: E402
 from harness.redis import DURABLE, SERVER, Redis  # noqa: E402
+from harness.simulator import Simulator  # noqa: E402
 from harness.sink import Sink  # noqa: E402
 from harness.site import Site  # noqa: E402
 
@@ -86,6 +87,14 @@ def sink():
     sink = Sink()
     yield sink
     sink.stop()
+
+
+@pytest.fixture
+def simulator():
+    need_world(needs_programs=False)
+    simulator = Simulator()
+    yield simulator
+    simulator.stop()
 
 
 def _maker(directory_of, start):

@@ -10,22 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import need_world
 from harness import client, provider_rules as rules
 from harness.client import Refused, Smtp
 from harness.postfix import Postfix
-from harness.simulator import Attempt, Simulator
+from harness.simulator import Attempt
 from harness.wait import wait_for
 
 A1, A2, A3 = "127.0.1.1", "127.0.1.2", "127.0.1.3"
-
-
-@pytest.fixture
-def simulator():
-    need_world(needs_programs=False)
-    simulator = Simulator()
-    yield simulator
-    simulator.stop()
 
 
 def send(simulator, source=A1, recipient="r@one.test", sender="a@site.test"):

@@ -225,6 +225,82 @@ def test_policy_service_that_a_service_does_not_see(site):
             "counts once, but take it out there") in one.good("apply")
 
 
+FEEDBACK = 'feedback: { log = "/var/log/mail.log"; };\n'
+OWN_FILTER = "inline:{5.7.1=4.7.1}"
+
+
+def test_what_is_refused(site):
+    """policyd is asked about it, by the services of the addresses alone."""
+    one = site(addresses=("127.0.1.1", "2001:db8::7"), extra=FEEDBACK)
+    one.lookup = f"unix:{one.queue}/postpool/lookup"
+    one.configure(("127.0.1.1", "2001:db8::7"))
+    round_trip(one)
+    one.good("apply")
+    ask = f"pipemap:{{regexp:{one.dir}/postpool/refused,socketmap:unix:postpool/lookup:reply.%s}}"
+    name = "smtp_delivery_status_filter"
+    assert one.options("pp-a0/unix")[name] == ask % "a0"
+    assert one.options("pp-a1/unix")[name] == f"regexp:{one.dir}/postpool/only-ipv6, {ask % 'a1'}"
+    assert name not in one.options("smtp/unix")
+    assert one.value(name) == "$default_delivery_status_filter"
+    # No longer wanted: the table goes, too, at the next apply.
+    for extra in ("", FEEDBACK + "rescue: { enabled = false; };\n"):
+        one.extra = FEEDBACK
+        one.configure(("127.0.1.1",))
+        one.good("apply")
+        assert name in one.options("pp-a0/unix")
+        one.extra = extra
+        one.configure(("127.0.1.1",))
+        result = one.run("status")
+        assert result.returncode == 1
+        assert "service pp-a0 is out of date" in result.stdout
+        one.good("apply")
+        assert name not in one.options("pp-a0/unix")
+        assert not (one.dir / "postpool" / "refused").exists()
+    one.good("remove")
+    assert one.bytes() == one.before
+
+
+def test_what_is_refused_beside_the_site_own(site):
+    """Ours stands first; where it knows nothing the site's own has its turn."""
+    master = MASTER.replace("smtp      unix  -       -       n       -       -       smtp",
+                            f"smtp unix - - y - - smtp -o smtp_delivery_status_filter={OWN_FILTER}")
+    one = site(master=master, extra=FEEDBACK)
+    said = round_trip(one)
+    assert (f"smtp is chrooted, as the services of the addresses will be, and cannot reach "
+            f"{one.lookup}: put listen.lookup under {one.queue}, else") in said
+    one.good("apply")
+    assert one.options("pp-a0/unix")["smtp_delivery_status_filter"] == (
+        f"pipemap:{{regexp:{one.dir}/postpool/refused,socketmap:{one.lookup}:reply.a0}}, "
+        f"{OWN_FILTER}")
+    one = site(master=master)
+    assert "chrooted" not in one.good("apply")
+    assert one.options("pp-a0/unix")["smtp_delivery_status_filter"] == OWN_FILTER
+    # In main.cf, by reference; a service for IPv6 alone has a filter in front, too.
+    one = site(f"default_delivery_status_filter = {OWN_FILTER}\n",
+               addresses=("127.0.1.1", "2001:db8::7"))
+    one.good("apply")
+    assert "smtp_delivery_status_filter" not in one.options("pp-a0/unix")
+    assert one.options("pp-a1/unix")["smtp_delivery_status_filter"] == \
+        f"regexp:{one.dir}/postpool/only-ipv6, $default_delivery_status_filter"
+
+
+@pytest.mark.parametrize("words, asked", [
+    ("5.7.1 host mx.one.test[192.0.2.9] said: 550 5.7.1 $1 blocked (in reply to RCPT TO command)",
+     True),
+    ("5.0.0 host mx.one.test[192.0.2.9] said: 554-blocked \"{\xe9}\" (in reply to MAIL FROM)", True),
+    ("4.7.1 host mx.one.test[192.0.2.9] said: 450 4.7.1 later (in reply to RCPT TO command)", False),
+    ("2.0.0 250 2.0.0 Ok: queued", False),
+    ("5.4.4 Host or domain name not found. Name service error for name=one.test type=MX", False),
+    ("5.7.1 host mx.one.test[192.0.2.9] refused to talk to me: 554 5.7.1 blocked", False),
+])
+def test_what_postfix_asks_about(site, words, asked):
+    one = site(extra=FEEDBACK)
+    one.good("apply")
+    result = subprocess.run(["postmap", "-c", str(one.dir), "-q", words,
+                             f"regexp:{one.dir}/postpool/refused"], capture_output=True, text=True)
+    assert result.stdout == (f"{words}\n" if asked else "")
+
+
 HAND_EDITED = """\
 # by hand
 smtp inet n - n - - smtpd

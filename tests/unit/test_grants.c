@@ -54,7 +54,7 @@ reserve(struct grants *grants, uint32_t i, int64_t at_ms)
     struct grant grant = sample_grant(i, at_ms);
     bool is_new = false;
 
-    assert_non_null(grants_reserve(grants, &key, &grant, &is_new));
+    assert_non_null(grants_reserve(grants, &key, &grant, 0, &is_new));
     return is_new;
 }
 
@@ -132,15 +132,15 @@ test_reserved_once(void **state)
 
     (void)state;
     assert_null(grants_find(grants, &key, 5));
-    sample_expect(grants_reserve(grants, &key, &first, &is_new), &first);
+    sample_expect(grants_reserve(grants, &key, &first, 0, &is_new), &first);
     assert_true(is_new);
     sample_expect(grants_find(grants, &key, 5), &first);
-    sample_expect(grants_reserve(grants, &key, &second, &is_new), &first);
+    sample_expect(grants_reserve(grants, &key, &second, 0, &is_new), &first);
     assert_false(is_new);
     sample_expect(grants_find(grants, &key, 6), &first);
     sample_expect_figures(grants, &(struct grants_figures){.open = 1});
     key = key_of("id", "joe@two.test");
-    sample_expect(grants_reserve(grants, &key, &second, &is_new), &second);
+    sample_expect(grants_reserve(grants, &key, &second, 0, &is_new), &second);
     assert_true(is_new);
     sample_expect_figures(grants, &(struct grants_figures){.open = 2});
     grants_free(grants);
@@ -304,7 +304,7 @@ test_collisions(void **state)
         struct grant_key key = sample_crowded_key(i);
 
         grant = sample_grant(i, 0);
-        grants_reserve(grants, &key, &grant, &is_new);
+        grants_reserve(grants, &key, &grant, 0, &is_new);
         assert_true(is_new);
     }
     for (uint32_t i = 0; i < KEYS; i += 2) {
@@ -322,7 +322,7 @@ test_collisions(void **state)
             sample_expect(grants_find(grants, &key, 0), &expected);
     }
     /* Both halves of a key count. */
-    grants_reserve(grants, &low, &grant, &is_new);
+    grants_reserve(grants, &low, &grant, 0, &is_new);
     assert_null(grants_find(grants, &high, 0));
     grants_free(grants);
 }
@@ -349,7 +349,7 @@ test_remap(void **state)
     for (uint32_t i = 0; i < COUNT(cases); i++) {
         struct grant_key key = sample_key(i);
 
-        grants_reserve(grants, &key, &cases[i].before, &is_new);
+        grants_reserve(grants, &key, &cases[i].before, 0, &is_new);
     }
     grants_remap(grants, addresses, COUNT(addresses), meters, COUNT(meters));
     for (uint32_t i = 0; i < COUNT(cases); i++) {
@@ -396,7 +396,7 @@ test_many_remaps(void **state)
             struct grant grant = {i % ADDRESSES, {i % ADDRESSES, 0, 0, 0}, 0, 0};
             bool is_new;
 
-            grants_reserve(grants, &key, &grant, &is_new);
+            grants_reserve(grants, &key, &grant, 0, &is_new);
             if (i % (GRANTS / ROUNDS) > 0 || i / (GRANTS / ROUNDS) >= ROUNDS)
                 continue;
             for (uint32_t j = 0; j < ADDRESSES; j++)
@@ -500,7 +500,7 @@ test_of_domain(void **state)
         snprintf(message, sizeof(message), "m%u", i);
         grant_key(secret, message, "a@b", &key);
         grant = (struct grant){i, {i, i, i, i}, i % 2 == 0 ? 7 : 8, i};
-        grants_reserve(grants, &key, &grant, &is_new);
+        grants_reserve(grants, &key, &grant, 0, &is_new);
     }
     grant_key(secret, "m4", "a@b", &key);
     assert_true(grants_spend(grants, &key, 8));
@@ -520,6 +520,64 @@ test_of_domain(void **state)
     grants_free(grants);
 }
 
+/* What is open is counted for its stream, however it ends. */
+static void
+test_of_stream(void **state)
+{
+    struct grants *grants = grants_new(6, LIFETIME);
+    uint32_t map[] = {0, 1, 2, 3, 4, GRANT_GONE};
+    struct grant_key keys[10];
+    struct grant grant;
+    bool is_new;
+
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++) {
+        keys[i] = sample_key(i);
+        grant = sample_grant(i, 0);
+        grant.address = i % 6;
+        grants_reserve(grants, &keys[i], &grant, i < 3 ? 1 : GRANTS_STREAMS - 1, &is_new);
+        grants_reserve(grants, &keys[i], &grant, 1, &is_new); /* it is there already */
+    }
+    /* 0 to 3 had to make room. */
+    assert_int_equal(grants_of_stream(grants, 1), 0);
+    assert_int_equal(grants_of_stream(grants, GRANTS_STREAMS - 1), 6);
+    assert_int_equal(grants_of_stream(grants, 0), 0);
+    assert_int_equal(grants_of_stream(grants, GRANTS_STREAMS), 0);
+    grants_remap(grants, map, COUNT(map), NULL, GRANT_SAME); /* 5 is gone */
+    grants_expire(grants, 0, 100);
+    assert_int_equal(grants_of_stream(grants, GRANTS_STREAMS - 1), 5);
+    assert_true(grants_spend(grants, &keys[4], 0));
+    assert_true(grants_give_back(grants, &keys[6], 0, &grant));
+    assert_int_equal(grants_of_stream(grants, GRANTS_STREAMS - 1), 3);
+    grants_expire(grants, LIFETIME, 100);
+    assert_int_equal(grants_of_stream(grants, GRANTS_STREAMS - 1), 0);
+    grants_free(grants);
+}
+
+/* Reserved ahead, and then asked for. */
+static void
+test_asked_for(void **state)
+{
+    struct grants *grants = grants_new(6, LIFETIME);
+    struct grant_key key = sample_key(1);
+    struct grant grant = sample_grant(1, 0);
+    bool is_new;
+
+    (void)state;
+    assert_int_equal(grants_state(grants, &key, 0), GRANT_NONE);
+    assert_null(grants_ask(grants, &key, 0));
+    grants_reserve(grants, &key, &grant, 0, &is_new);
+    assert_non_null(grants_find(grants, &key, 0));
+    assert_int_equal(grants_state(grants, &key, 0), GRANT_RESERVED);
+    sample_expect(grants_ask(grants, &key, 0), &grant);
+    assert_int_equal(grants_state(grants, &key, 0), GRANT_ASKED);
+    assert_int_equal(grants_state(grants, &key, LIFETIME), GRANT_NONE);
+    grant.at_ms = LIFETIME;
+    grants_reserve(grants, &key, &grant, 0, &is_new);
+    assert_int_equal(grants_state(grants, &key, LIFETIME), GRANT_RESERVED);
+    grants_free(grants);
+}
+
 int
 main(void)
 {
@@ -534,6 +592,8 @@ main(void)
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_collisions),
         cmocka_unit_test(test_of_domain),
+        cmocka_unit_test(test_of_stream),
+        cmocka_unit_test(test_asked_for),
         cmocka_unit_test(test_remap),
         cmocka_unit_test(test_many_remaps),
         cmocka_unit_test(test_a_million),

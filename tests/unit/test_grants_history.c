@@ -93,7 +93,7 @@ check_step(struct grants *grants, struct model *model, struct grant_key (*key_at
         if (!is_open)
             model_reserve(model, number, &grant);
         at = is_open ? at : model->count - 1;
-        sample_expect(grants_reserve(grants, &key, &grant, &is_new), &model->list[at].grant);
+        sample_expect(grants_reserve(grants, &key, &grant, 0, &is_new), &model->list[at].grant);
         assert_int_equal(is_new, !is_open);
         break;
     case 2:

@@ -252,6 +252,52 @@ test_relay(void **state)
     assert_string_equal(ask(w, "rcpt;relay x@one.test"), NONE);
 }
 
+static bool
+are_counted(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+/* What policyd/rescue.h answers; a lookup that is under way does not notice. */
+static void
+test_reply(void **state)
+{
+    static const bool here[] = {true, true, true};
+    struct world *w = *state;
+
+    roster_free(w->roster);
+    conf_unref(w->conf);
+    w->conf = unit_conf_with("replies: ( { name = \"blocked\"; class = \"address\"; "
+                             "pattern = \"blocked\"; samples = ( \"550 blocked\" ); } );");
+    w->roster = roster_new(w->conf->snapshot, here);
+    w->view.conf = w->conf;
+    w->view.roster = w->roster;
+    ask(w, "sender x@client.test");
+    assert_string_equal(ask(w, "reply.a1 5.7.1 host m[1] said: 550 blocked"), NONE);
+    w->view.counted = are_counted;
+    assert_string_equal(ask(w, "reply.a1 5.7.1 host m[1] said: 550 blocked; you"),
+                        "OK 4.7.1 host m[1] said: 550 blocked; you");
+    assert_false(w->result.is_decision);
+    assert_string_equal(ask(w, "reply.b1 5.7.1 host m[1] said: 550 blocked"), NONE);
+    assert_string_equal(ask(w, "reply.a1 2.0.0 250 Ok"), NONE);
+    assert_string_equal(ask(w, "reply. 5.7.1 host m[1] said: 550 blocked"), NONE);
+    assert_string_equal(ask(w, "reply.a1;relay 5.7.1 host m[1] said: 550 blocked"), NONE);
+    assert_string_equal(ask(w, "reply.a1"), "PERM postpool: malformed request");
+    assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-b1:");
+}
+
+static void
+test_long_reply(void **state)
+{
+    struct world *w = *state;
+    char request[LOOKUP_REQUEST_MAX + 1] = "reply.a1 5.7.1 host m[1] said: 550 blocked ";
+
+    test_reply(state);
+    memset(request + strlen(request), 'a', sizeof(request) - 1 - strlen(request));
+    assert_string_equal(ask(w, request) + strlen("OK 4"), request + strlen("reply.a1 5"));
+}
+
 static void
 test_nobody_here(void **state)
 {
@@ -289,6 +335,8 @@ main(void)
         TEST(test_parted_site_has_recipient),
         TEST(test_parted_two_quotings),
         TEST(test_relay),
+        TEST(test_reply),
+        TEST(test_long_reply),
         TEST(test_nobody_here),
     };
 

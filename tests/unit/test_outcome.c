@@ -9,6 +9,8 @@
 #include "lib/conf.h"
 #include "policyd/outcome.h"
 
+#include <ctype.h>
+
 #define NOV_5 INT64_C(1762337471000) /* 2025-11-05 10:11:11 UTC */
 #define MORE                                                                                 \
     "providers: { google = { domains = ( \"gmail.com\" ); mx = ( \".google.com\" ); }; };\n" \
@@ -98,6 +100,8 @@ test_refused(void **state)
         {"smtp", "4.7.1", "deferred", "550 5.7.1 blocked", "blocked", false, false},
         {"pp-b1/smtp", "4.1.1", "deferred", "550 5.1.1 who?", "unknown", false, false},
         {"error", "4.7.1", "deferred", NULL, NULL, false, true},
+        {"error", "4.7.1", "deferred", OUTCOME_BUSY, NULL, false, true},
+        {"error", "4.7.1", "deferred", "delivery temporarily suspended: x", NULL, false, false},
         {"pp-b1/smtp", "4.7.1", "deferred", NULL, NULL, false, false},
         {"error", "5.7.1", "bounced", NULL, NULL, false, false},
     };
@@ -106,7 +110,9 @@ test_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        if (cases[i].words != NULL)
+        bool is_reply = cases[i].words != NULL && isdigit((unsigned char)cases[i].words[0]);
+
+        if (is_reply)
             snprintf(line, sizeof(line),
                      "postfix/%s[7]: 4A: to=<x@b.test>, relay=a.test[192.0.2.9]:25, delay=1, "
                      "delays=0/0/0/1, dsn=%s, status=%s (host a.test[192.0.2.9] said: %s (in "
@@ -115,16 +121,45 @@ test_refused(void **state)
         else
             snprintf(line, sizeof(line),
                      "postfix/%s[7]: 4A: to=<x@b.test>, relay=none, delay=1, delays=0/0/0/1, "
-                     "dsn=%s, status=%s (" OUTCOME_FULL ", expected within a minute)",
-                     cases[i].service, cases[i].code, cases[i].status);
+                     "dsn=%s, status=%s (%s)",
+                     cases[i].service, cases[i].code, cases[i].status,
+                     cases[i].words != NULL ? cases[i].words
+                                            : OUTCOME_FULL ", expected within a minute");
         print_message("%s\n", line);
         assert_true(make(conf, "joe@a.test", line));
         assert_string_equal(outcome.rule != NULL ? outcome.rule->name : "",
                             cases[i].rule != NULL ? cases[i].rule : "");
         assert_int_equal(outcome.rescued, cases[i].rescued);
         assert_int_equal(outcome.full, cases[i].full);
-        assert_int_equal(outcome.reached, cases[i].words != NULL);
+        assert_int_equal(outcome.reached, is_reply);
     }
+    conf_unref(conf);
+}
+
+/* Who turned it into a deferral knew the host alone; the domain's provider has another rule. */
+static void
+test_rescued_by_the_host(void **state)
+{
+    static const char line[] =
+        "postfix/pp-b1/smtp[7]: 4A: to=<x@gmail.com>, relay=%s[192.0.2.9]:25, delay=1, "
+        "delays=0/0/0/1, dsn=4.7.1, status=deferred (host %s[192.0.2.9] said: 550 5.7.1 %s (in "
+        "reply to RCPT TO command))";
+    struct conf *conf = unit_conf_with(
+        "providers: { google = { domains = ( \"gmail.com\" ); mx = ( \".google.com\" ); }; };\n"
+        "replies: ( { name = \"content\"; provider = \"google\"; class = \"content\";\n"
+        "             pattern = \"blocked\"; samples = ( \"550 blocked\" ); },\n"
+        "           { name = \"blocked\"; class = \"address\"; pattern = \"blocked\";\n"
+        "             samples = ( \"550 blocked\" ); } );\n");
+    char text[500];
+
+    (void)state;
+    snprintf(text, sizeof(text), line, "mx.b.test", "mx.b.test", "blocked");
+    assert_true(make(conf, "joe@a.test", text));
+    assert_string_equal(outcome.rule->name, "content");
+    assert_true(outcome.rescued);
+    snprintf(text, sizeof(text), line, "mx.google.com", "mx.google.com", "blocked");
+    assert_true(make(conf, "joe@a.test", text));
+    assert_false(outcome.rescued);
     conf_unref(conf);
 }
 
@@ -144,9 +179,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sent),
-        cmocka_unit_test(test_where),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_sent),    cmocka_unit_test(test_where),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_rescued_by_the_host),
         cmocka_unit_test(test_no_end),
     };
 

@@ -100,10 +100,43 @@ test_words(void **state)
     assert_string_equal(reply.text, "");
 }
 
+static void
+test_said_by(void **state)
+{
+    static const struct {
+        const char *text, *host; /* NULL: nobody's words */
+    } hosts[] = {
+        {"host mx.b.test[192.0.2.9] said: 550 no (in reply to RCPT TO command)", "mx.b.test"},
+        {"host 192.0.2.9[192.0.2.9] said: 550 no", "192.0.2.9"},
+        {"host mx.b.test[192.0.2.9] said: ", "mx.b.test"},
+        {"host [192.0.2.9] said: no", ""},
+        {"host mx.b.test said: no", NULL},
+        {"host mx.b.test[192.0.2.9] refused to talk to me: 554 host x[y] said: no", NULL},
+        {"connect to mx.b.test[192.0.2.9]:25: host x[y] said: no", NULL},
+        {"host", NULL},
+        {"", NULL},
+    };
+    struct span host;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(hosts); i++) {
+        bool known = reply_said_by(hosts[i].text, strlen(hosts[i].text), &host);
+
+        print_message("%s\n", hosts[i].text);
+        assert_int_equal(known, hosts[i].host != NULL);
+        if (known) {
+            assert_int_equal(host.length, strlen(hosts[i].host));
+            assert_memory_equal(host.start, hosts[i].host, host.length);
+        }
+    }
+}
+
 /* No beginning of a text, and none that is too long, is read beyond its end. */
 static void
 test_sizes(void **state)
 {
+    struct span host;
+
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++)
         for (size_t length = 0; length <= strlen(cases[i].text); length++) {
@@ -111,6 +144,7 @@ test_sizes(void **state)
 
             memcpy(copy, cases[i].text, length);
             reply_read("5.123.123", 9, copy, length, &reply);
+            reply_said_by(copy, length, &host);
             free(copy);
         }
     for (size_t length = REPLY_TEXT_MAX - 2; length < REPLY_TEXT_MAX + 20; length++) {
@@ -130,6 +164,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_said_by),
         cmocka_unit_test(test_sizes),
     };
 

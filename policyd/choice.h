@@ -1,0 +1,41 @@
+/*
+ * Which address one recipient's mail leaves from: that of the grant that is open
+ * for it, else one that is decided on, and a grant is reserved.  Pure.
+ *
+ * For a lookup, or ahead of one: then the lookup that comes finds the grant, so
+ * that who wakes a message knows that there is room for it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICYD_CHOICE_H
+#define POLICYD_CHOICE_H
+
+#include <stdbool.h>
+
+struct decision;
+struct grant_key;
+struct lookup_result;
+struct lookup_view;
+struct stream;
+
+struct choice_mail {
+    const struct stream *stream;
+    const char *message_id; /* of the tag, else the sender, else the recipient */
+    const char *account;    /* the domain of the sender, lower case, or "" */
+    const char *recipient;
+    const char *domain; /* of recipient, lower case */
+};
+
+/*
+ * *ret_result has what came of it.  ret_result->address NULL: one of waits, busy
+ * and full says why; with none of them this host has no address of the pools.
+ * *ret_decision is only set when neither a grant was open nor the stream is busy.
+ */
+void choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool ahead,
+                 struct lookup_result *ret_result, struct decision *ret_decision);
+
+/* The key of its grant; there are grants. */
+void choice_key(const struct lookup_view *view, const struct choice_mail *mail,
+                struct grant_key *ret_key);
+
+#endif

@@ -1,0 +1,181 @@
+/*
+ * Which address, for a lookup or ahead of it, and how much may be under way.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/decide.h"
+#include "engine/grants.h"
+#include "engine/roster.h"
+#include "lib/conf.h"
+#include "lib/mem.h"
+#include "policyd/choice.h"
+#include "policyd/lookup.h"
+
+enum { LIFETIME = 1000 };
+
+static const uint8_t secret[HASH_KEY_SIZE];
+static const uint16_t numbers[] = {1, 2, 3, 4};
+
+struct world {
+    struct conf *conf;
+    struct roster *roster;
+    struct lookup_view view;
+    struct lookup_result result;
+    struct decision decision;
+};
+
+static int
+set_up(void **state)
+{
+    static const bool here[] = {true, true, true};
+    struct world *w = mem_new(sizeof(*w));
+
+    w->conf = unit_conf(unit_site);
+    w->conf->snapshot->streams[0].active = 2;
+    w->conf->snapshot->streams[1].active = 0;
+    w->roster = roster_new(w->conf->snapshot, here);
+    w->view = (struct lookup_view){
+        .conf = w->conf,
+        .roster = w->roster,
+        .grants = grants_new(100, LIFETIME),
+        .grant_secret = secret,
+        .stream_numbers = numbers,
+        .settles = true,
+        .now_ms = 1000,
+    };
+    *state = w;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    struct world *w = *state;
+
+    grants_free(w->view.grants);
+    roster_free(w->roster);
+    conf_unref(w->conf);
+    free(w);
+    return 0;
+}
+
+static struct choice_mail
+mail_of(struct world *w, size_t stream, const char *id)
+{
+    return (struct choice_mail){&w->conf->snapshot->streams[stream], id, "a.test", "x@one.test",
+                                "one.test"};
+}
+
+static const struct lookup_result *
+choose(struct world *w, size_t stream, const char *id, bool ahead)
+{
+    struct choice_mail mail = mail_of(w, stream, id);
+
+    choice_make(&w->view, &mail, ahead, &w->result, &w->decision);
+    return &w->result;
+}
+
+static enum grant_state
+state_of(struct world *w, const char *id)
+{
+    struct choice_mail mail = mail_of(w, 0, id);
+    struct grant_key key;
+
+    choice_key(&w->view, &mail, &key);
+    return grants_state(w->view.grants, &key, w->view.now_ms);
+}
+
+static void
+settle(struct world *w, const char *id)
+{
+    struct choice_mail mail = mail_of(w, 0, id);
+    struct grant_key key;
+
+    choice_key(&w->view, &mail, &key);
+    assert_true(grants_spend(w->view.grants, &key, w->view.now_ms));
+}
+
+static void
+test_only_so_many_are_under_way(void **state)
+{
+    struct world *w = *state;
+
+    assert_non_null(choose(w, 0, "m1", false)->address);
+    assert_non_null(choose(w, 0, "m2", false)->address);
+    assert_null(choose(w, 0, "m3", false)->address);
+    assert_true(w->result.busy);
+    assert_false(w->result.full);
+    assert_true(choose(w, 0, "m1", false)->again);       /* that one is */
+    assert_non_null(choose(w, 3, "m4", false)->address); /* another stream */
+    for (int i = 0; i < 20; i++) {
+        char id[16];
+
+        snprintf(id, sizeof(id), "any%d", i);
+        assert_non_null(choose(w, 1, id, false)->address);
+    }
+    settle(w, "m1");
+    assert_non_null(choose(w, 0, "m3", false)->address);
+    assert_true(choose(w, 0, "m5", true)->busy);
+    w->view.now_ms += LIFETIME;
+    grants_expire(w->view.grants, w->view.now_ms, 100);
+    assert_non_null(choose(w, 0, "m5", true)->address);
+}
+
+static void
+test_without_results_none_is_held_back(void **state)
+{
+    struct world *w = *state;
+    char id[16];
+
+    w->view.settles = false;
+    for (int i = 0; i < 20; i++) {
+        snprintf(id, sizeof(id), "m%d", i);
+        assert_non_null(choose(w, 0, id, false)->address);
+    }
+}
+
+static void
+test_ahead_of_a_lookup(void **state)
+{
+    struct world *w = *state;
+    const struct address *address = choose(w, 0, "m1", true)->address;
+
+    assert_non_null(address);
+    assert_false(w->result.again);
+    assert_int_equal(state_of(w, "m1"), GRANT_RESERVED);
+    assert_true(choose(w, 0, "m1", true)->again); /* nobody asked by that */
+    assert_int_equal(state_of(w, "m1"), GRANT_RESERVED);
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, address);
+    assert_true(w->result.again);
+    assert_int_equal(state_of(w, "m1"), GRANT_ASKED);
+    choose(w, 0, "m2", false);
+    assert_int_equal(state_of(w, "m2"), GRANT_ASKED);
+    assert_true(w->result.key != 0);
+}
+
+static void
+test_without_grants(void **state)
+{
+    struct world *w = *state;
+    struct grants *grants = w->view.grants;
+
+    w->view.grants = NULL;
+    assert_non_null(choose(w, 0, "m1", false)->address);
+    assert_int_equal(w->result.key, 0);
+    w->view.grants = grants;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_only_so_many_are_under_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_results_none_is_held_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_ahead_of_a_lookup, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_grants, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
