@@ -36,7 +36,8 @@ struct feedback {
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
     size_t listener_count;
     struct feedback_figures figures;
-    int64_t line_ms; /* when the last line was read; 0: never */
+    int64_t line_ms;   /* when the last line was read; 0: never */
+    int64_t unread_ms; /* since when the log cannot be read, as far as was asked; 0: it can */
 };
 
 static void
@@ -290,9 +291,15 @@ feedback_lag_bytes(const struct feedback *feedback)
 }
 
 bool
-feedback_is_read(const struct feedback *feedback)
+feedback_is_read(struct feedback *feedback, int64_t now_ms)
 {
-    return feedback->follow != NULL && follow_lag_bytes(feedback->follow) >= 0;
+    if (feedback->path == NULL)
+        return false;
+    if (feedback->follow != NULL && follow_lag_bytes(feedback->follow) >= 0)
+        feedback->unread_ms = 0;
+    else if (feedback->unread_ms == 0)
+        feedback->unread_ms = now_ms;
+    return feedback->unread_ms == 0 || now_ms - feedback->unread_ms < FEEDBACK_UNREAD_MS;
 }
 
 void

@@ -32,6 +32,7 @@ struct queued;
 enum {
     FEEDBACK_LISTENERS_MAX = 8,
     FEEDBACK_SILENT_MS = 60 * 1000, /* a log with no line in that time is not counted on */
+    FEEDBACK_UNREAD_MS = 5 * 60 * 1000,
 };
 
 struct feedback_figures {
@@ -97,8 +98,11 @@ int64_t feedback_lag_bytes(const struct feedback *feedback);
 /* Does the log tell what Postfix does?  now_ms: of CLOCK_MONOTONIC_COARSE. */
 bool feedback_is_live(const struct feedback *feedback, int64_t now_ms);
 
-/* Can the log be read?  False without one. */
-bool feedback_is_read(const struct feedback *feedback);
+/*
+ * Are results read?  A log that has gone may come again: only after
+ * FEEDBACK_UNREAD_MS, since this was asked first, it is not.  now_ms: as above.
+ */
+bool feedback_is_read(struct feedback *feedback, int64_t now_ms);
 
 /* The configuration changed, maybe with it the file. */
 void feedback_set_conf(struct feedback *feedback, const struct conf *conf);
