@@ -16,10 +16,12 @@
 #include "policyd/figures.h"
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
+#include "policyd/pace.h"
 #include "policyd/policy_server.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
 #include "policyd/volume.h"
+#include "policyd/wake.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -66,8 +68,8 @@ needs_provider(const struct conf *conf)
     return conf->snapshot->provider_caps || strcmp(conf->feedback_log, "none") != 0;
 }
 
-static void
-on_view(void *arg, struct lookup_view *ret_view)
+void
+policyd_view(void *arg, struct lookup_view *ret_view)
 {
     struct policyd *policyd = arg;
 
@@ -131,6 +133,7 @@ on_answered(void *arg, const struct lookup_result *result)
     struct policyd *policyd = arg;
 
     figures_count(policyd->figures, result);
+    pace_on_answered(policyd->pace, result);
     volume_flush(policyd->volume);
 }
 
@@ -140,6 +143,7 @@ on_room(void *arg)
     struct policyd *policyd = arg;
 
     server_retry(policyd->server);
+    pace_on_room(policyd->pace);
     policy_server_resume(policyd->policy);
 }
 
@@ -268,6 +272,7 @@ init_feedback(struct policyd *policyd)
     feedback_listen(
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
+    policyd_init_wake(policyd);
 }
 
 static int
@@ -299,8 +304,9 @@ on_ready(void *arg)
     struct policyd *policyd = arg;
     const struct snapshot *snapshot = policyd->conf->snapshot;
 
-    policyd->server = server_new(policyd->base, policyd->start->lookup,
-                                 (size_t)policyd->conf->clients, on_view, on_answered, policyd);
+    policyd->server =
+        server_new(policyd->base, policyd->start->lookup, (size_t)policyd->conf->clients,
+                   policyd_view, on_answered, policyd);
     if (policyd->start->policy >= 0)
         policyd->policy =
             policy_server_new(policyd->base, policyd->start->policy, (size_t)policyd->conf->clients,
@@ -357,6 +363,9 @@ out:
     server_free(policyd.server);
     policy_server_free(policyd.policy);
     feedback_free(policyd.feedback);
+    pace_free(policyd.pace);
+    policyd.pace = NULL; /* what the end of others brings does not concern it */
+    wake_free(policyd.wake);
     breakers_free(policyd.breakers);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);

@@ -12,6 +12,7 @@ struct breakers;
 struct conf;
 struct figures;
 struct mx;
+struct pace;
 struct roster;
 struct policy_server;
 struct server;
@@ -29,6 +30,7 @@ struct status {
     time_t started;
     const struct mx *mx;
     struct breakers *breakers;
+    const struct pace *pace;
 };
 
 /* The caller frees them. */
