@@ -19,6 +19,7 @@
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
 #include "policyd/policy_server.h"
+#include "policyd/queued.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
 #include "policyd/volume.h"
@@ -321,6 +322,7 @@ init_feedback(struct policyd *policyd)
     feedback_listen(
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
+    queued_free(feedback_follow(policyd->feedback, NULL, NULL));
 }
 
 static int
