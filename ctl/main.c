@@ -17,7 +17,9 @@ static const struct command {
 } commands[] = {
     {"check", ctl_check, "[FILE]: is the configuration right? every mistake with file and line"},
     {"status", ctl_status, "the running policy daemon: streams, addresses, decisions"},
-    {"explain", ctl_explain, "where would this message leave from, and why? (explain --help)"},
+    {"explain", ctl_explain,
+     "where would this message leave from, and why? or the story of a QUEUE-ID"},
+    {"tail", ctl_tail, "decisions and results as they come"},
     {"release", ctl_volume, "KEY|all: grants that this node holds go back to the store"},
     {"reset", ctl_volume, "KEY: forget what was counted under a cap (it may be passed once)"},
     {"settle", ctl_volume, "spent|returned ID RECIPIENT: the result of a delivery"},

@@ -66,8 +66,8 @@ struct breakers_start {
     struct curbs *curbs;     /* not ours, of conf's snapshot; must stay likewise */
     /* The clock of the store, milliseconds. */
     int64_t (*now_ms)(void *arg);
-    /* See store_put().  NULL: there is no store. */
-    void (*put)(void *arg, const char *key, uint64_t version, const void *bytes, size_t length);
+    /* See store_put().  False, or NULL: there is no store. */
+    bool (*put)(void *arg, const char *key, uint64_t version, const void *bytes, size_t length);
     void *arg; /* not ours */
 };
 

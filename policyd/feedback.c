@@ -7,6 +7,7 @@
 #include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/tagged.h"
 #include "policyd/maillog.h"
 #include "policyd/outcome.h"
 #include "policyd/queued.h"
@@ -246,6 +247,18 @@ feedback_listen(struct feedback *feedback, const struct feedback_listener *liste
 {
     assert(feedback->listener_count < FEEDBACK_LISTENERS_MAX);
     feedback->listeners[feedback->listener_count++] = *listener;
+}
+
+bool
+feedback_message_id(struct feedback *feedback, const char *queue_id,
+                    char id[static TAG_SENDER_SIZE])
+{
+    const char *sender = queued_sender(feedback->queued, (struct span){queue_id, strlen(queue_id)});
+
+    if (sender == NULL)
+        return false;
+    tagged_stream(feedback->conf, sender, id);
+    return id[0] != '\0';
 }
 
 const char *

@@ -69,6 +69,11 @@ void feedback_free(struct feedback *feedback); /* takes NULL */
 /* At most FEEDBACK_LISTENERS_MAX, before the loop runs. */
 void feedback_listen(struct feedback *feedback, const struct feedback_listener *listener);
 
+/* The id of the message in the queue under queue_id, as in struct outcome.  False: none is known.
+ */
+bool feedback_message_id(struct feedback *feedback, const char *queue_id,
+                         char id[static TAG_SENDER_SIZE]);
+
 /*
  * Begin, or go back: the log is followed from there on; NULL: from its end.  queued is what is
  * known of the queue at that place, and becomes the feedback's; NULL: nothing.  Returns what it

@@ -22,6 +22,7 @@
 #include "policyd/queued.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
+#include "policyd/story.h"
 #include "policyd/volume.h"
 
 #include <errno.h>
@@ -102,8 +103,11 @@ on_view(void *arg, struct lookup_view *ret_view)
 {
     struct policyd *policyd = arg;
 
-    *ret_view = (struct lookup_view){
-        .conf = policyd->conf, .roster = policyd->roster, .curbs = policyd->curbs};
+    *ret_view = (struct lookup_view){.conf = policyd->conf,
+                                     .roster = policyd->roster,
+                                     .curbs = policyd->curbs,
+                                     .decided = story_on_decided,
+                                     .decided_arg = policyd->story};
     volume_view(policyd->volume, ret_view);
     ret_view->settles = feedback_is_live(policyd->feedback, clock_ms(CLOCK_MONOTONIC_COARSE));
     if (needs_provider(policyd->conf)) {
@@ -303,6 +307,14 @@ policyd_dns_start(const struct conf *conf)
     return (struct dns_start){conf->dns_servers, conf->dns_server_count, conf->dns_timeout_ms};
 }
 
+static bool
+on_keep(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
+{
+    struct policyd *policyd = arg;
+
+    return volume_put(policyd->volume, key, version, bytes, length);
+}
+
 /* What follows from results. */
 static void
 init_feedback(struct policyd *policyd)
@@ -312,10 +324,15 @@ init_feedback(struct policyd *policyd)
         .conf = policyd->conf,
         .curbs = policyd->curbs,
         .now_ms = on_now,
+        .put = on_keep,
         .arg = policyd,
     });
+    volume_listen(policyd->volume, &(struct volume_listener){breakers_on_put, breakers_on_record,
+                                                             policyd->breakers});
     policyd->feedback = feedback_new(&(struct feedback_start){
         policyd->base, policyd->conf, policyd->volume, on_provider, policyd});
+    feedback_listen(policyd->feedback, &(struct feedback_listener){.on_outcome = story_on_outcome,
+                                                                   .arg = policyd->story});
     feedback_listen(
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = on_outcome, .on_gone = on_gone, .arg = policyd});
@@ -345,6 +362,7 @@ init(struct policyd *policyd)
     policyd->roster = roster_new(snapshot, present);
     policyd->figures = figures_new(snapshot, NULL);
     policyd->curbs = curbs_new(snapshot);
+    policyd->story = story_new();
     policyd->mx = mx_new(policyd->base, snapshot, &dns, on_known, policyd);
     free(all);
     free(present);
@@ -433,6 +451,7 @@ out:
     figures_free(policyd.figures);
     roster_free(policyd.roster);
     curbs_free(policyd.curbs);
+    story_free(policyd.story);
     conf_unref(policyd.conf);
     libevent_global_shutdown();
     return status;

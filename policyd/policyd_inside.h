@@ -24,6 +24,7 @@ struct policyd {
     struct volume *volume;
     struct curbs *curbs;
     struct breakers *breakers;
+    struct story *story;
     struct feedback *feedback;
     struct history *history; /* what feedback told of messages in the queue */
     struct mx *mx; /* whose are the recipient domains? */

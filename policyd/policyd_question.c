@@ -14,6 +14,7 @@
 #include "policyd/lists.h"
 #include "policyd/mx_report.h"
 #include "policyd/status.h"
+#include "policyd/story.h"
 #include "policyd/volume.h"
 
 #include <stdlib.h>
@@ -148,6 +149,8 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
 
         explain_answer(&explain, question + 8, &answer);
         control_answer(call, buf_text(&answer));
+    } else if (story_question(policyd->story, policyd->feedback, question, &answer)) {
+        control_answer(call, buf_text(&answer));
     } else if (strcmp(question, "nodes") == 0 || strcmp(question, "nodes json") == 0) {
         answer_nodes(policyd, call, question[5] != '\0');
     } else if (strcmp(question, "lists") == 0 || strcmp(question, "lists json") == 0) {
@@ -160,8 +163,9 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
         answer_mx(policyd, call, question + 3);
     } else {
         control_answer(
-            call, "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
-                  "each also with json, explain, feed, forget, release, reset and settle");
+            call,
+            "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
+            "each also with json, explain, story, tail, feed, forget, release, reset and settle");
     }
     buf_clear(&answer);
 }

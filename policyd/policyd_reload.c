@@ -97,7 +97,8 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
 
     warn_of_restart(policyd->conf, conf);
     if (volume_set_conf(policyd->volume, conf, &err) < 0)
-        log_error("%s -- what is capped has no room until this works", err.msg);
+        log_error("%s -- what is capped has no room until this works, and no suspension is kept",
+                  err.msg);
     if (!curbs_set_snapshot(policyd->curbs, conf->snapshot))
         abort(); /* no memory: the guard starts anew */
     breakers_set_conf(policyd->breakers, conf, policyd->curbs);

@@ -75,7 +75,7 @@ record_of(struct world *w, const char *key)
     return &w->records[i];
 }
 
-static void
+static bool
 on_put(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
 {
     struct host *host = arg;
@@ -89,6 +89,7 @@ on_put(void *arg, const char *key, uint64_t version, const void *bytes, size_t l
     put->length = length;
     memcpy(put->text, bytes, length);
     host->puts++;
+    return true;
 }
 
 /* The store answers what waits, if host can reach it; the others hear of it. */
