@@ -50,9 +50,12 @@ int ctl_status(const struct ctl *ctl, int argc, char **argv);
 int ctl_explain(const struct ctl *ctl, int argc, char **argv);
 int ctl_volume(const struct ctl *ctl, int argc, char **argv);
 int ctl_store(const struct ctl *ctl, int argc, char **argv);
+int ctl_lists(const struct ctl *ctl, int argc, char **argv);
 int ctl_nodes(const struct ctl *ctl, int argc, char **argv);
 int ctl_provider(const struct ctl *ctl, int argc, char **argv);
 int ctl_replies(const struct ctl *ctl, int argc, char **argv);
+int ctl_story(const struct ctl *ctl, int argc, char **argv); /* explain QUEUE-ID */
+int ctl_tail(const struct ctl *ctl, int argc, char **argv);
 int ctl_reload(const struct ctl *ctl, int argc, char **argv);
 
 #endif

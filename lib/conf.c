@@ -6,6 +6,7 @@
 #include "engine/hash.h"
 #include "lib/conf_file.h"
 #include "lib/conf_lines.h"
+#include "lib/conf_lists.h"
 #include "lib/conf_replies.h"
 #include "lib/conf_site.h"
 #include "lib/conf_value.h"
@@ -136,6 +137,8 @@ static const struct conf_key keys[] = {
      conf_stream_keys, NULL},
     {"replies", KEY_OWN, 0, "", 0, 0,
      "What the replies of servers mean, in the order they are tried.", conf_reply_keys, NULL},
+    {"lists", KEY_OWN, 0, "", 0, 0, "DNS lists that are asked for the pool IPs.", conf_dnslist_keys,
+     NULL},
     {"bypass", KEY_OWN, 0, "", 0, 0,
      "Recipient domains that postpool leaves alone, with their subdomains.", NULL,
      conf_read_bypass},
@@ -341,6 +344,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     conf_read_replies(reader, config_setting_get_member(root, "replies"));
     if (addresses != NULL)
         conf_read_addresses(reader, addresses);
+    conf_read_lists(reader, config_setting_get_member(root, "lists"));
     if (pools != NULL)
         conf_read_pools(reader, pools);
     if (streams != NULL)
@@ -430,6 +434,7 @@ conf_unref(struct conf *conf)
     free(conf->file);
     free(conf->internal);
     free(conf->dns_servers);
+    dnslists_free(conf->lists, conf->list_count);
     for (size_t i = 0; i < conf->line_count; i++)
         free(conf->lines[i]);
     free(conf->lines);

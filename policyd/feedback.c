@@ -7,6 +7,7 @@
 #include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/tagged.h"
 #include "policyd/follow.h"
 #include "policyd/maillog.h"
 #include "policyd/outcome.h"
@@ -19,12 +20,18 @@
 #include <string.h>
 #include <time.h>
 
+/* At the end of the log without a line: more than it takes to go on to another file. */
+enum { QUIET_LOOKS = 30 };
+
 struct feedback {
     struct feedback_start start;
     const struct conf *conf; /* not ours */
     struct follow *follow;   /* NULL: there is no log */
-    char *path;              /* what follow follows */
-    struct follow_place place;
+    char *path;              /* what follow follows, or will */
+    bool begun;
+    bool again;                  /* what is told now was told before, up to ... */
+    struct follow_place reached; /* ... there */
+    unsigned quiet;              /* looks at the end since a line came */
     struct queued *queued;
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
     size_t listener_count;
@@ -66,17 +73,19 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
     };
     struct outcome outcome;
 
-    feedback->figures.results++;
+    feedback->figures.results += !feedback->again;
     if (sender == NULL) {
-        feedback->figures.unknown++;
+        feedback->figures.unknown += !feedback->again;
         return;
     }
     view.now_ms = time_of_day_ms(&view.local_offset_s);
     if (!outcome_make(&view, time, line, sender, &outcome))
         return;
-    settle(feedback, line, &outcome);
+    if (!feedback->again)
+        settle(feedback, line, &outcome);
     for (size_t i = 0; i < feedback->listener_count; i++)
-        if (feedback->listeners[i].on_outcome != NULL)
+        if (feedback->listeners[i].on_outcome != NULL &&
+            (feedback->listeners[i].replays || !feedback->again))
             feedback->listeners[i].on_outcome(feedback->listeners[i].arg, &outcome);
 }
 
@@ -90,7 +99,7 @@ on_removed(struct feedback *feedback, struct span queue_id)
     memcpy(id, queue_id.start, queue_id.length);
     id[queue_id.length] = '\0';
     queued_remove(feedback->queued, queue_id);
-    for (size_t i = 0; i < feedback->listener_count; i++)
+    for (size_t i = 0; i < feedback->listener_count && !feedback->again; i++)
         if (feedback->listeners[i].on_gone != NULL)
             feedback->listeners[i].on_gone(feedback->listeners[i].arg, id);
 }
@@ -106,32 +115,25 @@ is_heard(const struct maillog *line)
 }
 
 static void
-on_line(void *arg, const char *text, size_t length, const struct follow_place *behind)
+on_parsed(struct feedback *feedback, const struct maillog_frame *frame)
 {
-    struct feedback *feedback = arg;
-    struct maillog_frame frame;
     struct maillog line;
 
-    feedback->place = *behind;
-    feedback->figures.lines++;
-    feedback->line_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
-    if (!maillog_cut(text, length, &frame))
-        return;
-    maillog_parse(frame.ident, frame.message, &line);
+    maillog_parse(frame->ident, frame->message, &line);
     switch (line.kind) {
     case MAILLOG_ACTIVE:
         queued_note(feedback->queued, line.queue_id, line.sender);
         break;
     case MAILLOG_RESULT:
         if (line.status != MAILLOG_OTHER_STATUS)
-            on_result(feedback, &frame.time, &line);
+            on_result(feedback, &frame->time, &line);
         break;
     case MAILLOG_NEW: /* whoever had its queue id is gone */
     case MAILLOG_REMOVED:
         on_removed(feedback, line.queue_id);
         break;
     case MAILLOG_ODD:
-        feedback->figures.odd++;
+        feedback->figures.odd += !feedback->again;
         break;
     case MAILLOG_SAID:
         if (is_heard(&line))
@@ -143,15 +145,70 @@ on_line(void *arg, const char *text, size_t length, const struct follow_place *b
     }
 }
 
+/* Is this where the log was told up to before? */
+static bool
+has_reached(const struct feedback *feedback)
+{
+    struct follow_place place;
+
+    follow_where(feedback->follow, &place);
+    return place.inode == feedback->reached.inode && place.offset >= feedback->reached.offset;
+}
+
+static void
+on_line(void *arg, const char *text, size_t length)
+{
+    struct feedback *feedback = arg;
+    struct maillog_frame frame;
+
+    feedback->quiet = 0;
+    feedback->figures.lines += !feedback->again;
+    feedback->line_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+    if (maillog_cut(text, length, &frame))
+        on_parsed(feedback, &frame);
+    if (feedback->again && has_reached(feedback))
+        feedback->again = false;
+}
+
 static void
 on_idle(void *arg)
 {
     struct feedback *feedback = arg;
 
+    if (feedback->again && ++feedback->quiet >= QUIET_LOOKS)
+        feedback->again = false; /* the file that it had reached is gone */
     volume_flush(feedback->start.volume);
     for (size_t i = 0; i < feedback->listener_count; i++)
         if (feedback->listeners[i].on_idle != NULL)
             feedback->listeners[i].on_idle(feedback->listeners[i].arg);
+}
+
+static void
+open_log(struct feedback *feedback, const struct follow_place *from)
+{
+    const struct follow_events events = {on_line, on_idle, feedback};
+
+    follow_free(feedback->follow);
+    feedback->follow = NULL;
+    if (feedback->path != NULL && feedback->begun)
+        feedback->follow = follow_new(feedback->start.base, feedback->path, from, &events);
+}
+
+struct queued *
+feedback_follow(struct feedback *feedback, const struct follow_place *from, struct queued *queued)
+{
+    struct queued *before = feedback->queued;
+
+    if (feedback->follow != NULL && !feedback->again)
+        follow_where(feedback->follow, &feedback->reached);
+    feedback->again =
+        from != NULL && feedback->reached.inode != 0 &&
+        (from->inode != feedback->reached.inode || from->offset < feedback->reached.offset);
+    feedback->quiet = 0;
+    feedback->begun = true;
+    feedback->queued = queued != NULL ? queued : queued_new();
+    open_log(feedback, from);
+    return before;
 }
 
 bool
@@ -164,16 +221,16 @@ feedback_is_live(const struct feedback *feedback, int64_t now_ms)
 void
 feedback_set_conf(struct feedback *feedback, const struct conf *conf)
 {
-    const struct follow_events events = {on_line, on_idle, feedback};
     const char *path = strcmp(conf->feedback_log, "none") != 0 ? conf->feedback_log : NULL;
 
     feedback->conf = conf;
     if (path != NULL && feedback->path != NULL && strcmp(path, feedback->path) == 0)
         return;
-    follow_free(feedback->follow);
     free(feedback->path);
     feedback->path = path != NULL ? mem_strdup(path) : NULL;
-    feedback->follow = path != NULL ? follow_new(feedback->start.base, path, NULL, &events) : NULL;
+    feedback->again = false;
+    feedback->reached = (struct follow_place){0};
+    open_log(feedback, NULL);
 }
 
 struct feedback *
@@ -194,10 +251,42 @@ feedback_listen(struct feedback *feedback, const struct feedback_listener *liste
     feedback->listeners[feedback->listener_count++] = *listener;
 }
 
-const struct follow_place *
-feedback_place(const struct feedback *feedback)
+bool
+feedback_message_id(struct feedback *feedback, const char *queue_id,
+                    char id[static TAG_SENDER_SIZE])
 {
-    return &feedback->place;
+    const char *sender = queued_sender(feedback->queued, (struct span){queue_id, strlen(queue_id)});
+
+    if (sender == NULL)
+        return false;
+    tagged_stream(feedback->conf, sender, id);
+    return id[0] != '\0';
+}
+
+const char *
+feedback_path(const struct feedback *feedback)
+{
+    return feedback->path;
+}
+
+void
+feedback_place(const struct feedback *feedback, struct follow_place *ret_place)
+{
+    *ret_place = (struct follow_place){0};
+    if (feedback->follow != NULL)
+        follow_where(feedback->follow, ret_place);
+}
+
+struct queued *
+feedback_queued(struct feedback *feedback)
+{
+    return feedback->queued;
+}
+
+int64_t
+feedback_lag_bytes(const struct feedback *feedback)
+{
+    return feedback->follow != NULL ? follow_lag_bytes(feedback->follow) : -1;
 }
 
 bool

@@ -9,8 +9,10 @@
 #include "lib/mem.h"
 #include "policyd/control.h"
 #include "policyd/explain.h"
+#include "policyd/lists.h"
 #include "policyd/mx_report.h"
 #include "policyd/status.h"
+#include "policyd/story.h"
 #include "policyd/volume.h"
 
 #include <stdlib.h>
@@ -19,9 +21,9 @@
 static void
 answer_status(struct policyd *policyd, struct control_call *call, bool json)
 {
-    struct status status = {policyd->conf,   policyd->roster,  policyd->figures,  policyd->server,
-                            policyd->policy, policyd->volume,  policyd->feedback, policyd->started,
-                            policyd->mx,     policyd->breakers};
+    struct status status = {policyd->conf,   policyd->roster,   policyd->figures,  policyd->server,
+                            policyd->policy, policyd->volume,   policyd->feedback, policyd->started,
+                            policyd->mx,     policyd->breakers, policyd->lists};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);
@@ -65,6 +67,17 @@ answer_nodes(struct policyd *policyd, struct control_call *call, bool json)
 }
 
 static void
+answer_lists(struct policyd *policyd, struct control_call *call, bool json)
+{
+    struct buf text = {0};
+    struct json out = {.out = &text};
+
+    lists_print(policyd->lists, json ? NULL : &text, json ? &out : NULL);
+    control_answer(call, buf_text(&text));
+    buf_clear(&text);
+}
+
+static void
 on_forgotten(void *arg, int r, const char *why)
 {
     struct control_call *call = arg;
@@ -102,16 +115,20 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
 
         explain_answer(&explain, question + 8, &answer);
         control_answer(call, buf_text(&answer));
+    } else if (story_question(policyd->story, policyd->feedback, question, &answer)) {
+        control_answer(call, buf_text(&answer));
     } else if (strcmp(question, "nodes") == 0 || strcmp(question, "nodes json") == 0) {
         answer_nodes(policyd, call, question[5] != '\0');
+    } else if (strcmp(question, "lists") == 0 || strcmp(question, "lists json") == 0) {
+        answer_lists(policyd, call, question[5] != '\0');
     } else if (strncmp(question, "forget ", 7) == 0) {
         forget_node(policyd, call, question + 7);
     } else if (strncmp(question, "mx ", 3) == 0) {
         answer_mx(policyd, call, question + 3);
     } else {
-        control_answer(call,
-                       "error: unknown question; there are status, reload, nodes and mx DOMAIN, "
-                       "each also with json, explain, forget, release, reset and settle");
+        control_answer(
+            call, "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
+                  "each also with json, explain, story, tail, forget, release, reset and settle");
     }
     buf_clear(&answer);
 }

@@ -10,6 +10,7 @@
 #include "policyd/breakers.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/lists.h"
 #include "policyd/mx_report.h"
 #include "policyd/peers.h"
 #include "policyd/policy_server.h"
@@ -121,6 +122,7 @@ status_json(const struct status *status)
     add_addresses(&json, status);
     feedback_status(status->feedback, NULL, &json);
     breakers_status(status->breakers, NULL, &json);
+    lists_status(status->lists, NULL, &json);
     volume_status(status->volume, NULL, &json);
     json_close(&json, '}');
     return buf_take(&text);
@@ -177,6 +179,7 @@ status_text(const struct status *status)
     mx_report_status_text(&text, status->mx);
     feedback_status(status->feedback, &text, NULL);
     breakers_status(status->breakers, &text, NULL);
+    lists_status(status->lists, &text, NULL);
     buf_puts(&text, "\n");
     buf_printf(&text, "%-*s  %-*s  %12s\n", width, "stream", width, "pool", "decisions");
     for (size_t i = 0; i < snapshot->stream_count; i++)

@@ -11,6 +11,7 @@
 struct breakers;
 struct conf;
 struct figures;
+struct lists;
 struct mx;
 struct roster;
 struct policy_server;
@@ -29,6 +30,7 @@ struct status {
     time_t started;
     const struct mx *mx;
     struct breakers *breakers;
+    const struct lists *lists;
 };
 
 /* The caller frees them. */

@@ -84,6 +84,42 @@ static const struct mistake of_keys[] = {
     {"user = \"root\";", "user: the daemons give up root's rights, name a user that has none"},
 };
 
+#define NO_CODE                                                                              \
+    " is no answer that means listed, write one such as \"127.0.0.2\" or \"127.0.0.0/24\"; " \
+    "127.0.0.1 and 127.255.255.0/24 mean other things"
+
+static const struct mistake of_lists[] = {
+    {"lists = 5;", "lists: is a number, a list of groups is needed, ( ..., ... )"},
+    {"lists: ( \"zen.test\" );", "lists.1: a group is needed, { zone = ...; }"},
+    {"lists: ( { name = \"zen\"; } );",
+     "lists.1: zone is missing: The list's domain, \"zen.example\"."},
+    {"lists: ( { zone = \"zen test\"; } );",
+     "lists.1.zone: is no domain of up to 180 characters, write one such as \"zen.example\""},
+    {"lists: ( { zone = \"\"; } );",
+     "lists.1.zone: is no domain of up to 180 characters, write one such as \"zen.example\""},
+    {"lists: ( { zone = \"zen.test\"; name = \"Zen\"; } );",
+     "lists.1.name: \"Zen\" is no name of a list, write up to 32 lower-case letters, digits and "
+     "\"-\", starting with a letter"},
+    {"lists: ( { zone = \"zen.test\"; codes = (); } );",
+     "lists.1.codes: at least one is needed; without the key it is \"127.0.0.0/8\""},
+    {"lists: ( { zone = \"zen.test\"; codes = ( \"10.0.0.2\" ); } );",
+     "lists.1.codes: \"10.0.0.2\"" NO_CODE},
+    {"lists: ( { zone = \"zen.test\"; codes = ( \"127.255.255.254\" ); } );",
+     "lists.1.codes: \"127.255.255.254\"" NO_CODE},
+    {"lists: ( { zone = \"zen.test\"; codes = ( \"127.0.0.1\" ); } );",
+     "lists.1.codes: \"127.0.0.1\"" NO_CODE},
+    {"lists: ( { zone = \"zen.test\"; codes = ( \"126.0.0.0/7\" ); } );",
+     "lists.1.codes: \"126.0.0.0/7\"" NO_CODE},
+    {"lists: ( { zone = \"zen.test\"; action = \"block\"; } );",
+     "lists.1.action: \"block\" is none of \"report\", \"suspend\""},
+    {"lists: ( { zone = \"zen.test\"; every = \"5s\"; } );",
+     "lists.1.every: \"5s\" is outside 10s to 1d"},
+    {"lists: ( { zone = \"zen.test\"; }, { zone = \"ZEN.test.\"; name = \"zen\"; } );",
+     "lists.2: list 1 has the same name or zone; every list may stand once"},
+    {"lists: ( { zone = \"a.test\"; name = \"zen\"; }, { zone = \"b.test\"; name = \"zen\"; } );",
+     "lists.2: list 1 has the same name or zone; every list may stand once"},
+};
+
 static const struct mistake of_providers[] = {
     {"providers = 5;", "providers: a group of providers is needed, { google = { domains = ( ... ); "
                        "mx = ( ... ); }; }"},
@@ -286,6 +322,7 @@ test_mistakes(void **state)
     (void)state;
     check(ADDRESSES POOLS STREAMS, "text:4: ", of_keys, COUNT(of_keys));
     check(ADDRESSES POOLS STREAMS, "text:4: ", of_providers, COUNT(of_providers));
+    check(ADDRESSES POOLS STREAMS, "text:4: ", of_lists, COUNT(of_lists));
     check("", "", of_syntax, COUNT(of_syntax));
     check("", "", of_addresses, COUNT(of_addresses));
     check("", "", of_pools, COUNT(of_pools));
