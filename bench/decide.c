@@ -180,7 +180,7 @@ main(void)
     for (int state = 0; state < STATES; state++) {
         printf("%-28s", state_names[state]);
         for (size_t i = 0; i < SIZES; i++)
-            printf(" %12.2f", median(list[i].ns[state]) / 1000);
+            printf(" %12.3f", median(list[i].ns[state]) / 1000);
         putchar('\n');
     }
     printf("\ntarget: below 20 us in each state but the last, which is what notes spare\n");

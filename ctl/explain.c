@@ -51,10 +51,14 @@ static const char usage[] =
     "usage: postpool explain --sender ADDRESS --recipient ADDRESS [--header 'NAME: VALUE']...\n"
     "                        [--sasl-user NAME] [--client IP] [--daemon NAME]\n"
     "                        [--forwarded] [--json]\n"
+    "       postpool explain QUEUE-ID [--json]\n"
     "\n"
     "Tells of mail of the site's own with these facts.  --forwarded: of others' mail that an\n"
     "alias or .forward sends on; the sender alone tells its stream.  A tagged sender, as in\n"
-    "the queue, is followed to the stream that the tag names.\n";
+    "the queue, is followed to the stream that the tag names.\n"
+    "\n"
+    "QUEUE-ID, or a message's id in the tag: what was decided for it of late, and what became\n"
+    "of each try.\n";
 
 static bool
 add_header(struct asked *asked, const char *text)
@@ -274,6 +278,10 @@ ctl_explain(const struct ctl *ctl_given, int argc, char **argv)
     bool found;
     int status;
 
+    if (argc > 1 && argv[1][0] != '-') {
+        status = ctl_story(ctl_given, argc, argv);
+        goto out;
+    }
     if (!parse(argc, argv, &ctl, asked, &status))
         goto out;
     if (ctl_load(ctl.file, &conf) < 0)

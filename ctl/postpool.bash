@@ -24,7 +24,7 @@ _postpool()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             -c) [[ $command ]] || ((i++)) ;;
-            --config-dir | --sender | --recipient | --header | --sasl-user | --client | --daemon)
+            --config-dir | --sender | --recipient | --header | --sasl-user | --client | --daemon | --stream | --address)
                 ((i++)) ;;
             -*) ;;
             *)
@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain nodes provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain tail feedback nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -53,8 +53,12 @@ _postpool()
             fi ;;
         replies)
             _postpool_words "test --provider --table --json --help" "$cur" ;;
-        status | reload | provider)
+        feedback)
+            _postpool_words "- --help" "$cur" ;;
+        status | reload | provider | lists)
             _postpool_words "--json --help" "$cur" ;;
+        tail)
+            _postpool_words "-n --once --stream --address --json --help" "$cur" ;;
         release | reset)
             _postpool_words "--help address/ provider/ stream/ account/ all" "$cur" ;;
         settle)

@@ -124,6 +124,21 @@ breaker_suspend(struct breaker *breaker, int64_t until_ms, bool by_hand, const c
     set_why(breaker, why);
 }
 
+enum breaker_change
+breaker_keep_suspended(struct breaker *breaker, int64_t until_ms, const char *why, int64_t now_ms)
+{
+    if (breaker->state != BREAKER_OPEN) {
+        breaker_suspend(breaker, until_ms, false, why, now_ms);
+        return BREAKER_SUSPENDED;
+    }
+    if (breaker->by_hand)
+        return BREAKER_SAME;
+    if (until_ms > breaker->until_ms)
+        breaker->until_ms = until_ms;
+    set_why(breaker, why);
+    return BREAKER_COUNTED;
+}
+
 void
 breaker_drain(struct breaker *breaker, const char *why)
 {
@@ -190,6 +205,17 @@ breaker_advance(struct breaker *breaker, const struct breaker_policy *policy, in
     while ((change = advance_once(breaker, policy, now_ms)) != BREAKER_SAME)
         last = change;
     return last;
+}
+
+enum breaker_change
+breaker_end(struct breaker *breaker, const struct breaker_policy *policy, const char *cause,
+            int64_t now_ms)
+{
+    if (breaker->state != BREAKER_OPEN || breaker->by_hand ||
+        strncmp(breaker->why, cause, strlen(cause)) != 0)
+        return BREAKER_SAME;
+    breaker->until_ms = now_ms;
+    return breaker_advance(breaker, policy, now_ms);
 }
 
 int

@@ -112,6 +112,17 @@ enum breaker_change breaker_accepted(struct breaker *breaker, const struct break
 void breaker_suspend(struct breaker *breaker, int64_t until_ms, bool by_hand, const char *why,
                      int64_t now_ms);
 
+/*
+ * For a cause that lasts and is told of again and again: when it is suspended already
+ * only the end is put off.  What an admin suspended is not touched.
+ */
+enum breaker_change breaker_keep_suspended(struct breaker *breaker, int64_t until_ms,
+                                           const char *why, int64_t now_ms);
+
+/* A suspension whose why begins with cause is over: probes follow.  Others are not touched. */
+enum breaker_change breaker_end(struct breaker *breaker, const struct breaker_policy *policy,
+                                const char *cause, int64_t now_ms);
+
 /* By hand: no new messages, until breaker_resume(). */
 void breaker_drain(struct breaker *breaker, const char *why);
 

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: MIT
  */
-#include "engine/decide.h"
+#include "engine/decide_inside.h"
 
 #include "engine/hash.h"
 #include "engine/memo.h"
@@ -22,12 +22,8 @@ decide_key(const char *message, const char *domain)
                     hash_mix(hash_sip(key, domain, strlen(domain))));
 }
 
-/* A lookup asks for leases of so many candidates; of those behind only what is held counts. */
-enum { COLDS_MAX = 3 };
-
-/* Pool number step of the stream: its own, then the ladder; NULL behind the end. */
-static const struct pool *
-pool_at(const struct stream *stream, size_t step)
+const struct pool *
+decide_pool_at(const struct stream *stream, size_t step)
 {
     if (step == 0)
         return stream->pool;
@@ -41,9 +37,13 @@ decision_start(struct decision *decision, const struct stream *stream)
     decision->pool = NULL;
     decision->address = NULL;
     decision->exceeds = false;
-    decision->full = false;
     decision->cold = false;
-    decision->room_ms = 0;
+    decision->full = false;
+    decision->suspended = false;
+    decision->refused = false;
+    decision->held = false;
+    decision->slowed = false;
+    decision->room_ms = INT64_MAX;
     decision->refused_by = METERS_NONE;
     for (size_t i = 0; i < DECISION_METERS; i++)
         decision->meters[i] = METERS_NONE;
@@ -51,108 +51,29 @@ decision_start(struct decision *decision, const struct stream *stream)
     decision->omitted = 0;
 }
 
-/* One decision on its way. */
-struct walk {
-    const struct decide_question *question;
-    struct decision *decision;
-    bool explain;
-    unsigned colds;          /* candidates passed over whose caps are being asked about */
-    struct candidate first;  /* the first that this host has, for "exceed" */
-    struct candidate common; /* what the caps of stream and account say, whatever the address */
-    struct candidate least;  /* of the pool under way: the full one that has room first */
-    bool pool_colds;         /* some of it are not known to be full */
-};
-
-/* What needs a grant when mail of the question leaves from address: two of its own, two in common.
- */
-static void
-needed(const struct decide_question *question, const struct address *address,
-       uint32_t needs[static DECISION_METERS])
-{
-    needs[0] = meters_address(question->meters, address->index);
-    needs[1] = meters_provider(question->meters, address->index, question->provider);
-    needs[2] = meters_stream(question->meters, question->stream->index);
-    needs[3] = question->account;
-}
-
-enum { OWN_NEEDS = 2 };
-
-/*
- * What one meter says.  The candidate's verdict is what the worst of them says:
- * a cap that is full stays full whatever the store says of another.
- */
-static void
-hear(const struct walk *walk, uint32_t number, struct candidate *candidate)
-{
-    const struct decide_question *question = walk->question;
-    const struct meter *meter;
-    enum meter_state state;
-
-    if (number == METERS_NONE)
-        return;
-    meter = &meters_at(question->meters, number)->meter;
-    state = meter_state(meter, question->now_ms);
-    if (state == METER_FULL) {
-        int64_t room_ms = meter_room_ms(meter, question->now_ms);
-
-        if (candidate->verdict != VERDICT_FULL || room_ms > candidate->room_ms) {
-            candidate->room_ms = room_ms;
-            candidate->meter = number;
-        }
-        if (candidate->verdict != VERDICT_FULL || meter_full_ms(meter) > candidate->full_ms)
-            candidate->full_ms = meter_full_ms(meter);
-        candidate->verdict = VERDICT_FULL;
-    } else if (state == METER_COLD && candidate->verdict == VERDICT_TAKEN) {
-        candidate->verdict = VERDICT_COLD;
-        candidate->meter = number;
-    }
-}
+/* What is better first, before anything was looked at. */
+#define NOTHING_YET .meter = METERS_NONE, .sure_ms = INT64_MAX, .full_ms = INT64_MAX
 
 static void
-want_cold(const struct walk *walk, const uint32_t needs[static DECISION_METERS])
+walk_start(struct walk *walk, const struct decide_question *question, bool explain,
+           struct decision *decision)
 {
-    const struct decide_question *question = walk->question;
-
-    for (size_t i = 0; i < DECISION_METERS; i++)
-        if (needs[i] != METERS_NONE && meter_state(&meters_at(question->meters, needs[i])->meter,
-                                                   question->now_ms) == METER_COLD)
-            meters_want(question->meters, needs[i]);
-}
-
-static void
-check_common(struct walk *walk)
-{
-    const struct decide_question *question = walk->question;
-
-    walk->common = (struct candidate){.verdict = VERDICT_TAKEN, .meter = METERS_NONE};
-    if (question->meters == NULL)
-        return;
-    hear(walk, meters_stream(question->meters, question->stream->index), &walk->common);
-    hear(walk, question->account, &walk->common);
-}
-
-static void
-check(const struct walk *walk, struct candidate *candidate)
-{
-    const struct decide_question *question = walk->question;
-    uint32_t needs[DECISION_METERS];
-
-    candidate->verdict = walk->common.verdict;
-    candidate->meter = walk->common.meter;
-    candidate->room_ms = walk->common.room_ms;
-    candidate->full_ms = walk->common.full_ms;
-    if (question->meters == NULL)
-        return;
-    if (walk->colds >= COLDS_MAX &&
-        meters_is_unmet(question->meters, candidate->address->index, question->provider)) {
-        candidate->verdict = VERDICT_COLD;
-        return;
-    }
-    needed(question, candidate->address, needs);
-    for (size_t i = 0; i < OWN_NEEDS; i++)
-        hear(walk, needs[i], candidate);
-    if (candidate->verdict == VERDICT_COLD && !walk->explain && walk->colds < COLDS_MAX)
-        want_cold(walk, needs);
+    walk->question = question;
+    walk->decision = decision;
+    walk->curbs = NULL;
+    walk->explain = explain;
+    walk->here = walk->full = walk->held = false;
+    walk->colds = 0;
+    walk->preferred = NULL;
+    walk->least = (struct candidate){NOTHING_YET};
+    if (question->curbs != NULL &&
+        (!curbs_is_empty(question->curbs) ||
+         (question->meters != NULL && meters_are_scaled(question->meters))))
+        walk->curbs = question->curbs;
+    walk->avoids = question->avoid[0] != NULL;
+    walk->picky = walk->curbs != NULL || walk->avoids;
+    decision_start(decision, question->stream);
+    decide_check_common(walk);
 }
 
 static void
@@ -164,30 +85,37 @@ record(struct decision *decision, const struct candidate *candidate)
         decision->candidates[decision->candidate_count++] = *candidate;
 }
 
-static void
-choose(struct walk *walk, const struct candidate *candidate)
+void
+decide_choose(struct walk *walk, const struct candidate *candidate)
 {
     walk->decision->pool = candidate->pool;
     walk->decision->address = candidate->address;
     if (walk->question->meters != NULL)
-        needed(walk->question, candidate->address, walk->decision->meters);
+        memcpy(walk->decision->meters, walk->needs, sizeof(walk->needs));
 }
 
+/* It is full, or (without a meter) held back: pool, address and verdict do not matter. */
 static void
-refuse_full(struct walk *walk, int64_t room_ms, int64_t full_ms, uint32_t meter)
+refuse(struct walk *walk, const struct candidate *closed)
 {
     struct decision *decision = walk->decision;
+    struct candidate *least = &walk->least;
 
-    if (decision->refused_by == METERS_NONE || room_ms < decision->room_ms) {
-        decision->room_ms = room_ms;
-        decision->refused_by = meter;
+    if (closed->meter == METERS_NONE) {
+        walk->held = true;
+    } else {
+        walk->full = true;
+        if (decision->refused_by == METERS_NONE || closed->room_ms < decision->room_ms)
+            decision->refused_by = closed->meter;
+        if (least->meter == METERS_NONE || closed->sure_ms < least->sure_ms)
+            least->meter = closed->meter;
     }
-    if (walk->least.meter == METERS_NONE || full_ms < walk->least.full_ms)
-        walk->least.full_ms = full_ms;
-    if (walk->least.meter == METERS_NONE || room_ms < walk->least.room_ms) {
-        walk->least.room_ms = room_ms;
-        walk->least.meter = meter;
-    }
+    if (closed->room_ms < decision->room_ms)
+        decision->room_ms = closed->room_ms;
+    if (closed->sure_ms < least->sure_ms)
+        least->sure_ms = closed->sure_ms;
+    if (closed->full_ms < least->full_ms)
+        least->full_ms = closed->full_ms;
 }
 
 static void
@@ -195,11 +123,42 @@ refuse_cold(struct walk *walk, const struct candidate *candidate)
 {
     const struct decide_question *question = walk->question;
 
-    walk->pool_colds = true;
-    if (walk->colds++ < COLDS_MAX &&
+    walk->full = true;
+    walk->pool_open = true;
+    if (walk->colds++ < DECIDE_COLDS_MAX &&
         !meter_asked_for(&meters_at(question->meters, candidate->meter)->meter, DECISION_COLD_MS,
                          question->now_ms))
         walk->decision->cold = true;
+}
+
+/* What comes of one candidate's verdict, while none is taken yet. */
+static void
+take_or_refuse(struct walk *walk, const struct candidate *candidate)
+{
+    switch (candidate->verdict) {
+    case VERDICT_TAKEN:
+        decide_choose(walk, candidate);
+        break;
+    case VERDICT_COLD:
+        if (walk->explain) { /* a lookup asks for its lease, and mostly gets it */
+            decide_choose(walk, candidate);
+            walk->decision->cold = true;
+        } else {
+            refuse_cold(walk, candidate);
+        }
+        break;
+    case VERDICT_FULL:
+    case VERDICT_SUSPENDED:
+    case VERDICT_DRAINED:
+        refuse(walk, candidate);
+        break;
+    case VERDICT_SLOWED:
+        walk->decision->slowed = true;
+        refuse(walk, candidate);
+        break;
+    default:
+        break;
+    }
 }
 
 /* Look at one candidate.  Returns false when the choice is made and nothing is to be told. */
@@ -207,62 +166,32 @@ static bool
 consider(struct walk *walk, const struct pool *pool, const struct address *address)
 {
     struct decision *decision = walk->decision;
-    struct candidate candidate = {pool, address, VERDICT_NOT_ASKED, METERS_NONE, 0, 0};
+    struct candidate candidate = {
+        .pool = pool, .address = address, .verdict = VERDICT_NOT_ASKED, .meter = METERS_NONE};
 
     if (decision->address == NULL) {
-        check(walk, &candidate);
-        if (walk->first.address == NULL)
-            walk->first = candidate;
-        if (candidate.verdict == VERDICT_TAKEN ||
-            (candidate.verdict == VERDICT_COLD && walk->explain))
-            choose(walk, &candidate); /* a lookup asks for its lease, and mostly gets it */
-        else if (candidate.verdict == VERDICT_FULL)
-            refuse_full(walk, candidate.room_ms, candidate.full_ms, candidate.meter);
-        else
-            refuse_cold(walk, &candidate);
-        if (candidate.verdict == VERDICT_COLD && walk->explain)
-            decision->cold = true;
+        decide_check(walk, &candidate);
+        take_or_refuse(walk, &candidate);
     }
     if (walk->explain)
         record(decision, &candidate);
     return walk->explain || decision->address == NULL;
 }
 
-/* Have all addresses of the block no room of their own?  Then *ret_note says until when. */
-static bool
-look_at_block(const struct walk *walk, const struct rendezvous *order, size_t block,
-              struct memo_note *ret_note)
+bool
+decide_note_holds(const struct walk *walk, const struct memo_note *note)
 {
-    const struct decide_question *question = walk->question;
-    struct memo_note note = {INT64_MAX, INT64_MAX, meters_gains(question->meters), METERS_NONE};
-    const struct member *const *members;
-    size_t count = rendezvous_block_members(order, block, &members);
-
-    for (size_t i = 0; i < count; i++) {
-        struct candidate candidate = {.verdict = VERDICT_TAKEN, .meter = METERS_NONE};
-        size_t address = members[i]->address->index;
-
-        if (meters_is_unmet(question->meters, address, question->provider))
-            return false;
-        hear(walk, meters_address(question->meters, address), &candidate);
-        hear(walk, meters_provider(question->meters, address, question->provider), &candidate);
-        if (candidate.verdict != VERDICT_FULL)
-            return false;
-        if (candidate.full_ms < note.until_ms)
-            note.until_ms = candidate.full_ms;
-        if (candidate.room_ms < note.room_ms) {
-            note.room_ms = candidate.room_ms;
-            note.meter = candidate.meter;
-        }
-    }
-    *ret_note = note;
-    return true;
+    return memo_holds(note, decide_gains(walk), walk->question->now_ms);
 }
 
-static bool
-note_holds(const struct walk *walk, const struct memo_note *note)
+/* Everything in a pool or block is closed. */
+static void
+refuse_note(struct walk *walk, const struct memo_note *note)
 {
-    return memo_holds(note, meters_gains(walk->question->meters), walk->question->now_ms);
+    refuse(walk, &(struct candidate){.meter = note->meter,
+                                     .room_ms = note->room_ms,
+                                     .sure_ms = note->room_ms,
+                                     .full_ms = note->until_ms});
 }
 
 /* The next member, past blocks that are full; *block is the one that was looked at last. */
@@ -277,9 +206,10 @@ next_member(struct walk *walk, struct rendezvous_walk *order, struct memo_note *
         if (next == RENDEZVOUS_BLOCKLESS || next == *block)
             break;
         *block = next;
-        if (!note_holds(walk, note) && !look_at_block(walk, order->rendezvous, next, note))
+        if (!decide_note_holds(walk, note) &&
+            !decide_look_at_block(walk, order->rendezvous, next, note))
             break;
-        refuse_full(walk, note->room_ms, note->until_ms, note->meter);
+        refuse_note(walk, note);
         rendezvous_skip_block(order);
     }
     return rendezvous_next(order);
@@ -289,42 +219,58 @@ next_member(struct walk *walk, struct rendezvous_walk *order, struct memo_note *
 static bool
 is_enough(const struct walk *walk)
 {
-    return walk->colds >= COLDS_MAX && (walk->common.verdict == VERDICT_COLD ||
-                                        (walk->decision->cold && walk->question->may_wait));
+    return walk->colds >= DECIDE_COLDS_MAX && (walk->common.verdict == VERDICT_COLD ||
+                                               (walk->decision->cold && walk->question->may_wait));
+}
+
+struct memo_note *
+decide_notes(const struct walk *walk, const struct pool *pool)
+{
+    const struct decide_question *question = walk->question;
+    const struct roster *roster = question->roster;
+
+    if (question->meters == NULL && walk->curbs == NULL)
+        return NULL;
+    return memo_notes(roster->memo, pool->index, question->provider,
+                      rendezvous_blocks(roster->by_pool[pool->index]));
+}
+
+/* It was looked at before all others. */
+static bool
+was_preferred(const struct walk *walk, const struct pool *pool, const struct address *address)
+{
+    return pool == walk->preferred && address == walk->question->prefer;
 }
 
 /* True: go on with the next pool. */
 static bool
 walk_pool(struct walk *walk, const struct pool *pool)
 {
-    const struct decide_question *question = walk->question;
-    const struct rendezvous *members = question->roster->by_pool[pool->index];
-    struct memo_note *notes = question->meters != NULL
-                                  ? memo_notes(question->roster->memo, pool->index,
-                                               question->provider, rendezvous_blocks(members))
-                                  : NULL;
-    bool full = walk->common.verdict == VERDICT_FULL || (notes != NULL && note_holds(walk, notes));
+    const struct rendezvous *members = walk->question->roster->by_pool[pool->index];
+    struct memo_note *notes = decide_notes(walk, pool);
     size_t block = RENDEZVOUS_BLOCKLESS;
     struct rendezvous_walk order;
     const struct member *member;
 
-    walk->least.meter = METERS_NONE;
-    walk->pool_colds = false;
-    rendezvous_start(&order, members, question->key);
-    if (full && rendezvous_count(members) > 0) {
-        if (walk->first.address == NULL)
-            walk->first =
-                (struct candidate){.pool = pool, .address = rendezvous_next(&order)->address};
-        if (walk->common.verdict != VERDICT_FULL)
-            refuse_full(walk, notes->room_ms, notes->until_ms, notes->meter);
+    if (rendezvous_count(members) == 0)
+        return true;
+    walk->here = true;
+    if (walk->common.verdict != VERDICT_TAKEN && walk->common.verdict != VERDICT_COLD)
+        return true;
+    walk->least = (struct candidate){NOTHING_YET};
+    if (notes != NULL && decide_note_holds(walk, notes)) {
+        refuse_note(walk, notes);
         return true;
     }
+    walk->pool_open = pool == walk->preferred; /* what one says that is preferred is not noted */
+    rendezvous_start(&order, members, walk->question->key);
     while ((member = next_member(walk, &order, notes, &block)) != NULL)
-        if (!consider(walk, pool, member->address) || is_enough(walk))
+        if (!was_preferred(walk, pool, member->address) &&
+            (!consider(walk, pool, member->address) || is_enough(walk)))
             return false;
-    if (notes != NULL && walk->least.meter != METERS_NONE && !walk->pool_colds)
-        *notes = (struct memo_note){walk->least.full_ms, walk->least.room_ms,
-                                    meters_gains(question->meters), walk->least.meter};
+    if (notes != NULL && !walk->pool_open)
+        *notes = (struct memo_note){walk->least.full_ms, walk->least.sure_ms, decide_gains(walk),
+                                    walk->least.meter};
     return true;
 }
 
@@ -337,37 +283,55 @@ explain_pool(struct walk *walk, const struct pool *pool)
     const struct member *member;
 
     rendezvous_start(&order, roster->by_pool[pool->index], walk->question->key);
-    while ((member = rendezvous_next(&order)) != NULL)
-        consider(walk, pool, member->address);
+    while ((member = rendezvous_next(&order)) != NULL) {
+        walk->here = true;
+        if (!was_preferred(walk, pool, member->address))
+            consider(walk, pool, member->address);
+    }
     for (size_t i = 0; i < pool->member_count; i++)
         if (!roster->present[pool->members[i].address->index]) {
             const struct address *address = pool->members[i].address;
             struct candidate candidate = {
-                pool,        address, address->elsewhere ? VERDICT_ELSEWHERE : VERDICT_NOT_HERE,
-                METERS_NONE, 0,       0};
+                .pool = pool,
+                .address = address,
+                .verdict = address->elsewhere ? VERDICT_ELSEWHERE : VERDICT_NOT_HERE,
+                .meter = METERS_NONE,
+            };
 
             record(walk->decision, &candidate);
         }
 }
 
-/* None has room: the rule of the stream's pool. */
-static void
-exhaust(struct walk *walk)
+/* The first pool of the stream that has the address; NULL: it is out of reach. */
+static const struct pool *
+pool_of(const struct walk *walk, const struct address *address)
 {
-    struct decision *decision = walk->decision;
+    const struct pool *pool;
 
-    if (walk->first.address == NULL)
-        return;
-    if (decision->stream->pool->exhausted == EXHAUSTED_DEFER) {
-        decision->full = true;
-        return;
-    }
-    decision->exceeds = true;
-    choose(walk, &walk->first);
-    for (size_t i = 0; i < decision->candidate_count; i++)
-        if (decision->candidates[i].address == walk->first.address &&
-            decision->candidates[i].pool == walk->first.pool)
-            decision->candidates[i].verdict = VERDICT_EXCEEDS;
+    if (!walk->question->roster->present[address->index])
+        return NULL;
+    for (size_t step = 0; (pool = decide_pool_at(walk->question->stream, step)) != NULL; step++)
+        for (size_t i = 0; i < pool->member_count; i++)
+            if (pool->members[i].address == address)
+                return pool;
+    return NULL;
+}
+
+/* The one that is preferred goes first, if it can be had.  Returns false as consider() does. */
+static bool
+try_preferred(struct walk *walk)
+{
+    const struct address *address = walk->question->prefer;
+    const struct pool *pool = address != NULL ? pool_of(walk, address) : NULL;
+
+    if (pool == NULL)
+        return true;
+    walk->here = true;
+    walk->preferred = pool;
+    if (walk->common.verdict != VERDICT_TAKEN && walk->common.verdict != VERDICT_COLD &&
+        !walk->explain)
+        return true;
+    return consider(walk, pool, address) && !is_enough(walk);
 }
 
 static void
@@ -375,39 +339,39 @@ walk_all(struct walk *walk)
 {
     const struct pool *pool;
 
-    decision_start(walk->decision, walk->question->stream);
-    check_common(walk);
-    for (size_t step = 0; (pool = pool_at(walk->question->stream, step)) != NULL; step++)
+    if (!try_preferred(walk))
+        return;
+    for (size_t step = 0; (pool = decide_pool_at(walk->question->stream, step)) != NULL; step++)
         if (walk->explain)
             explain_pool(walk, pool);
         else if (!walk_pool(walk, pool))
             break;
-    if (walk->common.verdict == VERDICT_FULL) { /* before that, addresses do not matter */
-        walk->decision->room_ms = walk->common.room_ms;
-        walk->decision->refused_by = walk->common.meter;
-    }
-    if (walk->decision->address == NULL)
-        exhaust(walk);
 }
 
 void
 decide(const struct decide_question *question, struct decision *ret_decision)
 {
-    struct walk walk = {.question = question, .decision = ret_decision};
+    struct walk walk;
 
+    walk_start(&walk, question, false, ret_decision);
     walk_all(&walk);
+    if (ret_decision->address == NULL)
+        decide_exhaust(&walk);
 }
 
 void
 decide_explained(const struct decide_question *question, struct decision *ret_decision)
 {
-    struct walk walk = {.question = question, .decision = ret_decision, .explain = true};
+    struct walk walk;
 
+    walk_start(&walk, question, true, ret_decision);
     walk_all(&walk);
+    if (ret_decision->address == NULL)
+        decide_exhaust(&walk);
 }
 
-void
-decide_spend(const struct decide_question *question, const struct decision *decision)
+static void
+spend_grants(const struct decide_question *question, const struct decision *decision)
 {
     for (size_t i = 0; question->meters != NULL && i < DECISION_METERS; i++) {
         uint32_t number = decision->meters[i];
@@ -420,6 +384,18 @@ decide_spend(const struct decide_question *question, const struct decision *deci
         else
             meters_exceed(question->meters, number, question->now_ms);
     }
+}
+
+void
+decide_spend(const struct decide_question *question, const struct decision *decision)
+{
+    const struct snapshot *snapshot = question->roster->snapshot;
+
+    spend_grants(question, decision);
+    if (question->curbs != NULL && !curbs_is_empty(question->curbs))
+        curbs_probe(question->curbs, decision->address, &snapshot->providers[question->provider],
+                    question->provider == PROVIDER_OTHER ? question->domain : NULL,
+                    question->account_name);
 }
 
 const char *
@@ -440,6 +416,14 @@ verdict_text(enum verdict verdict)
         return "taken if its cap has room, which is asked for when mail comes";
     case VERDICT_EXCEEDS:
         return "taken over a cap: the pool's rule is \"exceed\"";
+    case VERDICT_SUSPENDED:
+        return "suspended";
+    case VERDICT_DRAINED:
+        return "drained: it takes no new messages";
+    case VERDICT_SLOWED:
+        return "slowed down: not this message in this minute";
+    case VERDICT_REFUSED_IT:
+        return "it refused this message";
     }
     return "?";
 }

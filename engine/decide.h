@@ -6,6 +6,8 @@
 #ifndef ENGINE_DECIDE_H
 #define ENGINE_DECIDE_H
 
+#include "engine/curbs.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,21 +21,27 @@ struct stream;
 /* What a check says of a candidate. */
 enum verdict {
     VERDICT_TAKEN,
-    VERDICT_NOT_HERE,  /* this host does not have the address */
-    VERDICT_ELSEWHERE, /* it is pinned to another node */
-    VERDICT_NOT_ASKED, /* an earlier one was taken; this would be the next */
-    VERDICT_FULL,      /* a cap has no room */
-    VERDICT_COLD,      /* whether a cap has room is being asked */
-    VERDICT_EXCEEDS,   /* taken although a cap has no room: the pool's rule is "exceed" */
+    VERDICT_NOT_HERE,   /* this host does not have the address */
+    VERDICT_ELSEWHERE,  /* it is pinned to another node */
+    VERDICT_NOT_ASKED,  /* an earlier one was taken; this would be the next */
+    VERDICT_FULL,       /* a cap has no room */
+    VERDICT_COLD,       /* whether a cap has room is being asked */
+    VERDICT_EXCEEDS,    /* taken although a cap has no room: the pool's rule is "exceed" */
+    VERDICT_SUSPENDED,  /* held back: it takes nothing now, or no probe more */
+    VERDICT_DRAINED,    /* it takes no new messages */
+    VERDICT_SLOWED,     /* it takes a part of what comes, and this message is not of that */
+    VERDICT_REFUSED_IT, /* it was refused there, and is not tried again */
 };
 
 struct candidate {
     const struct pool *pool;
     const struct address *address;
     enum verdict verdict;
-    uint32_t meter;  /* VERDICT_FULL, _COLD, _EXCEEDS: whose cap; see engine/meters.h */
-    int64_t room_ms; /* VERDICT_FULL: when it may have room */
-    int64_t full_ms; /* VERDICT_FULL: until then nobody need look again */
+    uint32_t meter;        /* VERDICT_FULL, _COLD, _EXCEEDS: whose cap; see engine/meters.h */
+    enum curb_scope scope; /* VERDICT_SUSPENDED, _DRAINED, _SLOWED: whose curb */
+    int64_t room_ms;       /* those, VERDICT_FULL: when it may be better; CURB_NOT_KNOWN */
+    int64_t full_ms;       /* VERDICT_FULL: until then nobody need look again ... */
+    int64_t sure_ms;       /* ... and nobody who does will hear of an earlier room than that */
 };
 
 /* Most candidates that a record names; the rest is counted. */
@@ -42,6 +50,7 @@ enum {
     DECISION_METERS = 4,
     DECISION_PROVIDER = 1, /* place of the provider's among them */
     DECISION_COLD_MS = 5,  /* an ask that is older is not worth waiting for */
+    DECIDE_AVOID_MAX = 3,
 };
 
 /* What is to be decided. */
@@ -54,6 +63,13 @@ struct decide_question {
     uint32_t account;      /* number of the account's meter; METERS_NONE */
     int64_t now_ms;        /* of the store's clock */
     bool may_wait;         /* the caller will wait for the store when that may change the choice */
+
+    struct curbs *curbs;      /* NULL: nothing is held back anywhere */
+    const char *account_name; /* domain of the sender, lower case; NULL or "": none */
+    const char *domain;       /* of the recipient, likewise */
+    bool no_probe; /* nothing will be spent: what takes probes only is suspended for it */
+    const struct address *prefer; /* tried first, if a pool of the stream has it; may be NULL */
+    const struct address *avoid[DECIDE_AVOID_MAX]; /* refused this message already; NULLs behind */
 };
 
 /* The record of one decision: pointers into the snapshot, not ours. */
@@ -62,11 +78,16 @@ struct decision {
     const struct pool *pool;       /* where the address is from; NULL: none was left */
     const struct address *address; /* NULL: none was left, the mail is deferred */
     bool exceeds;                  /* address has no room: the pool's rule is "exceed" */
-    bool full;                     /* address is NULL for want of room under caps */
-    bool cold;       /* one that may have room is passed over: it is being asked about */
-    int64_t room_ms; /* full: not before that will there be room, as far as is known */
-    uint32_t
-        refused_by; /* full: number of the meter that will have room then; METERS_NONE: not known */
+    bool cold; /* one that may have room is passed over: it is being asked about */
+
+    /* Why address is NULL; none of these: this host has none of the addresses. */
+    bool full;           /* some have no room under caps; others may be held back */
+    bool suspended;      /* all that this host has are held back, or the account is */
+    bool refused;        /* each that this host has refused this message, or is drained */
+    bool held;           /* suspended: it is the account */
+    bool slowed;         /* suspended: some only pass this message over for a minute */
+    int64_t room_ms;     /* not before that will it be better, as far as is known; INT64_MAX */
+    uint32_t refused_by; /* full: number of a meter that will have room; METERS_NONE: not known */
     uint32_t meters[DECISION_METERS]; /* of what address needs a grant; METERS_NONE: unused */
     size_t candidate_count;           /* filled only by decide_explained() */
     size_t omitted;                   /* candidates beyond DECISION_CANDIDATES_MAX */
@@ -87,6 +108,14 @@ uint64_t decide_key(const char *message, const char *domain);
  * nothing, but lets meters know what is wanted.  Does not touch
  * decision->candidates, so that it costs what the choice costs.
  *
+ * What is held back (engine/curbs.h) is passed over, and never exceeds a cap:
+ *   suspended, or no probe is left: for all messages
+ *   drained: for all but those that prefer it
+ *   slowed down: what has caps works with that share of them (meters_scale());
+ *     without caps it passes over all but that share of messages, by their keys
+ *     and the minute, so that the same message is not asked for twice in vain
+ * The order of candidates stays: what moves is the mail of those that are held back.
+ *
  * With decision->cold set an answer of the store may make another choice,
  * and the caller may wait for it; or take this one, unless it has may_wait.
  *
@@ -103,7 +132,7 @@ void decide(const struct decide_question *question, struct decision *ret_decisio
  */
 void decide_explained(const struct decide_question *question, struct decision *ret_decision);
 
-/* Spend the grants of the decision's address.  Same question, same moment. */
+/* Spend the grants of the decision's address, and its probes.  Same question, same moment. */
 void decide_spend(const struct decide_question *question, const struct decision *decision);
 
 /* "taken", "this host does not have the address", ... */

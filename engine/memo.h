@@ -1,11 +1,12 @@
 /*
- * What is known to be full: pools, and blocks of their members, of which no
- * address has room at a provider before some time.  It spares decisions the
- * walk along thousands of addresses that each says no.
+ * What is known to be closed: pools, and blocks of their members, of which every
+ * address has no room at a provider before some time, or is held back.  It spares
+ * decisions the walk along thousands of addresses that each says no.
  *
- * Only the caps of addresses and of addresses at a provider count here.  They
- * lose room by sending and gain it by time, which a note foresees, or by an
- * event that meters_gains() counts; a note from before such an event is void.
+ * Only the caps and curbs of addresses and of addresses at a provider count
+ * here.  They lose room by sending and gain it by time, which a note foresees, or
+ * by an event that meters_gains() or curbs_changes() counts; a note from before
+ * such an event is void.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -19,10 +20,10 @@
 struct memo;
 
 struct memo_note {
-    int64_t until_ms; /* full before that; 0: nothing is known */
-    int64_t room_ms;  /* when there can be room; no sooner */
-    uint64_t gains;   /* meters_gains() when it was noted */
-    uint32_t meter;   /* the one that will have room then */
+    int64_t until_ms; /* closed before that; 0: nothing is known */
+    int64_t room_ms;  /* when it can be better; no sooner */
+    uint64_t gains;   /* decide_gains() when it was noted */
+    uint32_t meter;   /* of one that is full; METERS_NONE: all are held back */
 };
 
 /* NULL only when there is no memory. */

@@ -45,11 +45,9 @@ roster_new(const struct snapshot *snapshot, const bool *present)
         if (roster->by_pool[i] == NULL)
             goto fail;
     }
-    if (snapshot->has_caps) {
-        roster->memo = memo_new(snapshot->pool_count, snapshot->provider_count);
-        if (roster->memo == NULL)
-            goto fail;
-    }
+    roster->memo = memo_new(snapshot->pool_count, snapshot->provider_count);
+    if (roster->memo == NULL)
+        goto fail;
     return roster;
 
 fail:

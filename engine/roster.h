@@ -21,7 +21,7 @@ struct roster {
     const struct snapshot *snapshot; /* not ours, must outlive the roster */
     bool *present;                   /* by address.index */
     struct rendezvous **by_pool;     /* by pool.index: its present members */
-    struct memo *memo;               /* NULL: nothing has caps */
+    struct memo *memo;               /* may be NULL: nothing is noted */
 };
 
 /* present: one bool for each address, copied.  NULL only when there is no memory. */

@@ -29,6 +29,7 @@ struct address {
     char *name;
     size_t index; /* place in snapshot.addresses */
     struct ip ip;
+    struct ip public_ip; /* what others see it as, behind NAT; family 0: the same */
     char *helo;
     char *node;            /* the node that it is pinned to; NULL: any that has it */
     bool elsewhere;        /* pinned to another node than this one */

@@ -4,6 +4,8 @@
 #include "fuzz/fuzz.h"
 
 #include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/file.h"
 #include "lib/mem.h"
 
 #include <string.h>
@@ -59,7 +61,9 @@ static const char site[] =
     "           { name = \"ladder\"; pool = \"ladder\"; match = (\n"
     "               { sender = \"<>\"; }, { client = \"10.1.0.0/16\"; header = \"X-Two\"; } ); },\n"
     "           { name = \"default\"; pool = \"many\"; match = (); } );\n"
-    "bypass = ( \"internal.test\" );\n"
+    "bypass = ( \"internal.test\" );\n";
+
+static const char rules[] =
     "providers: { google = { domains = ( \"gmail.test\" ); mx = ( \".google.test\" ); }; };\n"
     "replies: ( { name = \"theirs\"; provider = \"google\"; class = \"address_provider\";\n"
     "             pattern = \"unusual (rate|mail)\"; samples = ( \"550 unusual rate\" ); },\n"
@@ -86,16 +90,13 @@ site_text(void)
     return buf_take(&text);
 }
 
-struct conf *
-fuzz_conf(void)
+/* Takes text. */
+static struct conf *
+load(char *text)
 {
-    static struct conf *conf;
     struct conf_problems problems = {0};
-    char *text;
+    struct conf *conf;
 
-    if (conf != NULL)
-        return conf;
-    text = site_text();
     if (conf_load_text(text, &conf, &problems) < 0) {
         for (size_t i = 0; i < problems.count; i++)
             fprintf(stderr, "%s\n", problems.items[i].text);
@@ -105,6 +106,53 @@ fuzz_conf(void)
     free(text);
     memset(conf->secret, 7, sizeof(conf->secret));
     conf->secret_known = true;
+    return conf;
+}
+
+struct conf *
+fuzz_conf(void)
+{
+    static struct conf *conf;
+
+    if (conf == NULL) {
+        char *lines = site_text();
+
+        conf = load(mem_printf("%s%s", lines, rules));
+        free(lines);
+    }
+    return conf;
+}
+
+/* One of the files in docs. */
+static char *
+installed(const char *name)
+{
+    char *path = mem_printf("%s/%s", FUZZ_DOCS, name), *text;
+    struct err err;
+
+    if (file_read(path, &text, &err) < 0) {
+        fprintf(stderr, "%s\n", err.msg);
+        abort();
+    }
+    free(path);
+    return text;
+}
+
+struct conf *
+fuzz_installed(void)
+{
+    static struct conf *conf;
+    char *site_lines, *providers, *replies;
+
+    if (conf != NULL)
+        return conf;
+    site_lines = site_text();
+    providers = installed("providers.conf");
+    replies = installed("replies.conf");
+    conf = load(mem_printf("%s\n%s\n%s", site_lines, providers, replies));
+    free(site_lines);
+    free(providers);
+    free(replies);
     return conf;
 }
 

@@ -45,6 +45,9 @@ struct conf;
  */
 struct conf *fuzz_conf(void);
 
+/* The same site, with the providers and the rules for replies that are installed. */
+struct conf *fuzz_installed(void);
+
 /* Is the address on the host of fuzz_conf()? */
 bool fuzz_is_present(const char *address_name);
 

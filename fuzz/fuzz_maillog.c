@@ -24,7 +24,7 @@ is_in(struct span span, const char *text, size_t size)
 static void
 check_reply(const struct maillog *line)
 {
-    const struct conf *conf = fuzz_conf();
+    const struct conf *conf = fuzz_installed();
     struct reply reply;
 
     reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length, &reply);

@@ -16,4 +16,7 @@
  */
 int64_t clock_ms(clockid_t clock);
 
+/* The same in microseconds. */
+int64_t clock_us(clockid_t clock);
+
 #endif

@@ -6,6 +6,7 @@
 #include "engine/hash.h"
 #include "lib/conf_file.h"
 #include "lib/conf_lines.h"
+#include "lib/conf_lists.h"
 #include "lib/conf_replies.h"
 #include "lib/conf_site.h"
 #include "lib/conf_value.h"
@@ -75,7 +76,10 @@ static const struct conf_key milter_keys[] = {
 
 static const struct conf_key feedback_keys[] = {
     {"log", KEY_TEXT, AT(feedback_log), "none", 0, 0,
-     "The file that Postfix logs to, for the results of deliveries; or \"none\".", NULL, NULL},
+     "Where Postfix logs to, for the results of deliveries: a file, \"journal\", \"pipe\" for "
+     "lines "
+     "that postpool feedback hands in; or \"none\".",
+     NULL, NULL},
     CONF_KEY_END,
 };
 
@@ -136,6 +140,8 @@ static const struct conf_key keys[] = {
      conf_stream_keys, NULL},
     {"replies", KEY_OWN, 0, "", 0, 0,
      "What the replies of servers mean, in the order they are tried.", conf_reply_keys, NULL},
+    {"lists", KEY_OWN, 0, "", 0, 0, "DNS lists that are asked for the pool IPs.", conf_dnslist_keys,
+     NULL},
     {"bypass", KEY_OWN, 0, "", 0, 0,
      "Recipient domains that postpool leaves alone, with their subdomains.", NULL,
      conf_read_bypass},
@@ -303,22 +309,44 @@ note_caps(struct snapshot *snapshot)
             snapshot->streams[i].caps.count + snapshot->streams[i].account_caps.count > 0;
 }
 
+#ifdef HAVE_LIBSYSTEMD
+enum { HAS_JOURNAL = true };
+#else
+enum { HAS_JOURNAL = false };
+#endif
+
+static bool
+is_journal(const char *log)
+{
+    return strcmp(log, "journal") == 0 || strncmp(log, "journal:/", 9) == 0;
+}
+
 static void
 check_log(struct conf_reader *reader, config_setting_t *feedback)
 {
+    config_setting_t *setting = member_of(feedback, "log");
     const char *log = reader->conf->feedback_log;
     struct stat st;
 
-    if (log[0] != '/' && strcmp(log, "none") != 0)
-        conf_problem(reader, member_of(feedback, "log"),
-                     "\"%s\" is no log, write an absolute path such as \"/var/log/mail.log\", or "
-                     "\"none\"",
+    if (is_journal(log) && !HAS_JOURNAL)
+        conf_problem(
+            reader, setting,
+            "this postpool was built without libsystemd and cannot read the journal; write "
+            "the path of a log file, or \"pipe\" for what postpool feedback hands in");
+    if (is_journal(log) || strcmp(log, "none") == 0 || strcmp(log, "pipe") == 0)
+        return;
+    if (log[0] != '/')
+        conf_problem(reader, setting,
+                     "\"%s\" is no log, write an absolute path such as \"/var/log/mail.log\", "
+                     "\"journal\", \"pipe\", or \"none\"",
                      log);
     /* what is not there yet may come */
-    else if (log[0] == '/' && stat(log, &st) == 0 && !S_ISREG(st.st_mode))
-        conf_problem(reader, member_of(feedback, "log"),
-                     "%s is %s, a file is needed that can be read again from a place on", log,
-                     S_ISDIR(st.st_mode) ? "a folder" : "no file");
+    else if (stat(log, &st) == 0 && !S_ISREG(st.st_mode))
+        conf_problem(
+            reader, setting,
+            "%s is %s, a file is needed that can be read again from a place on; for a pipe "
+            "write \"pipe\", and have postpool feedback read it",
+            log, S_ISDIR(st.st_mode) ? "a folder" : "no file");
 }
 
 static void
@@ -341,6 +369,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     conf_read_replies(reader, config_setting_get_member(root, "replies"));
     if (addresses != NULL)
         conf_read_addresses(reader, addresses);
+    conf_read_lists(reader, config_setting_get_member(root, "lists"));
     if (pools != NULL)
         conf_read_pools(reader, pools);
     if (streams != NULL)
@@ -430,6 +459,7 @@ conf_unref(struct conf *conf)
     free(conf->file);
     free(conf->internal);
     free(conf->dns_servers);
+    dnslists_free(conf->lists, conf->list_count);
     for (size_t i = 0; i < conf->line_count; i++)
         free(conf->lines[i]);
     free(conf->lines);

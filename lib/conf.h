@@ -14,6 +14,7 @@
 
 #include "engine/ip.h"
 #include "engine/snapshot.h"
+#include "lib/dnslist.h"
 #include "lib/nameserver.h"
 #include "lib/replies.h"
 
@@ -110,6 +111,9 @@ struct conf {
     int64_t dns_timeout_ms; /* for one answer of one server */
 
     struct replies replies; /* rules for the replies of servers, in their order */
+
+    struct dnslist *lists; /* DNS lists that are asked for the addresses */
+    size_t list_count;
 
     char **lines; /* sorted "path = value", what conf_diff() compares */
     size_t line_count;

@@ -17,6 +17,8 @@ const struct conf_key conf_address_keys[] = {
      "The name it greets with; it and the address's PTR record should agree.", NULL, NULL},
     {"maxproc", KEY_COUNT, offsetof(struct address, maxproc), "20", 1, 10000,
      "Most smtp(8) processes that deliver from it at a time.", NULL, NULL},
+    {"public_ip", KEY_IP, offsetof(struct address, public_ip), "", 0, 0,
+     "What others see it as, where that is another: behind NAT.", NULL, NULL},
     {"node", KEY_HOST, offsetof(struct address, node), "", 0, 0,
      "The one node that sends from it; default: every node that has it.", NULL, NULL},
     {"caps", KEY_CAPS, offsetof(struct address, caps), "", 0, 0,

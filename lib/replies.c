@@ -17,7 +17,7 @@
 #include <pcre2.h>
 
 enum {
-    MATCH_STEPS_MAX = 20000, /* of backtracking: under a millisecond */
+    MATCH_STEPS_MAX = 5000, /* of backtracking, of 0.2 us each at most */
     MATCH_HEAP_KIB = 256,
 };
 
@@ -68,11 +68,25 @@ pattern_free(struct pattern *pattern)
     free(pattern);
 }
 
+enum found { FOUND, NOT_FOUND, TOO_LONG };
+
+static enum found
+search(const struct pattern *pattern, const char *text)
+{
+    int r = pcre2_match(pattern->code, (PCRE2_SPTR)text, strlen(text), 0, 0, pattern->match,
+                        pattern->context);
+
+    if (r >= 0)
+        return FOUND;
+    return r == PCRE2_ERROR_MATCHLIMIT || r == PCRE2_ERROR_DEPTHLIMIT || r == PCRE2_ERROR_HEAPLIMIT
+               ? TOO_LONG
+               : NOT_FOUND;
+}
+
 bool
 pattern_find(const struct pattern *pattern, const char *text)
 {
-    return pcre2_match(pattern->code, (PCRE2_SPTR)text, strlen(text), 0, 0, pattern->match,
-                       pattern->context) >= 0;
+    return search(pattern, text) == FOUND;
 }
 
 /* -------------------------------------------------------------------- rules */
@@ -84,21 +98,32 @@ code_fits(int code, int wanted)
 }
 
 static bool
-rule_fits(const struct reply_rule *rule, const struct provider *provider, const struct reply *reply)
+codes_fit(const struct reply_rule *rule, const struct provider *provider, const struct reply *reply)
 {
     return (rule->provider == NULL || rule->provider == provider) &&
            code_fits(reply->code, rule->code) &&
-           (rule->enhanced == NULL || glob_match(rule->enhanced, reply->enhanced, false)) &&
-           (rule->pattern == NULL || pattern_find(rule->pattern, reply->text));
+           (rule->enhanced == NULL || glob_match(rule->enhanced, reply->enhanced, false));
 }
 
 const struct reply_rule *
 replies_find(const struct replies *replies, const struct provider *provider,
              const struct reply *reply)
 {
-    for (size_t i = 0; i < replies->count; i++)
-        if (rule_fits(&replies->rules[i], provider, reply))
-            return &replies->rules[i];
+    bool tangled = false; /* so made that one pattern was given up on it: others would be, too */
+
+    for (size_t i = 0; i < replies->count; i++) {
+        const struct reply_rule *rule = &replies->rules[i];
+        enum found found;
+
+        if (!codes_fit(rule, provider, reply))
+            continue;
+        if (rule->pattern == NULL)
+            return rule;
+        found = tangled ? NOT_FOUND : search(rule->pattern, reply->text);
+        if (found == FOUND)
+            return rule;
+        tangled |= found == TOO_LONG;
+    }
     return NULL;
 }
 

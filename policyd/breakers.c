@@ -102,6 +102,10 @@ breakers_event_apply(const struct breakers *breakers, struct breaker *breaker,
     case BREAKERS_SUSPEND:
         breaker_suspend(breaker, event->until_ms, event->by_hand, event->why, event->at_ms);
         return BREAKER_SUSPENDED;
+    case BREAKERS_KEEP:
+        return breaker_keep_suspended(breaker, event->until_ms, event->why, event->at_ms);
+    case BREAKERS_END:
+        return breaker_end(breaker, policy, event->why, event->at_ms);
     case BREAKERS_DRAIN:
         breaker_drain(breaker, event->why);
         return BREAKER_COUNTED;
@@ -240,6 +244,31 @@ breakers_suspend(struct breakers *breakers, const struct breakers_whose *whose, 
 
     snprintf(event.why, sizeof(event.why), "%s", why);
     return happen_to(breakers, whose, &event);
+}
+
+bool
+breakers_keep_suspended(struct breakers *breakers, const struct breakers_whose *whose,
+                        int64_t until, const char *why)
+{
+    struct breakers_event event = {.kind = BREAKERS_KEEP, .until_ms = until};
+
+    snprintf(event.why, sizeof(event.why), "%s", why);
+    return happen_to(breakers, whose, &event);
+}
+
+void
+breakers_end(struct breakers *breakers, const struct breakers_whose *whose, const char *cause)
+{
+    struct breakers_event event = {.kind = BREAKERS_END};
+    char key[BREAKERS_KEY_SIZE];
+    struct breakers_entry *entry;
+
+    breakers_key(whose, key);
+    entry = breakers_entry_find(breakers, key);
+    if (entry == NULL)
+        return;
+    snprintf(event.why, sizeof(event.why), "%s", cause);
+    happen(breakers, entry, &event);
 }
 
 bool

@@ -66,8 +66,8 @@ struct breakers_start {
     struct curbs *curbs;     /* not ours, of conf's snapshot; must stay likewise */
     /* The clock of the store, milliseconds. */
     int64_t (*now_ms)(void *arg);
-    /* See store_put().  NULL: there is no store. */
-    void (*put)(void *arg, const char *key, uint64_t version, const void *bytes, size_t length);
+    /* See store_put().  False, or NULL: there is no store. */
+    bool (*put)(void *arg, const char *key, uint64_t version, const void *bytes, size_t length);
     void *arg; /* not ours */
 };
 
@@ -100,6 +100,17 @@ bool breakers_drain(struct breakers *breakers, const struct breakers_whose *whos
 
 /* Whole at once; what was counted is forgotten.  False: nothing was held back there. */
 bool breakers_resume(struct breakers *breakers, const struct breakers_whose *whose);
+
+/*
+ * For a cause that lasts and is told of again and again: when it is suspended already
+ * only the end is put off, without a word in the log.  What an admin suspended is not
+ * touched.
+ */
+bool breakers_keep_suspended(struct breakers *breakers, const struct breakers_whose *whose,
+                             int64_t until_ms, const char *why);
+
+/* A suspension whose why begins with cause is over, and probes follow; any other is not touched. */
+void breakers_end(struct breakers *breakers, const struct breakers_whose *whose, const char *cause);
 
 /* What holds, or NULL: nothing ever happened.  Good until anything else is called. */
 const struct breaker *breakers_find(struct breakers *breakers, const struct breakers_whose *whose);

@@ -22,15 +22,17 @@ struct breakers_event {
         BREAKERS_HIT,
         BREAKERS_ACCEPTED,
         BREAKERS_SUSPEND,
+        BREAKERS_KEEP,
+        BREAKERS_END,
         BREAKERS_DRAIN,
         BREAKERS_RESUME
     } kind;
     int64_t at_ms;
-    struct reaction reaction; /* BREAKERS_HIT */
-    uint32_t rule;            /* likewise */
-    int64_t until_ms;         /* BREAKERS_SUSPEND */
-    bool by_hand;             /* likewise */
-    char why[BREAKER_WHY_SIZE];
+    struct reaction reaction;   /* BREAKERS_HIT */
+    uint32_t rule;              /* likewise */
+    int64_t until_ms;           /* BREAKERS_SUSPEND, BREAKERS_KEEP */
+    bool by_hand;               /* BREAKERS_SUSPEND */
+    char why[BREAKER_WHY_SIZE]; /* BREAKERS_END: what it begins with */
 };
 
 struct breakers_entry {

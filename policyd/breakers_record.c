@@ -70,7 +70,12 @@ breakers_record_flush(struct breakers *breakers, struct breakers_entry *entry)
     entry->putting = true;
     entry->sent = entry->pending_count;
     entry->put_ms = now_ms;
-    breakers->start.put(breakers->start.arg, entry->key, entry->version, text, length);
+    if (!breakers->start.put(breakers->start.arg, entry->key, entry->version, text, length)) {
+        entry->stored = entry->now;
+        entry->pending_count = 0;
+        entry->version = 0;
+        entry->putting = false;
+    }
 }
 
 void
@@ -105,9 +110,11 @@ breakers_on_put(void *arg, const char *key, bool written, uint64_t version, cons
 {
     struct breakers *breakers = arg;
     struct breakers_entry *entry = breakers_entry_find(breakers, key);
+    bool full; /* there is no room for it in the store: the next tick tries again */
 
     if (entry == NULL)
         return;
+    full = !written && version == entry->version;
     if (written)
         settle(entry, entry->sent);
     entry->putting = false;
@@ -115,7 +122,8 @@ breakers_on_put(void *arg, const char *key, bool written, uint64_t version, cons
     take(entry, length > 0 ? version : 0, bytes, length);
     if (!written)
         rebase(breakers, entry);
-    breakers_record_flush(breakers, entry);
+    if (!full)
+        breakers_record_flush(breakers, entry);
 }
 
 void

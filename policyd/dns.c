@@ -24,7 +24,6 @@ enum {
     TRIES = 2,          /* of each server */
     RECEIVES_MAX = 100, /* in one turn of the loop: c-ares itself reads until nothing is left */
     CLASS_IN = 1,
-    TYPE_MX = 15,
     HEADER_SIZE = 12,
     FLAG_RESPONSE = 0x80, /* in the third byte */
     FLAG_TRUNCATED = 0x02,
@@ -199,12 +198,12 @@ on_answer(void *arg, int status, int timeouts, unsigned char *bytes, int length)
 }
 
 void
-dns_ask_mx(struct dns *dns, const char *name, dns_done_fn *done, void *arg)
+dns_ask(struct dns *dns, const char *name, enum dns_type type, dns_done_fn *done, void *arg)
 {
     struct question *question = mem_new(sizeof(*question));
 
     *question = (struct question){dns, done, arg};
-    ares_query(dns->channel, name, CLASS_IN, TYPE_MX, on_answer, question);
+    ares_query(dns->channel, name, CLASS_IN, (int)type, on_answer, question);
     set_timer(dns);
 }
 

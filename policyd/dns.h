@@ -19,6 +19,8 @@ struct err;
 struct event_base;
 struct nameserver;
 
+enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_TXT = 16 };
+
 /* What came of a question. */
 enum dns_result {
     DNS_ANSWER,  /* bytes are the whole answer; it may hold nothing of the type */
@@ -45,7 +47,7 @@ struct dns *dns_new(struct event_base *base, const struct dns_start *start, stru
 /* Open questions are forgotten.  Takes NULL.  Not from inside a dns_done_fn. */
 void dns_free(struct dns *dns);
 
-/* Ask for the MX records of name.  A dns_done_fn may ask again. */
-void dns_ask_mx(struct dns *dns, const char *name, dns_done_fn *done, void *arg);
+/* Ask for the records of name.  A dns_done_fn may ask again. */
+void dns_ask(struct dns *dns, const char *name, enum dns_type type, dns_done_fn *done, void *arg);
 
 #endif

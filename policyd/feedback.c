@@ -7,10 +7,11 @@
 #include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "policyd/follow.h"
+#include "lib/tagged.h"
 #include "policyd/maillog.h"
 #include "policyd/outcome.h"
 #include "policyd/queued.h"
+#include "policyd/source.h"
 #include "policyd/volume.h"
 
 #include <assert.h>
@@ -19,12 +20,18 @@
 #include <string.h>
 #include <time.h>
 
+/* At the end of the log without a line: more than it takes to go on to another file. */
+enum { QUIET_LOOKS = 30 };
+
 struct feedback {
     struct feedback_start start;
     const struct conf *conf; /* not ours */
-    struct follow *follow;   /* NULL: there is no log */
-    char *path;              /* what follow follows */
-    struct follow_place place;
+    struct source *source;   /* NULL: there is no log */
+    char *path;              /* which one, or what it will be */
+    bool begun;
+    bool again;           /* what is told now was told before, up to ... */
+    struct place reached; /* ... there */
+    unsigned quiet;       /* looks at the end since a line came */
     struct queued *queued;
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
     size_t listener_count;
@@ -68,18 +75,20 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
     };
     struct outcome outcome;
 
-    feedback->figures.results++;
+    feedback->figures.results += !feedback->again;
     if (sender == NULL) {
-        feedback->figures.unknown++;
+        feedback->figures.unknown += !feedback->again;
         return;
     }
     view.now_ms = time_of_day_ms(&view.local_offset_s);
     if (!outcome_make(&view, time, line, sender, &outcome))
         return;
     outcome.chosen = volume_chosen(feedback->start.volume, outcome.message_id, outcome.recipient);
-    settle(feedback, line, &outcome);
+    if (!feedback->again)
+        settle(feedback, line, &outcome);
     for (size_t i = 0; i < feedback->listener_count; i++)
-        if (feedback->listeners[i].on_outcome != NULL)
+        if (feedback->listeners[i].on_outcome != NULL &&
+            (feedback->listeners[i].replays || !feedback->again))
             feedback->listeners[i].on_outcome(feedback->listeners[i].arg, &outcome);
 }
 
@@ -93,7 +102,7 @@ on_removed(struct feedback *feedback, struct span queue_id)
     memcpy(id, queue_id.start, queue_id.length);
     id[queue_id.length] = '\0';
     queued_remove(feedback->queued, queue_id);
-    for (size_t i = 0; i < feedback->listener_count; i++)
+    for (size_t i = 0; i < feedback->listener_count && !feedback->again; i++)
         if (feedback->listeners[i].on_gone != NULL)
             feedback->listeners[i].on_gone(feedback->listeners[i].arg, id);
 }
@@ -109,32 +118,25 @@ is_heard(const struct maillog *line)
 }
 
 static void
-on_line(void *arg, const char *text, size_t length, const struct follow_place *behind)
+on_parsed(struct feedback *feedback, const struct maillog_frame *frame)
 {
-    struct feedback *feedback = arg;
-    struct maillog_frame frame;
     struct maillog line;
 
-    feedback->place = *behind;
-    feedback->figures.lines++;
-    feedback->line_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
-    if (!maillog_cut(text, length, &frame))
-        return;
-    maillog_parse(frame.ident, frame.message, &line);
+    maillog_parse(frame->ident, frame->message, &line);
     switch (line.kind) {
     case MAILLOG_ACTIVE:
         queued_note(feedback->queued, line.queue_id, line.sender);
         break;
     case MAILLOG_RESULT:
         if (line.status != MAILLOG_OTHER_STATUS)
-            on_result(feedback, &frame.time, &line);
+            on_result(feedback, &frame->time, &line);
         break;
     case MAILLOG_NEW: /* whoever had its queue id is gone */
     case MAILLOG_REMOVED:
         on_removed(feedback, line.queue_id);
         break;
     case MAILLOG_ODD:
-        feedback->figures.odd++;
+        feedback->figures.odd += !feedback->again;
         break;
     case MAILLOG_SAID:
         if (is_heard(&line))
@@ -146,37 +148,90 @@ on_line(void *arg, const char *text, size_t length, const struct follow_place *b
     }
 }
 
+/* Is this where the log was told up to before? */
+static bool
+has_reached(const struct feedback *feedback)
+{
+    struct place place;
+
+    source_where(feedback->source, &place);
+    return place_has_reached(&place, &feedback->reached);
+}
+
+static void
+on_line(void *arg, const struct maillog_frame *frame)
+{
+    struct feedback *feedback = arg;
+
+    feedback->quiet = 0;
+    feedback->figures.lines += !feedback->again;
+    feedback->line_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+    if (frame != NULL)
+        on_parsed(feedback, frame);
+    if (feedback->again && has_reached(feedback))
+        feedback->again = false;
+}
+
 static void
 on_idle(void *arg)
 {
     struct feedback *feedback = arg;
 
+    if (feedback->again && ++feedback->quiet >= QUIET_LOOKS)
+        feedback->again = false; /* the file that it had reached is gone */
     volume_flush(feedback->start.volume);
     for (size_t i = 0; i < feedback->listener_count; i++)
         if (feedback->listeners[i].on_idle != NULL)
             feedback->listeners[i].on_idle(feedback->listeners[i].arg);
 }
 
+static void
+open_log(struct feedback *feedback, const struct place *from)
+{
+    const struct source_events events = {on_line, on_idle, feedback};
+
+    source_free(feedback->source);
+    feedback->source = NULL;
+    if (feedback->path != NULL && feedback->begun)
+        feedback->source = source_new(feedback->start.base, feedback->path, from, &events);
+}
+
+struct queued *
+feedback_follow(struct feedback *feedback, const struct place *from, struct queued *queued)
+{
+    struct queued *before = feedback->queued;
+
+    if (feedback->source != NULL && !feedback->again)
+        source_where(feedback->source, &feedback->reached);
+    feedback->again = from != NULL && feedback->reached.kind != PLACE_NONE &&
+                      !place_has_reached(from, &feedback->reached);
+    feedback->quiet = 0;
+    feedback->begun = true;
+    feedback->queued = queued != NULL ? queued : queued_new();
+    open_log(feedback, from);
+    return before;
+}
+
 bool
 feedback_is_live(const struct feedback *feedback, int64_t now_ms)
 {
-    return feedback->follow != NULL && feedback->line_ms > 0 &&
+    return feedback->source != NULL && feedback->line_ms > 0 &&
            now_ms - feedback->line_ms < FEEDBACK_SILENT_MS;
 }
 
 void
 feedback_set_conf(struct feedback *feedback, const struct conf *conf)
 {
-    const struct follow_events events = {on_line, on_idle, feedback};
     const char *path = strcmp(conf->feedback_log, "none") != 0 ? conf->feedback_log : NULL;
 
     feedback->conf = conf;
     if (path != NULL && feedback->path != NULL && strcmp(path, feedback->path) == 0)
         return;
-    follow_free(feedback->follow);
     free(feedback->path);
     feedback->path = path != NULL ? mem_strdup(path) : NULL;
-    feedback->follow = path != NULL ? follow_new(feedback->start.base, path, NULL, &events) : NULL;
+    feedback->again = false;
+    feedback->reached = (struct place){.kind = PLACE_NONE};
+    open_log(feedback, NULL);
 }
 
 struct feedback *
@@ -197,16 +252,68 @@ feedback_listen(struct feedback *feedback, const struct feedback_listener *liste
     feedback->listeners[feedback->listener_count++] = *listener;
 }
 
-const struct follow_place *
-feedback_place(const struct feedback *feedback)
+bool
+feedback_message_id(struct feedback *feedback, const char *queue_id,
+                    char id[static TAG_SENDER_SIZE])
 {
-    return &feedback->place;
+    const char *sender = queued_sender(feedback->queued, (struct span){queue_id, strlen(queue_id)});
+
+    if (sender == NULL)
+        return false;
+    tagged_stream(feedback->conf, sender, id);
+    return id[0] != '\0';
+}
+
+const char *
+feedback_path(const struct feedback *feedback)
+{
+    return feedback->path;
+}
+
+void
+feedback_place(const struct feedback *feedback, struct place *ret_place)
+{
+    *ret_place = (struct place){.kind = PLACE_NONE};
+    if (feedback->source != NULL)
+        source_where(feedback->source, ret_place);
+}
+
+struct queued *
+feedback_queued(struct feedback *feedback)
+{
+    return feedback->queued;
+}
+
+int64_t
+feedback_lag_bytes(const struct feedback *feedback)
+{
+    struct source_lag lag;
+
+    if (!feedback_is_read(feedback))
+        return -1;
+    source_lag(feedback->source, &lag);
+    return lag.bytes;
 }
 
 bool
 feedback_is_read(const struct feedback *feedback)
 {
-    return feedback->follow != NULL && follow_lag_bytes(feedback->follow) >= 0;
+    struct source_lag lag;
+
+    if (feedback->source == NULL)
+        return false;
+    source_lag(feedback->source, &lag);
+    return lag.bytes >= 0 && lag.ms >= 0 && source_feeders(feedback->source) != 0;
+}
+
+void
+feedback_feed(struct feedback *feedback, const struct feed_head *head, const char *bytes,
+              void (*done)(void *arg, const char *answer), void *arg)
+{
+    if (feedback->source == NULL)
+        done(arg, "error: feedback.log is not \"pipe\"");
+    else
+        source_feed(feedback->source, head, bytes, done, arg);
 }
 
 void
@@ -214,35 +321,62 @@ feedback_free(struct feedback *feedback)
 {
     if (feedback == NULL)
         return;
-    follow_free(feedback->follow);
+    source_free(feedback->source);
     queued_free(feedback->queued);
     free(feedback->path);
     free(feedback);
 }
 
-void
-feedback_status(const struct feedback *feedback, struct buf *text, struct json *json)
+/* "mail.log, 12 bytes behind" */
+static void
+add_where(const struct feedback *feedback, struct buf *text)
+{
+    int feeders = source_feeders(feedback->source);
+    struct source_lag lag;
+
+    source_lag(feedback->source, &lag);
+    buf_printf(text, "feedback: %s", feedback->path);
+    if (!feedback_is_read(feedback))
+        buf_puts(text, feeders == 0 ? ", nobody hands lines in" : " cannot be read");
+    else if (feeders > 0)
+        buf_printf(text, ", handed in by %d", feeders);
+    else if (feedback->path[0] == '/')
+        buf_printf(text, ", %" PRId64 " bytes behind", lag.bytes);
+    else
+        buf_printf(text, ", %" PRId64 " s behind", lag.ms / 1000);
+}
+
+static void
+add_text(const struct feedback *feedback, struct buf *text)
 {
     const struct feedback_figures *figures = &feedback->figures;
-    int64_t lag_bytes;
 
-    if (feedback->follow == NULL)
-        return;
-    lag_bytes = follow_lag_bytes(feedback->follow);
-    if (text != NULL && lag_bytes < 0)
-        buf_printf(text, "feedback: %s cannot be read\n", feedback->path);
-    else if (text != NULL)
+    add_where(feedback, text);
+    if (feedback_is_read(feedback))
         buf_printf(text,
-                   "feedback: %s, %" PRId64 " bytes behind; %" PRIu64 " lines, %" PRIu64
-                   " results, %" PRIu64 " of messages not heard of before: %" PRIu64
-                   " grants spent, %" PRIu64 " given back\n",
-                   feedback->path, lag_bytes, figures->lines, figures->results, figures->unknown,
-                   figures->spent, figures->given_back);
-    if (json == NULL)
-        return;
+                   "; %" PRIu64 " lines, %" PRIu64 " results, %" PRIu64
+                   " of messages not heard of before: %" PRIu64 " grants spent, %" PRIu64
+                   " given back",
+                   figures->lines, figures->results, figures->unknown, figures->spent,
+                   figures->given_back);
+    buf_puts(text, "\n");
+}
+
+static void
+add_json(const struct feedback *feedback, struct json *json)
+{
+    const struct feedback_figures *figures = &feedback->figures;
+    int feeders = source_feeders(feedback->source);
+    struct source_lag lag;
+
+    source_lag(feedback->source, &lag);
     json_open(json, "feedback", '{');
     json_text(json, "log", feedback->path);
-    json_number(json, "lag_bytes", lag_bytes);
+    json_bool(json, "read", feedback_is_read(feedback));
+    json_number(json, "lag_bytes", lag.bytes);
+    json_number(json, "lag_ms", lag.ms);
+    if (feeders >= 0)
+        json_number(json, "feeders", feeders);
     json_number(json, "lines", (long long)figures->lines);
     json_number(json, "results", (long long)figures->results);
     json_number(json, "spent", (long long)figures->spent);
@@ -250,4 +384,15 @@ feedback_status(const struct feedback *feedback, struct buf *text, struct json *
     json_number(json, "unknown", (long long)figures->unknown);
     json_number(json, "odd", (long long)figures->odd);
     json_close(json, '}');
+}
+
+void
+feedback_status(const struct feedback *feedback, struct buf *text, struct json *json)
+{
+    if (feedback->source == NULL)
+        return;
+    if (text != NULL)
+        add_text(feedback, text);
+    if (json != NULL)
+        add_json(feedback, json);
 }

@@ -4,6 +4,13 @@
  * asked in turn, the log tells of all but the last without naming the recipient:
  * one that heard of any spends all grants of the message that are still open.
  *
+ * Whoever keeps what came of the log over a restart (policyd/hours.h) keeps the
+ * place and what is known of the queue with it, and has the log followed from
+ * there: so it hears of each line once.  The others hear again, after a restart,
+ * of what came behind the place that was kept last: a second or so of the log,
+ * or more where it could not be kept.  What they make of an outcome twice must
+ * do no harm; its at_ms is that of the line.
+ *
  * SPDX-License-Identifier: MIT
  */
 #ifndef POLICYD_FEEDBACK_H
@@ -17,9 +24,11 @@
 struct buf;
 struct conf;
 struct event_base;
+struct feed_head;
 struct feedback;
-struct follow_place;
 struct json;
+struct place;
+struct queued;
 
 enum {
     FEEDBACK_LISTENERS_MAX = 8,
@@ -40,7 +49,8 @@ struct feedback_listener {
     void (*on_outcome)(void *arg, const struct outcome *outcome);
     void (*on_gone)(void *arg, const char *queue_id); /* the message left the queue */
     void (*on_idle)(void *arg);                       /* all that there is was told */
-    void *arg;                                        /* not ours */
+    bool replays; /* hears, and alone, what feedback_follow() goes back to; and no on_gone then */
+    void *arg;    /* not ours */
 };
 
 struct feedback_start {
@@ -52,20 +62,48 @@ struct feedback_start {
     void *arg;
 };
 
+/* Nothing is followed before feedback_follow(). */
 struct feedback *feedback_new(const struct feedback_start *start);
 void feedback_free(struct feedback *feedback); /* takes NULL */
 
 /* At most FEEDBACK_LISTENERS_MAX, before the loop runs. */
 void feedback_listen(struct feedback *feedback, const struct feedback_listener *listener);
 
-/* Behind the last line whose outcome was told. */
-const struct follow_place *feedback_place(const struct feedback *feedback);
+/* The id of the message in the queue under queue_id, as in struct outcome.  False: none is known.
+ */
+bool feedback_message_id(struct feedback *feedback, const char *queue_id,
+                         char id[static TAG_SENDER_SIZE]);
+
+/*
+ * Begin, or go back: the log is followed from there on; NULL: from its end.  queued is what is
+ * known of the queue at that place, and becomes the feedback's; NULL: nothing.  Returns what it
+ * had, the caller's.  What was told before is told again to those that replay, and settles no
+ * grant.
+ */
+struct queued *feedback_follow(struct feedback *feedback, const struct place *from,
+                               struct queued *queued);
+
+/* The log that is followed, as feedback.log names it; NULL: none. */
+const char *feedback_path(const struct feedback *feedback);
+
+/* Behind the last line that was told; PLACE_NONE: not known yet.  Not from inside a listener. */
+void feedback_place(const struct feedback *feedback, struct place *ret_place);
+
+/* What is known of the queue there. */
+struct queued *feedback_queued(struct feedback *feedback);
+
+/* How many bytes of a file are not told yet, 0 of another log; -1: it cannot be read. */
+int64_t feedback_lag_bytes(const struct feedback *feedback);
 
 /* Does the log tell what Postfix does?  now_ms: of CLOCK_MONOTONIC_COARSE. */
 bool feedback_is_live(const struct feedback *feedback, int64_t now_ms);
 
 /* Can the log be read?  False without one. */
 bool feedback_is_read(const struct feedback *feedback);
+
+/* A batch of lines is handed in; done hears what became of it, exactly once (policyd/feeds.h). */
+void feedback_feed(struct feedback *feedback, const struct feed_head *head, const char *bytes,
+                   void (*done)(void *arg, const char *answer), void *arg);
 
 /* The configuration changed, maybe with it the file. */
 void feedback_set_conf(struct feedback *feedback, const struct conf *conf);

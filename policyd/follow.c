@@ -3,17 +3,15 @@
  */
 #include "policyd/follow.h"
 
-#include "engine/hash.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "policyd/follow_files.h"
 #include "policyd/maillog.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,12 +19,15 @@
 #include <unistd.h>
 
 enum {
-    SLICE = 32 * 1024, /* bytes that are read and told at a time: well under a millisecond */
-    ROOM = SLICE + MAILLOG_LINE_MAX,
-    MARK_BYTES = 64,
-    LOOK_MS = 100,       /* how often a file that is at its end is looked at */
+    SLICE = 8 * 1024, /* bytes that are read and told at a time: a lookup may wait for one */
+    ROOM = FOLLOW_MARK_BYTES + MAILLOG_LINE_MAX + SLICE,
+    TELL_US = 500, /* so long lines are told, then the loop's other work has its turn */
+    SLICES = 8,    /* one behind the other, each a round of the loop */
+    REST_MS = 1,   /* after that: who is busy all the time has to wait for a processor itself */
+    LOOK_MS = 100, /* how often a file that is at its end is looked at */
     LAST_LINE_MS = 1000, /* so long an old file may get more lines when a new one is there */
-    COLD_TRIES = 20,     /* looks that wait for the disk without blocking; then it is waited for */
+    AT_ONCE = -1,
+    COLD_TRIES = 20, /* looks that wait for the disk without blocking; then it is waited for */
 };
 
 struct follow {
@@ -35,54 +36,23 @@ struct follow {
     struct follow_events events;
     int fd;        /* -1: none is open */
     bool was_away; /* it was not there at the start, so all of it is new */
-    bool idle;     /* all was told when it was looked at last */
+    bool more;     /* there are whole lines in data */
     bool skipping; /* in the middle of a line that is too long */
     bool said;     /* that the file cannot be read */
     unsigned cold; /* tries for bytes that were not in memory */
+    int slices;    /* since the last rest */
     int64_t old_since_looks;
-    struct follow_place place; /* behind the last line that was told */
-    int64_t read_to;           /* offset behind what is in data */
-    char data[ROOM];           /* from place.offset on; a line that is not whole stays */
-    size_t length;
+    struct follow_place from; /* while no file is open: where to go on; all zero: nowhere yet */
+    uint64_t inode;
+    int64_t offset;          /* behind the last line that was told */
+    int64_t size;            /* of the file when it was looked at last */
+    struct follow_place end; /* of the file before, while nothing was told of this one */
+    char data[ROOM]; /* what stands before offset, for its mark; then what is not told yet */
+    size_t before;   /* bytes of the first; all there are, FOLLOW_MARK_BYTES or more */
+    size_t length;   /* of both */
 };
 
-/* ------------------------------------------------------------------- places */
-
-static uint64_t
-mark_of(const char *bytes, size_t length)
-{
-    static const uint8_t key[HASH_KEY_SIZE] = "postpool follow";
-
-    return hash_sip(key, bytes, length);
-}
-
-/* The mark of a place in an open file; 0: it cannot be read there. */
-static uint64_t
-mark_in(int fd, int64_t offset)
-{
-    char bytes[MARK_BYTES];
-    size_t length = offset < MARK_BYTES ? (size_t)offset : MARK_BYTES;
-    ssize_t n = pread(fd, bytes, length, offset - (int64_t)length);
-
-    return n == (ssize_t)length ? mark_of(bytes, length) : 0;
-}
-
-static bool
-is_place_in(int fd, const struct follow_place *place)
-{
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && (uint64_t)st.st_ino == place->inode &&
-           st.st_size >= place->offset && mark_in(fd, place->offset) == place->mark;
-}
-
 /* ------------------------------------------------------------------ opening */
-
-static int
-open_file(const char *path)
-{
-    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-}
 
 static void
 say_unreadable(struct follow *follow, int why)
@@ -94,23 +64,6 @@ say_unreadable(struct follow *follow, int why)
 }
 
 static void
-use(struct follow *follow, int fd, int64_t offset)
-{
-    struct stat st;
-    char last;
-
-    if (fstat(fd, &st) < 0)
-        memset(&st, 0, sizeof(st));
-    follow->fd = fd;
-    follow->place.inode = (uint64_t)st.st_ino;
-    follow->place.offset = follow->read_to = offset;
-    follow->place.mark = mark_in(fd, offset);
-    follow->length = 0;
-    /* what is left of a line would be told as one, and a stranger may have written it */
-    follow->skipping = offset > 0 && pread(fd, &last, 1, offset - 1) == 1 && last != '\n';
-}
-
-static void
 say_readable(struct follow *follow)
 {
     if (follow->said)
@@ -118,69 +71,72 @@ say_readable(struct follow *follow)
     follow->said = false;
 }
 
-/* The file that path was renamed to: one beside it, with that inode.  Returns a descriptor, or -1.
- */
-static int
-open_renamed(const struct follow *follow, const struct follow_place *place)
+/* Go on in fd, which becomes ours, at offset. */
+static void
+use(struct follow *follow, int fd, int64_t offset)
 {
-    const char *slash = strrchr(follow->path, '/');
-    char *folder = slash != NULL && slash != follow->path
-                       ? mem_strndup(follow->path, (size_t)(slash - follow->path))
-                       : mem_strdup(slash != NULL ? "/" : ".");
-    DIR *dir = opendir(folder);
-    struct dirent *entry;
-    int found = -1;
+    struct follow_place end;
+    struct stat st;
+    ssize_t n;
 
-    while (found < 0 && dir != NULL && (entry = readdir(dir)) != NULL) {
-        char *path;
-
-        if ((uint64_t)entry->d_ino != place->inode)
-            continue;
-        path = mem_printf("%s/%s", folder, entry->d_name);
-        found = open_file(path);
-        free(path);
-        if (found >= 0 && !is_place_in(found, place)) {
-            close(found);
-            found = -1;
-        }
-    }
-    if (dir != NULL)
-        closedir(dir);
-    free(folder);
-    return found;
+    if (fstat(fd, &st) < 0)
+        memset(&st, 0, sizeof(st));
+    follow_where(follow, &end);
+    if (follow->fd >= 0 && follow->fd != fd)
+        close(follow->fd);
+    follow->end = end;
+    follow->fd = fd;
+    follow->inode = (uint64_t)st.st_ino;
+    follow->size = st.st_size;
+    follow->offset = offset;
+    follow->before = offset < FOLLOW_MARK_BYTES ? (size_t)offset : FOLLOW_MARK_BYTES;
+    n = pread(fd, follow->data, follow->before, offset - (int64_t)follow->before);
+    if (n < (ssize_t)follow->before)
+        follow->before = 0; /* it cannot be read: that is said soon */
+    follow->length = follow->before;
+    follow->more = false;
+    /* what is left of a line would be told as one, and a stranger may have written it */
+    follow->skipping = follow->before > 0 && follow->data[follow->before - 1] != '\n';
+    follow->old_since_looks = 0;
 }
 
-/* Go on where place says, in the file that it was, under whatever name. */
-static void
-resume(struct follow *follow, const struct follow_place *place)
+/* A disk that fails tells nothing of whether it is the same file. */
+static bool
+can_be_read(int fd, int64_t offset)
 {
-    int fd = open_file(follow->path), why = errno, old;
+    char byte;
 
-    if (fd >= 0 && is_place_in(fd, place)) {
-        use(follow, fd, place->offset);
+    return pread(fd, &byte, 1, offset > 0 ? offset - 1 : 0) >= 0;
+}
+
+/* Go on where it was, in the file that has that place, under whatever name. */
+static void
+resume(struct follow *follow)
+{
+    int fd = follow_files_find(follow->path, &follow->from);
+
+    if (fd >= 0) {
+        use(follow, fd, follow->from.offset);
         return;
     }
-    old = open_renamed(follow, place);
-    if (old >= 0) {
+    fd = follow_files_open(follow->path);
+    if (fd < 0 || !can_be_read(fd, follow->from.offset)) {
+        say_unreadable(follow, errno);
         if (fd >= 0)
             close(fd);
-        use(follow, old, place->offset);
         return;
     }
-    if (fd < 0) {
-        say_unreadable(follow, why);
-        return;
-    }
-    log_warn("feedback: %s is another file than before, and what it was cannot be found -- results "
-             "between the two are not seen",
-             follow->path);
+    if (follow->from.offset > 0)
+        log_warn("feedback: %s is another file than before, and what it was cannot be found -- "
+                 "results between the two are not seen",
+                 follow->path);
     use(follow, fd, 0);
 }
 
 static void
 open_at_end(struct follow *follow)
 {
-    int fd = open_file(follow->path);
+    int fd = follow_files_open(follow->path);
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0) {
@@ -193,11 +149,29 @@ open_at_end(struct follow *follow)
     use(follow, fd, follow->was_away ? 0 : st.st_size);
 }
 
+static void
+open_it(struct follow *follow)
+{
+    if (follow->from.inode != 0)
+        resume(follow);
+    else
+        open_at_end(follow);
+}
+
+static void
+close_it(struct follow *follow)
+{
+    follow_where(follow, &follow->from);
+    close(follow->fd);
+    follow->fd = -1;
+}
+
 /* ------------------------------------------------------------------ reading */
 
 static ssize_t
 read_some(struct follow *follow)
 {
+    int64_t at = follow->offset + (int64_t)(follow->length - follow->before);
     struct iovec iov = {follow->data + follow->length, ROOM - follow->length};
     ssize_t n = -1;
 
@@ -206,52 +180,107 @@ read_some(struct follow *follow)
     errno = EOPNOTSUPP;
 #ifdef RWF_NOWAIT
     if (follow->cold < COLD_TRIES)
-        n = preadv2(follow->fd, &iov, 1, follow->read_to, RWF_NOWAIT);
+        n = preadv2(follow->fd, &iov, 1, at, RWF_NOWAIT);
     if (n < 0 && errno == EAGAIN) {
         follow->cold++;
-        posix_fadvise(follow->fd, follow->read_to, SLICE, POSIX_FADV_WILLNEED);
+        posix_fadvise(follow->fd, at, SLICE, POSIX_FADV_WILLNEED);
         return -1;
     }
 #endif
     if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL))
-        n = preadv(follow->fd, &iov, 1, follow->read_to);
+        n = preadv(follow->fd, &iov, 1, at);
     follow->cold = 0;
     return n;
 }
 
-/* Tell the whole lines in data, and keep the rest. */
+/*
+ * Does the file still have what was read of it?  Asked behind a read: what came by that, too, is
+ * then of the file as it was.
+ */
+static bool
+is_as_it_was(struct follow *follow)
+{
+    char bytes[FOLLOW_MARK_BYTES + MAILLOG_LINE_MAX];
+    size_t length = follow->length < sizeof(bytes) ? follow->length : sizeof(bytes);
+    int64_t at = follow->offset - (int64_t)follow->before;
+    struct stat st;
+
+    if (pread(follow->fd, bytes, length, at) != (ssize_t)length ||
+        memcmp(bytes, follow->data, length) != 0)
+        return false;
+    if (fstat(follow->fd, &st) == 0)
+        follow->size = st.st_size;
+    return true;
+}
+
+/* It was cut, and maybe copied before: the rest of what it was stands in that copy. */
+static void
+go_on_elsewhere(struct follow *follow)
+{
+    struct follow_place place;
+    bool all_told = follow->size <= follow->offset;
+    int copy;
+
+    follow_where(follow, &place);
+    copy = follow->offset > 0 ? follow_files_find_copy(follow->path, &place) : -1;
+    if (copy >= 0) {
+        log_info("feedback: %s was copied and cut", follow->path);
+        use(follow, copy, place.offset);
+        return;
+    }
+    if (all_told)
+        log_info("feedback: %s was cut, and is read from its beginning", follow->path);
+    else
+        log_warn("feedback: %s was cut before it was read to its end, and there is no copy -- "
+                 "results between the two are not seen",
+                 follow->path);
+    use(follow, follow->fd, 0);
+}
+
+/* What was told goes, save what the mark is made of. */
+static void
+let_go(struct follow *follow)
+{
+    size_t over = follow->before > FOLLOW_MARK_BYTES ? follow->before - FOLLOW_MARK_BYTES : 0;
+
+    follow->before -= over;
+    follow->length -= over;
+    memmove(follow->data, follow->data + over, follow->length);
+}
+
+/* Tell the whole lines in data, or as many as there is time for, and keep the rest. */
 static void
 tell_lines(struct follow *follow)
 {
-    char *start = follow->data, *end = follow->data + follow->length, *newline;
+    int64_t began_us = clock_us(CLOCK_MONOTONIC);
+    char *end = follow->data + follow->length;
 
-    while ((newline = memchr(start, '\n', (size_t)(end - start))) != NULL) {
-        size_t length = (size_t)(newline - start);
-        size_t behind = (size_t)(newline + 1 - follow->data);
-        size_t mark_length = behind < MARK_BYTES ? behind : MARK_BYTES;
+    follow->more = false;
+    while (!follow->more) {
+        char *start = follow->data + follow->before;
+        char *newline = memchr(start, '\n', (size_t)(end - start));
+        size_t length;
 
-        follow->place.offset += (int64_t)length + 1;
-        follow->place.mark =
-            (int64_t)mark_length == follow->place.offset || mark_length == MARK_BYTES
-                ? mark_of(newline + 1 - mark_length, mark_length)
-                : mark_in(follow->fd, follow->place.offset);
+        if (newline == NULL)
+            break;
+        length = (size_t)(newline - start);
+        follow->before += length + 1;
+        follow->offset += (int64_t)length + 1;
         if (!follow->skipping)
-            follow->events.on_line(follow->events.arg, start, length, &follow->place);
+            follow->events.on_line(follow->events.arg, start, length);
         follow->skipping = false;
-        start = newline + 1;
+        follow->more = clock_us(CLOCK_MONOTONIC) - began_us > TELL_US;
     }
-    follow->length = (size_t)(end - start);
-    memmove(follow->data, start, follow->length);
-    if (follow->length >= MAILLOG_LINE_MAX) { /* no log has such lines: pass it over */
-        follow->place.offset += (int64_t)follow->length;
-        follow->place.mark = mark_in(follow->fd, follow->place.offset);
-        follow->length = 0;
+    if (!follow->more && follow->length - follow->before >= MAILLOG_LINE_MAX) {
+        follow->offset += (int64_t)(follow->length - follow->before); /* no log has such lines */
+        follow->before = follow->length;
         follow->skipping = true;
     }
+    let_go(follow);
 }
 
-/* At the end of the file: has path become another one? */
-static void
+/* At the end of the file: has path become another one, and is it used now? */
+static bool
 look_around(struct follow *follow)
 {
     struct stat here, named;
@@ -259,23 +288,55 @@ look_around(struct follow *follow)
 
     if (fstat(follow->fd, &here) < 0 || stat(follow->path, &named) < 0) {
         follow->old_since_looks = 0;
-        return;
+        return false;
     }
     if (named.st_ino == here.st_ino && named.st_dev == here.st_dev) {
         follow->old_since_looks = 0;
         say_readable(follow);
-        return;
+        return false;
     }
     if (++follow->old_since_looks * LOOK_MS < LAST_LINE_MS)
-        return; /* who writes may still have the old one open */
+        return false; /* who writes may still have the old one open */
     follow->old_since_looks = 0;
-    fd = open_file(follow->path);
-    if (fd < 0) { /* the old one stays open: there is nothing to go back to */
+    fd = follow_files_next(follow->path, follow->fd);
+    if (fd < 0) /* the old one stays open: there is nothing to go back to */
         say_unreadable(follow, errno);
-        return;
+    else
+        use(follow, fd, 0);
+    return fd >= 0;
+}
+
+/* Returns when the next step is due, in milliseconds; AT_ONCE: another file was taken up. */
+static int
+step(struct follow *follow)
+{
+    ssize_t n;
+
+    if (follow->fd < 0) {
+        open_it(follow);
+        return LOOK_MS;
     }
-    close(follow->fd);
-    use(follow, fd, 0);
+    n = follow->more ? 0 : read_some(follow);
+    if (n >= 0 && !follow->more && !is_as_it_was(follow)) {
+        go_on_elsewhere(follow);
+        return AT_ONCE;
+    }
+    if (n > 0 || follow->more) {
+        follow->length += (size_t)n;
+        tell_lines(follow);
+        follow->old_since_looks = 0;
+        follow->slices = (follow->slices + 1) % SLICES;
+        return follow->slices == 0 ? REST_MS : 0;
+    }
+    if (n == 0) {
+        follow->events.on_idle(follow->events.arg);
+        return look_around(follow) ? AT_ONCE : LOOK_MS;
+    }
+    if (follow->cold > 0)
+        return 1;
+    say_unreadable(follow, errno);
+    close_it(follow);
+    return LOOK_MS;
 }
 
 static void
@@ -286,47 +347,19 @@ again(struct follow *follow, int ms)
     event_add(follow->timer, &time);
 }
 
+/* A file that was just taken up is read from at once: at its beginning nobody can tell that it was
+ * cut. */
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct follow *follow = arg;
-    ssize_t n;
+    int ms = step(follow);
 
     (void)fd;
     (void)what;
-    if (follow->fd < 0) {
-        if (follow->place.inode != 0)
-            resume(follow, &(struct follow_place){follow->place.inode, follow->place.offset,
-                                                  follow->place.mark});
-        else
-            open_at_end(follow);
-        again(follow, LOOK_MS);
-        return;
-    }
-    if (follow->idle && !is_place_in(follow->fd, &follow->place)) {
-        log_info("feedback: %s was cut, and is read from its beginning", follow->path);
-        use(follow, follow->fd, 0);
-    }
-    follow->idle = false;
-    n = read_some(follow);
-    if (n > 0) {
-        follow->read_to += n;
-        follow->length += (size_t)n;
-        tell_lines(follow);
-        follow->old_since_looks = 0;
-        again(follow, 0);
-        return;
-    }
-    if (n == 0) {
-        follow->idle = true;
-        follow->events.on_idle(follow->events.arg);
-        look_around(follow);
-    } else if (follow->cold == 0) {
-        say_unreadable(follow, errno);
-        close(follow->fd);
-        follow->fd = -1; /* resume() opens it again */
-    }
-    again(follow, n < 0 && follow->cold > 0 ? 1 : LOOK_MS);
+    if (ms == AT_ONCE)
+        ms = step(follow);
+    again(follow, ms == AT_ONCE ? 0 : ms);
 }
 
 /* --------------------------------------------------------------- the interface */
@@ -343,8 +376,8 @@ follow_new(struct event_base *base, const char *path, const struct follow_place 
     follow->timer = event_new(base, -1, 0, on_timer, follow);
     if (follow->timer == NULL)
         abort(); /* as mem_new() does */
-    if (from != NULL && from->inode != 0)
-        follow->place = *from;
+    if (from != NULL)
+        follow->from = *from;
     again(follow, 0);
     return follow;
 }
@@ -361,6 +394,20 @@ follow_free(struct follow *follow)
     free(follow);
 }
 
+void
+follow_where(const struct follow *follow, struct follow_place *ret_place)
+{
+    size_t length = follow->before < FOLLOW_MARK_BYTES ? follow->before : FOLLOW_MARK_BYTES;
+
+    if (follow->fd < 0 || (follow->offset == 0 && follow->end.inode != 0)) {
+        *ret_place = follow->fd < 0 ? follow->from : follow->end;
+        return;
+    }
+    ret_place->inode = follow->inode;
+    ret_place->offset = follow->offset;
+    ret_place->mark = follow_files_mark(follow->data + follow->before - length, length);
+}
+
 int64_t
 follow_lag_bytes(const struct follow *follow)
 {
@@ -368,5 +415,5 @@ follow_lag_bytes(const struct follow *follow)
 
     if (follow->fd < 0 || follow->said || fstat(follow->fd, &st) < 0)
         return -1;
-    return st.st_size - follow->place.offset;
+    return st.st_size - follow->offset;
 }

@@ -290,6 +290,7 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
     char id[TAG_SENDER_SIZE], account[256], domain[256];
     struct choice_mail mail = {.message_id = id, .account = account, .domain = domain};
     struct decision decision;
+    size_t length;
 
     addr_domain(asked->recipient, domain, sizeof(domain));
     if (snapshot_is_bypass(view->conf->snapshot, domain))
@@ -302,10 +303,15 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
     if (result->waits)
         return LOOKUP_WAIT;
     if (result->busy)
-        return say(reply, "OK retry:4.7.1 " OUTCOME_BUSY);
-    if (result->address == NULL)
-        return answer_none(view, &decision, reply);
-    return answer_address(result->address, asked->request->nexthop, reply);
+        length = say(reply, "OK retry:4.7.1 " OUTCOME_BUSY);
+    else if (result->address == NULL)
+        length = answer_none(view, &decision, reply);
+    else
+        length = answer_address(result->address, asked->request->nexthop, reply);
+    if (view->decided != NULL)
+        view->decided(view->decided_arg, result, result->again || result->busy ? NULL : &decision,
+                      id, asked->recipient, reply);
+    return length;
 }
 
 static bool

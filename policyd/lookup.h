@@ -51,8 +51,10 @@
 
 struct address;
 struct conf;
+struct decision;
 struct curbs;
 struct grants;
+struct lookup_result;
 struct meters;
 struct provider;
 struct roster;
@@ -103,6 +105,10 @@ struct lookup_view {
     /* Are results read from the log, so that refusals are counted?  NULL: they are not. */
     bool (*counted)(void *arg);
     void *arg; /* of all four */
+    /* A recipient got an answer; decision is NULL where none was needed.  May be NULL. */
+    void (*decided)(void *arg, const struct lookup_result *result, const struct decision *decision,
+                    const char *id, const char *recipient, const char *reply);
+    void *decided_arg;
 };
 
 /* What one connection has asked so far.  All zero: nothing. */

@@ -116,13 +116,13 @@ run(struct main *m)
     return policyd_run(&start);
 }
 
-/* Caps may come with a reload, when there are no rights to make it; only now they are needed. */
+/* A store may come with a reload, when there are no rights to make it; only now it is needed. */
 static int
 make_store_folder(const struct conf *conf, const struct daemon_user *user, struct err *err)
 {
     int r = daemon_make_folder(conf->store_path, user, NULL, err);
 
-    return conf->snapshot->has_caps ? r : 0;
+    return volume_needs_store(conf) ? r : 0;
 }
 
 /* Everything that needs rights, and then away with them. */

@@ -175,7 +175,7 @@ on_pump(evutil_socket_t fd, short what, void *arg)
         mx->figures.in_flight++;
         mx->figures.lookups++;
         if (mx->dns != NULL)
-            dns_ask_mx(mx->dns, entry->domain, on_done, entry);
+            dns_ask(mx->dns, entry->domain, DNS_MX, on_done, entry);
         else
             on_done(entry, DNS_FAILED, NULL, 0, "no c-ares");
     }

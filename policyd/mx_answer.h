@@ -11,6 +11,8 @@
 #ifndef POLICYD_MX_ANSWER_H
 #define POLICYD_MX_ANSWER_H
 
+#include "policyd/dns_answer.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +21,7 @@ enum {
     MX_HOSTS_MAX = 64,         /* more, and it is nobody's domain */
     MX_HOSTS_BYTES_MAX = 4096, /* of their names */
     MX_RECORDS_MAX = 256,      /* of any type that are looked at */
-    MX_HOST_SIZE = 256,        /* longest name and its NUL */
+    MX_HOST_SIZE = DNS_NAME_SIZE,
 };
 
 struct mx_answer {

@@ -75,7 +75,10 @@ is_rescued(const struct outcome_view *view, const struct maillog *line,
 static void
 read_sender(const struct outcome_view *view, const char *sender, struct outcome *outcome)
 {
+    struct tag tag;
+
     outcome->stream = tagged_stream(view->conf, sender, outcome->message_id);
+    outcome->tagged = tag_find(sender, &tag) && tag_verify(view->conf->secret, &tag);
     tagged_recipient(outcome->message_id, outcome->recipient);
     copy(outcome->sender, sizeof(outcome->sender), (struct span){sender, strlen(sender)});
     tag_remove(outcome->sender);
@@ -99,6 +102,7 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     outcome->address = address_of(view->conf->snapshot, line->service);
     outcome->provider = provider_of(view, outcome->domain, line->relay);
     outcome->status = line->status;
+    outcome->told = line->reply;
     reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length,
                &outcome->reply);
     outcome->reached = line->status == MAILLOG_SENT || reply_reached(&outcome->reply);

@@ -32,10 +32,12 @@ struct outcome {
     char recipient[ADDR_MAX + 1];
     char domain[OUTCOME_DOMAIN_SIZE]; /* of recipient, lower case */
     const struct stream *stream;
+    bool tagged; /* its sender has a tag of ours: the milter took the message in */
     const struct address *address;   /* that it was tried from; NULL: from none of ours */
     const struct address *chosen;    /* that a lookup had given out for it, as far as is known */
     const struct provider *provider; /* of the recipient; "other" when it is not known */
     enum maillog_status status;      /* SENT, DEFERRED or BOUNCED */
+    struct span told;                /* the reply as Postfix tells it; gone with the line */
     struct reply reply;
     const struct reply_rule *rule; /* that fits the reply; NULL: none, or it was sent */
     bool reached;                  /* the other side heard of the recipient */

@@ -14,12 +14,16 @@
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/history.h"
+#include "policyd/lists.h"
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
 #include "policyd/pace.h"
 #include "policyd/policy_server.h"
+#include "policyd/queued.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
+#include "policyd/story.h"
 #include "policyd/volume.h"
 #include "policyd/wake.h"
 
@@ -28,6 +32,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #ifdef HAVE_LIBSYSTEMD
 #include <systemd/sd-daemon.h>
@@ -61,6 +66,33 @@ on_counted(void *arg)
     return feedback_is_read(policyd->feedback);
 }
 
+static void
+on_history(void *arg, const char *message_id, const char *recipient, const char *domain,
+           struct lookup_history *ret_history)
+{
+    struct policyd *policyd = arg;
+
+    (void)domain;
+    history_find(policyd->history, policyd->conf, message_id, recipient,
+                 clock_ms(CLOCK_MONOTONIC_COARSE), ret_history);
+}
+
+static void
+on_outcome(void *arg, const struct outcome *outcome)
+{
+    struct policyd *policyd = arg;
+
+    history_outcome(policyd->history, outcome, clock_ms(CLOCK_MONOTONIC_COARSE));
+}
+
+static void
+on_gone(void *arg, const char *queue_id)
+{
+    struct policyd *policyd = arg;
+
+    history_gone(policyd->history, queue_id);
+}
+
 /* Providers have caps, or replies of theirs that accuse an address there. */
 static bool
 needs_provider(const struct conf *conf)
@@ -73,14 +105,18 @@ policyd_view(void *arg, struct lookup_view *ret_view)
 {
     struct policyd *policyd = arg;
 
-    *ret_view = (struct lookup_view){
-        .conf = policyd->conf, .roster = policyd->roster, .curbs = policyd->curbs};
+    *ret_view = (struct lookup_view){.conf = policyd->conf,
+                                     .roster = policyd->roster,
+                                     .curbs = policyd->curbs,
+                                     .decided = story_on_decided,
+                                     .decided_arg = policyd->story};
     volume_view(policyd->volume, ret_view);
     ret_view->settles = feedback_is_live(policyd->feedback, clock_ms(CLOCK_MONOTONIC_COARSE));
     if (needs_provider(policyd->conf)) {
         ret_view->provider = on_provider;
         ret_view->unknown = on_unknown;
         ret_view->counted = on_counted;
+        ret_view->history = on_history;
         ret_view->arg = policyd;
     }
 }
@@ -153,6 +189,25 @@ on_now(void *arg)
     struct policyd *policyd = arg;
 
     return volume_now_ms(policyd->volume);
+}
+
+static void
+on_listed(void *arg, const struct address *address, int64_t for_ms, const char *why)
+{
+    const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
+    struct policyd *policyd = arg;
+
+    breakers_keep_suspended(policyd->breakers, &whose, breakers_now_ms(policyd->breakers) + for_ms,
+                            why);
+}
+
+static void
+on_unlisted(void *arg, const struct address *address, const char *cause)
+{
+    const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
+    struct policyd *policyd = arg;
+
+    breakers_end(policyd->breakers, &whose, cause);
 }
 
 static void
@@ -256,6 +311,14 @@ policyd_dns_start(const struct conf *conf)
     return (struct dns_start){conf->dns_servers, conf->dns_server_count, conf->dns_timeout_ms};
 }
 
+static bool
+on_keep(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
+{
+    struct policyd *policyd = arg;
+
+    return volume_put(policyd->volume, key, version, bytes, length);
+}
+
 /* What follows from results. */
 static void
 init_feedback(struct policyd *policyd)
@@ -265,14 +328,23 @@ init_feedback(struct policyd *policyd)
         .conf = policyd->conf,
         .curbs = policyd->curbs,
         .now_ms = on_now,
+        .put = on_keep,
         .arg = policyd,
     });
+    volume_listen(policyd->volume, &(struct volume_listener){breakers_on_put, breakers_on_record,
+                                                             policyd->breakers});
     policyd->feedback = feedback_new(&(struct feedback_start){
         policyd->base, policyd->conf, policyd->volume, on_provider, policyd});
+    feedback_listen(policyd->feedback, &(struct feedback_listener){.on_outcome = story_on_outcome,
+                                                                   .arg = policyd->story});
+    feedback_listen(
+        policyd->feedback,
+        &(struct feedback_listener){.on_outcome = on_outcome, .on_gone = on_gone, .arg = policyd});
     feedback_listen(
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
     policyd_init_wake(policyd);
+    queued_free(feedback_follow(policyd->feedback, NULL, NULL));
 }
 
 static int
@@ -282,8 +354,12 @@ init(struct policyd *policyd)
     bool *present = mem_array(snapshot->address_count, sizeof(*present));
     bool *all = mem_array(snapshot->address_count, sizeof(*all));
     struct dns_start dns = policyd_dns_start(policyd->conf);
+    uint8_t secret[HASH_KEY_SIZE];
     struct err err;
 
+    if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
+        abort(); /* it has no reason to fail */
+    policyd->history = history_new(secret);
     memset(all, true, snapshot->address_count * sizeof(*all));
     if (presence_scan(snapshot, present, &err) < 0)
         log_error("%s -- no address is known to be here", err.msg);
@@ -291,6 +367,7 @@ init(struct policyd *policyd)
     policyd->roster = roster_new(snapshot, present);
     policyd->figures = figures_new(snapshot, NULL);
     policyd->curbs = curbs_new(snapshot);
+    policyd->story = story_new();
     policyd->mx = mx_new(policyd->base, snapshot, &dns, on_known, policyd);
     free(all);
     free(present);
@@ -301,7 +378,9 @@ init(struct policyd *policyd)
 static void
 on_ready(void *arg)
 {
+    static const struct lists_events lists_events = {on_listed, on_unlisted};
     struct policyd *policyd = arg;
+    struct dns_start dns = policyd_dns_start(policyd->conf);
     const struct snapshot *snapshot = policyd->conf->snapshot;
 
     policyd->server =
@@ -311,6 +390,7 @@ on_ready(void *arg)
         policyd->policy =
             policy_server_new(policyd->base, policyd->start->policy, (size_t)policyd->conf->clients,
                               on_policy_view, on_policy_answered, policyd);
+    policyd->lists = lists_new(policyd->base, policyd->conf, &dns, &lists_events, policyd);
     log_info("ready: %zu addresses, %zu pools, %zu streams", snapshot->address_count,
              snapshot->pool_count, snapshot->stream_count);
 #ifdef HAVE_LIBSYSTEMD
@@ -366,9 +446,11 @@ out:
     pace_free(policyd.pace);
     policyd.pace = NULL; /* what the end of others brings does not concern it */
     wake_free(policyd.wake);
+    history_free(policyd.history);
     breakers_free(policyd.breakers);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
+    lists_free(policyd.lists);
     mx_free(policyd.mx);
     for (int i = 0; i < 4; i++)
         if (events[i] != NULL)
@@ -378,6 +460,7 @@ out:
     figures_free(policyd.figures);
     roster_free(policyd.roster);
     curbs_free(policyd.curbs);
+    story_free(policyd.story);
     conf_unref(policyd.conf);
     libevent_global_shutdown();
     return status;

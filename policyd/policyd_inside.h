@@ -27,8 +27,11 @@ struct policyd {
     struct breakers *breakers;
     struct wake *wake;
     struct pace *pace; /* NULL: not yet */
+    struct story *story;
     struct feedback *feedback;
+    struct history *history; /* what feedback told of messages in the queue */
     struct mx *mx; /* whose are the recipient domains? */
+    struct lists *lists; /* DNS lists that are asked for the addresses */
     struct netwatch *netwatch;
     struct server *server;        /* NULL: not ready yet */
     struct policy_server *policy; /* NULL: not ready yet, or none is wanted */

@@ -4,13 +4,17 @@
 #include "policyd/policyd_inside.h"
 
 #include "lib/clock.h"
+#include "lib/feed.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/control.h"
 #include "policyd/explain.h"
+#include "policyd/feedback.h"
+#include "policyd/lists.h"
 #include "policyd/mx_report.h"
 #include "policyd/status.h"
+#include "policyd/story.h"
 #include "policyd/volume.h"
 
 #include <stdlib.h>
@@ -21,7 +25,7 @@ answer_status(struct policyd *policyd, struct control_call *call, bool json)
 {
     struct status status = {policyd->conf,   policyd->roster,   policyd->figures,  policyd->server,
                             policyd->policy, policyd->volume,   policyd->feedback, policyd->started,
-                            policyd->mx,     policyd->breakers, policyd->pace};
+                            policyd->mx,     policyd->breakers, policyd->pace,     policyd->lists};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);
@@ -65,6 +69,17 @@ answer_nodes(struct policyd *policyd, struct control_call *call, bool json)
 }
 
 static void
+answer_lists(struct policyd *policyd, struct control_call *call, bool json)
+{
+    struct buf text = {0};
+    struct json out = {.out = &text};
+
+    lists_print(policyd->lists, json ? NULL : &text, json ? &out : NULL);
+    control_answer(call, buf_text(&text));
+    buf_clear(&text);
+}
+
+static void
 on_forgotten(void *arg, int r, const char *why)
 {
     struct control_call *call = arg;
@@ -80,6 +95,38 @@ forget_node(struct policyd *policyd, struct control_call *call, const char *node
     log_warn("forget: node %s by %s", node, control_user(call));
     if (!volume_forget(policyd->volume, node, on_forgotten, call))
         control_answer(call, "error: nothing has caps, so there is no store");
+}
+
+static void
+on_fed(void *arg, const char *answer)
+{
+    control_answer(arg, answer);
+}
+
+static void
+on_feed_lines(void *arg, struct control_call *call, const char *question, const char *lines)
+{
+    struct policyd *policyd = arg;
+    struct feed_head head;
+
+    if (feed_parse(question, &head))
+        feedback_feed(policyd->feedback, &head, lines, on_fed, call);
+    else
+        control_answer(call, "error: no feed");
+}
+
+/* question is that of lib/feed.h; the lines come behind it. */
+static void
+answer_feed(struct policyd *policyd, struct control_call *call, const char *question)
+{
+    struct feed_head head;
+
+    if (!feed_parse(question, &head))
+        control_answer(call, "error: feed ID BATCH OLDEST LENGTH is needed");
+    else if (head.length > 0)
+        control_want(call, head.length, on_feed_lines);
+    else
+        feedback_feed(policyd->feedback, &head, "", on_fed, call);
 }
 
 void
@@ -102,16 +149,23 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
 
         explain_answer(&explain, question + 8, &answer);
         control_answer(call, buf_text(&answer));
+    } else if (story_question(policyd->story, policyd->feedback, question, &answer)) {
+        control_answer(call, buf_text(&answer));
     } else if (strcmp(question, "nodes") == 0 || strcmp(question, "nodes json") == 0) {
         answer_nodes(policyd, call, question[5] != '\0');
+    } else if (strcmp(question, "lists") == 0 || strcmp(question, "lists json") == 0) {
+        answer_lists(policyd, call, question[5] != '\0');
     } else if (strncmp(question, "forget ", 7) == 0) {
         forget_node(policyd, call, question + 7);
+    } else if (strncmp(question, "feed ", 5) == 0) {
+        answer_feed(policyd, call, question);
     } else if (strncmp(question, "mx ", 3) == 0) {
         answer_mx(policyd, call, question + 3);
     } else {
-        control_answer(call,
-                       "error: unknown question; there are status, reload, nodes and mx DOMAIN, "
-                       "each also with json, explain, forget, release, reset and settle");
+        control_answer(
+            call,
+            "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
+            "each also with json, explain, story, tail, feed, forget, release, reset and settle");
     }
     buf_clear(&answer);
 }

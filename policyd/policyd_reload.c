@@ -13,6 +13,7 @@
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/lists.h"
 #include "policyd/mx.h"
 #include "policyd/pace.h"
 #include "policyd/policy_server.h"
@@ -98,7 +99,8 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
 
     warn_of_restart(policyd->conf, conf);
     if (volume_set_conf(policyd->volume, conf, &err) < 0)
-        log_error("%s -- what is capped has no room until this works", err.msg);
+        log_error("%s -- what is capped has no room until this works, and no suspension is kept",
+                  err.msg);
     if (!curbs_set_snapshot(policyd->curbs, conf->snapshot))
         abort(); /* no memory: the guard starts anew */
     breakers_set_conf(policyd->breakers, conf, policyd->curbs);
@@ -107,6 +109,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     pace_set_conf(policyd->pace, conf);
     mx_set_snapshot(policyd->mx, conf->snapshot);
     mx_set_dns(policyd->mx, &dns);
+    lists_set_conf(policyd->lists, conf, &dns);
     roster_free(policyd->roster);
     figures_free(policyd->figures);
     reload_let_go(policyd->conf);

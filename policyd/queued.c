@@ -16,7 +16,10 @@ enum { BUCKETS = 1 << 16 };
 struct message {
     TAILQ_ENTRY(message) order; /* in queued->all, the one heard of longest ago first */
     struct message *chain;
-    bool heard; /* since it was noted */
+    bool heard;                   /* since it was noted */
+    uint64_t since;               /* the turn in which it came; 0: it is kept */
+    uint64_t changed;             /* the turn that change is of */
+    struct queued_change *change; /* in queued->changes, if changed is this turn */
     size_t id_length;
     size_t size;  /* of all this */
     char *sender; /* into text */
@@ -30,6 +33,10 @@ struct queued {
     struct message *buckets[BUCKETS];
     size_t count;
     size_t bytes;
+    bool tracks;
+    uint64_t turn; /* from 1 on; another begins when changes are taken */
+    struct queued_changes changes;
+    size_t change_count;
 };
 
 /* No secret: Postfix makes the ids, of the time and of file numbers. */
@@ -45,11 +52,98 @@ find(struct queued *queued, struct span id)
     return at;
 }
 
+/* ------------------------------------------------------------------- changes */
+
+static struct queued_change *
+add_change(struct queued *queued, const struct message *message)
+{
+    size_t length = message->id_length + strlen(message->sender) + 1;
+    struct queued_change *change = mem_new(sizeof(*change) + length);
+
+    change->id_length = message->id_length;
+    change->sender = change->text + message->id_length;
+    memcpy(change->text, message->text, length);
+    TAILQ_INSERT_TAIL(&queued->changes, change, next);
+    queued->change_count++;
+    return change;
+}
+
+/* What was said of it in this turn, or NULL. */
+static struct queued_change *
+change_of(const struct queued *queued, const struct message *message)
+{
+    return message->changed == queued->turn ? message->change : NULL;
+}
+
+static void
+note_there(struct queued *queued, struct message *message)
+{
+    if (!queued->tracks)
+        return;
+    if (change_of(queued, message) == NULL)
+        message->change = add_change(queued, message);
+    message->changed = queued->turn;
+    message->change->heard = message->heard;
+}
+
+static void
+note_gone(struct queued *queued, const struct message *message)
+{
+    struct queued_change *change = change_of(queued, message);
+
+    if (!queued->tracks)
+        return;
+    if (message->since < queued->turn) {
+        if (change == NULL)
+            change = add_change(queued, message);
+        change->gone = true;
+    } else if (change != NULL) { /* nobody has heard of it */
+        TAILQ_REMOVE(&queued->changes, change, next);
+        queued->change_count--;
+        free(change);
+    }
+}
+
+void
+queued_track(struct queued *queued)
+{
+    queued->tracks = true;
+}
+
+void
+queued_take_changes(struct queued *queued, struct queued_changes *ret_changes)
+{
+    TAILQ_INIT(ret_changes);
+    TAILQ_CONCAT(ret_changes, &queued->changes, next);
+    queued->change_count = 0;
+    queued->turn++;
+}
+
+void
+queued_changes_free(struct queued_changes *changes)
+{
+    struct queued_change *change;
+
+    while ((change = TAILQ_FIRST(changes)) != NULL) {
+        TAILQ_REMOVE(changes, change, next);
+        free(change);
+    }
+}
+
+size_t
+queued_change_count(const struct queued *queued)
+{
+    return queued->change_count;
+}
+
+/* ------------------------------------------------------------------ messages */
+
 static void
 drop(struct queued *queued, struct message **at)
 {
     struct message *message = *at;
 
+    note_gone(queued, message);
     *at = message->chain;
     TAILQ_REMOVE(&queued->all, message, order);
     queued->count--;
@@ -63,6 +157,8 @@ queued_new(void)
     struct queued *queued = mem_new(sizeof(*queued));
 
     TAILQ_INIT(&queued->all);
+    TAILQ_INIT(&queued->changes);
+    queued->turn = 1;
     return queued;
 }
 
@@ -77,17 +173,16 @@ queued_free(struct queued *queued)
         TAILQ_REMOVE(&queued->all, message, order);
         free(message);
     }
+    queued_changes_free(&queued->changes);
     free(queued);
 }
 
-void
-queued_note(struct queued *queued, struct span queue_id, struct span sender)
+static struct message *
+add(struct queued *queued, struct span queue_id, struct span sender)
 {
-    struct message *message, **at;
-    size_t size = sizeof(*message) + queue_id.length + sender.length + 1;
+    size_t size = sizeof(struct message) + queue_id.length + sender.length + 1;
+    struct message *message = mem_new(size), **at;
 
-    queued_remove(queued, queue_id);
-    message = mem_new(size);
     message->size = size;
     message->id_length = queue_id.length;
     message->sender = message->text + queue_id.length;
@@ -104,6 +199,40 @@ queued_note(struct queued *queued, struct span queue_id, struct span sender)
 
         drop(queued, find(queued, (struct span){oldest->text, oldest->id_length}));
     }
+    return message;
+}
+
+static void
+set_heard(struct queued *queued, struct message *message, bool heard)
+{
+    if (message->heard == heard)
+        return;
+    message->heard = heard;
+    note_there(queued, message);
+}
+
+void
+queued_note(struct queued *queued, struct span queue_id, struct span sender)
+{
+    struct message *message = *find(queued, queue_id);
+
+    if (message != NULL && strlen(message->sender) == sender.length &&
+        memcmp(message->sender, sender.start, sender.length) == 0) {
+        queued_sender(queued, queue_id);
+        set_heard(queued, message, false);
+        return;
+    }
+    queued_remove(queued, queue_id);
+    message = add(queued, queue_id, sender);
+    message->since = queued->turn;
+    note_there(queued, message);
+}
+
+void
+queued_restore(struct queued *queued, struct span queue_id, struct span sender, bool heard)
+{
+    queued_remove(queued, queue_id);
+    add(queued, queue_id, sender)->heard = heard;
 }
 
 const char *
@@ -124,7 +253,7 @@ queued_set_heard(struct queued *queued, struct span queue_id)
     struct message *message = *find(queued, queue_id);
 
     if (message != NULL)
-        message->heard = true;
+        set_heard(queued, message, true);
 }
 
 bool

@@ -7,6 +7,8 @@
  * nothing was heard of for longest; the queue manager tells of them again when
  * it takes them up next.
  *
+ * Who keeps what is known over a restart asks for what changed, from time to time.
+ *
  * SPDX-License-Identifier: MIT
  */
 #ifndef POLICYD_QUEUED_H
@@ -17,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 enum {
     QUEUED_MAX = 200 * 1000,             /* messages that are known */
@@ -24,6 +27,18 @@ enum {
 };
 
 struct queued;
+
+/* One message came, or was heard of, or left. */
+struct queued_change {
+    TAILQ_ENTRY(queued_change) next;
+    bool gone; /* else it is there as follows */
+    bool heard;
+    size_t id_length;
+    char *sender; /* into text; ends in NUL */
+    char text[];  /* queue id, and sender */
+};
+
+TAILQ_HEAD(queued_changes, queued_change);
 
 struct queued *queued_new(void);
 void queued_free(struct queued *queued); /* takes NULL */
@@ -40,6 +55,24 @@ bool queued_is_heard(struct queued *queued, struct span queue_id);
 
 /* It left the queue. */
 void queued_remove(struct queued *queued, struct span queue_id);
+
+/* As queued_note(), of one that is kept already. */
+void queued_restore(struct queued *queued, struct span queue_id, struct span sender, bool heard);
+
+/*
+ * From now on changes are noted.  They take as much as the messages again, and as long as nobody
+ * takes them, what is gone of the kept ones beside that.
+ */
+void queued_track(struct queued *queued);
+
+/*
+ * What changed since the last call, in its order, becomes the caller's: carried out on what was
+ * kept until then, it makes that what is known now.  Of what came and left between two calls
+ * nothing is said.  Costs the same however much it is.
+ */
+void queued_take_changes(struct queued *queued, struct queued_changes *ret_changes);
+void queued_changes_free(struct queued_changes *changes); /* what is in it */
+size_t queued_change_count(const struct queued *queued);  /* that would be taken */
 
 size_t queued_count(const struct queued *queued);
 

@@ -34,6 +34,9 @@ redis_life_set_up(struct redis_store *s)
         else
             log_info("store: %s is there", redis_link_where(s->link));
         s->away_said = false;
+        if (!s->told)
+            store_tell_records(&s->store);
+        s->told = true;
     }
     s->store.events.on_up(s->store.events.arg, up);
 }

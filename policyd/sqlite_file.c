@@ -6,6 +6,7 @@
 #include "engine/book.h"
 #include "lib/err.h"
 #include "lib/mem.h"
+#include "policyd/record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,19 @@
 
 enum { APPLICATION_ID = 0x70706f6f, FILE_VERSION = 1 };
 
-enum statement { LOAD, SAVE, REMOVE, SET, WALK, STATEMENTS };
+enum statement {
+    LOAD,
+    SAVE,
+    REMOVE,
+    SET,
+    WALK,
+    RECORD,
+    RECORD_SAVE,
+    RECORD_REMOVE,
+    RECORD_COUNT,
+    RECORDS,
+    STATEMENTS
+};
 
 struct sqlite_file {
     sqlite3 *db;
@@ -36,6 +49,11 @@ static const char *const texts[STATEMENTS] = {
     [REMOVE] = "DELETE FROM book WHERE key = ?1",
     [WALK] = "SELECT key, data FROM book WHERE key > ?1 ORDER BY key LIMIT ?2",
     [SET] = "INSERT OR REPLACE INTO clock (name, value) VALUES (?1, ?2)",
+    [RECORD] = "SELECT key, version, data FROM record WHERE key = ?1",
+    [RECORD_SAVE] = "INSERT OR REPLACE INTO record (key, version, data) VALUES (?1, ?2, ?3)",
+    [RECORD_REMOVE] = "DELETE FROM record WHERE key = ?1",
+    [RECORD_COUNT] = "SELECT count(*) FROM record",
+    [RECORDS] = "SELECT key, version, data FROM record",
 };
 
 static int
@@ -112,13 +130,15 @@ check(struct sqlite_file *file, struct err *err)
 static int
 make_tables(struct sqlite_file *file, struct err *err)
 {
-    char sql[400];
+    char sql[600];
 
     snprintf(sql, sizeof(sql),
              "BEGIN IMMEDIATE;"
              "CREATE TABLE IF NOT EXISTS book (key TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT "
              "ROWID;"
              "CREATE TABLE IF NOT EXISTS clock (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
+             "CREATE TABLE IF NOT EXISTS record (key TEXT PRIMARY KEY, version INTEGER NOT NULL, "
+             "data BLOB NOT NULL);"
              "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
              APPLICATION_ID, FILE_VERSION);
     return run(file, sql, err);
@@ -325,6 +345,89 @@ sqlite_file_remove(struct sqlite_file *file, const char *key, struct err *err)
 
     sqlite3_bind_text(statement, 1, key, -1, SQLITE_TRANSIENT);
     return step(file, statement, err);
+}
+
+/* The row that a statement is at; its bytes are the statement's. */
+static struct record
+record_at(sqlite3_stmt *row)
+{
+    return (struct record){(uint64_t)sqlite3_column_int64(row, 1),
+                           (void *)sqlite3_column_blob(row, 2),
+                           (size_t)sqlite3_column_bytes(row, 2)};
+}
+
+int
+sqlite_file_record(struct sqlite_file *file, const char *key, struct record *record,
+                   struct err *err)
+{
+    sqlite3_stmt *statement = file->statements[RECORD];
+    int code, r = 0;
+
+    sqlite3_bind_text(statement, 1, key, -1, SQLITE_TRANSIENT);
+    code = sqlite3_step(statement);
+    record_clear(record);
+    if (code == SQLITE_ROW) {
+        struct record row = record_at(statement);
+
+        record_set(record, row.version, row.bytes, row.length);
+    } else if (code != SQLITE_DONE) {
+        r = fail(file, err);
+    }
+    sqlite3_reset(statement);
+    return r;
+}
+
+int
+sqlite_file_record_save(struct sqlite_file *file, const char *key, const struct record *record,
+                        struct err *err)
+{
+    sqlite3_stmt *statement = file->statements[RECORD_SAVE];
+
+    sqlite3_bind_text(statement, 1, key, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)record->version);
+    sqlite3_bind_blob(statement, 3, record->bytes, (int)record->length, SQLITE_TRANSIENT);
+    return step(file, statement, err);
+}
+
+int
+sqlite_file_record_remove(struct sqlite_file *file, const char *key, struct err *err)
+{
+    sqlite3_stmt *statement = file->statements[RECORD_REMOVE];
+
+    sqlite3_bind_text(statement, 1, key, -1, SQLITE_TRANSIENT);
+    return step(file, statement, err);
+}
+
+int
+sqlite_file_record_count(struct sqlite_file *file, size_t *ret_count, struct err *err)
+{
+    sqlite3_stmt *statement = file->statements[RECORD_COUNT];
+    int r = sqlite3_step(statement) == SQLITE_ROW ? 0 : fail(file, err);
+
+    if (r == 0)
+        *ret_count = (size_t)sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return r;
+}
+
+int
+sqlite_file_records(struct sqlite_file *file,
+                    bool (*each)(void *arg, const char *key, const struct record *record),
+                    void *arg, struct err *err)
+{
+    sqlite3_stmt *statement = file->statements[RECORDS];
+    bool more = true;
+    int code = SQLITE_DONE, r = 0;
+
+    while (more && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct record record = record_at(statement);
+
+        more = each(arg, (const char *)sqlite3_column_text(statement, 0), &record);
+    }
+    if (code != SQLITE_DONE && code != SQLITE_ROW)
+        r = fail(file, err);
+    sqlite3_reset(statement);
+    return r;
 }
 
 static bool

@@ -1,5 +1,5 @@
 /*
- * Books in a file of SQLite, by key.
+ * Books and records in a file of SQLite, by key.
  *
  * One process has the file at a time.  Calls block; they are for a thread of
  * their own.  Each returns 0 or a negative errno with the reason.
@@ -9,10 +9,13 @@
 #ifndef POLICYD_SQLITE_FILE_H
 #define POLICYD_SQLITE_FILE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct book;
 struct err;
+struct record;
 struct sqlite_file;
 
 /*
@@ -49,5 +52,18 @@ int sqlite_file_remove(struct sqlite_file *file, const char *key, struct err *er
  */
 int sqlite_file_trim(struct sqlite_file *file, int most, uint64_t life, int64_t since_ms,
                      int64_t now_ms, struct err *err);
+
+/* The record of key; what is in *record is let go.  There is none: version 0. */
+int sqlite_file_record(struct sqlite_file *file, const char *key, struct record *record,
+                       struct err *err);
+int sqlite_file_record_save(struct sqlite_file *file, const char *key, const struct record *record,
+                            struct err *err);
+int sqlite_file_record_remove(struct sqlite_file *file, const char *key, struct err *err);
+int sqlite_file_record_count(struct sqlite_file *file, size_t *ret_count, struct err *err);
+
+/* All of them, until each returns false. */
+int sqlite_file_records(struct sqlite_file *file,
+                        bool (*each)(void *arg, const char *key, const struct record *record),
+                        void *arg, struct err *err);
 
 #endif

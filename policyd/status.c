@@ -11,6 +11,7 @@
 #include "policyd/breakers.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/lists.h"
 #include "policyd/mx_report.h"
 #include "policyd/pace.h"
 #include "policyd/peers.h"
@@ -131,6 +132,7 @@ status_json(const struct status *status)
     feedback_status(status->feedback, NULL, &json);
     breakers_status(status->breakers, NULL, &json);
     pace_status(status->pace, NULL, &json);
+    lists_status(status->lists, NULL, &json);
     volume_status(status->volume, NULL, &json);
     json_close(&json, '}');
     return buf_take(&text);
@@ -208,6 +210,7 @@ status_text(const struct status *status)
     feedback_status(status->feedback, &text, NULL);
     pace_status(status->pace, &text, NULL);
     breakers_status(status->breakers, &text, NULL);
+    lists_status(status->lists, &text, NULL);
     buf_puts(&text, "\n");
     print_streams(&text, status, width);
     buf_printf(&text, "\n%-*s  %-39s  %-9s  %12s\n", width, "address", "ip", "here", "decisions");

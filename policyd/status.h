@@ -11,6 +11,7 @@
 struct breakers;
 struct conf;
 struct figures;
+struct lists;
 struct mx;
 struct pace;
 struct roster;
@@ -31,6 +32,7 @@ struct status {
     const struct mx *mx;
     struct breakers *breakers;
     const struct pace *pace;
+    const struct lists *lists;
 };
 
 /* The caller frees them. */

@@ -5,7 +5,9 @@
 
 #include "lib/conf.h"
 #include "lib/json.h"
+#include "lib/log.h"
 #include "lib/mem.h"
+#include "policyd/record.h"
 
 #include <errno.h>
 
@@ -29,6 +31,42 @@ void
 store_ask(struct store *store, const char *key, const struct caps *caps, const struct book_ask *ask)
 {
     store->kind->ask(store, key, caps, ask);
+}
+
+void
+store_put(struct store *store, const char *key, uint64_t version, const void *bytes, size_t length)
+{
+    if (store->kind->put != NULL)
+        store->kind->put(store, record_put_new(key, version, bytes, length));
+}
+
+void
+store_tell_put(const struct store *store, const struct record_put *put)
+{
+    const struct store_events *events = &store->events;
+
+    if (put->full)
+        log_warn("store: %s is not written: there are %d records, and can be no more", put->key,
+                 STORE_RECORDS_MAX);
+    if (events->on_put != NULL)
+        events->on_put(events->arg, put->key, put->written, put->there.version, put->there.bytes,
+                       put->there.length);
+}
+
+void
+store_tell_record(const struct store *store, const char *key, const struct record *record)
+{
+    const struct store_events *events = &store->events;
+
+    if (events->on_record != NULL)
+        events->on_record(events->arg, key, record->version, record->bytes, record->length);
+}
+
+void
+store_tell_records(const struct store *store)
+{
+    if (store->events.on_records != NULL)
+        store->events.on_records(store->events.arg);
 }
 
 int64_t

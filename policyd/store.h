@@ -11,6 +11,10 @@
  * other side gives up on us: then on_lapse is called, every ask that waits is
  * forgotten unanswered, and whoever holds grants must let go of them.
  *
+ * Records are small values that all nodes share, each with a version: store_put().
+ * They outlive the process, and with Redis the loss of its data as long as one
+ * node knows them; then the newest version of each is kept.
+ *
  * Time: store_now_ms() is the store's clock as far as this node knows it, and
  * never behind it.  It does not follow steps of this host's clock.
  *
@@ -30,7 +34,15 @@ struct conf;
 struct err;
 struct event_base;
 struct json;
+struct record;
+struct record_put;
 struct store;
+
+enum {
+    STORE_RECORD_MAX = 4096, /* bytes */
+    STORE_RECORD_KEY_MAX = 400,
+    STORE_RECORDS_MAX = 20000,
+};
 
 struct store_events {
     void (*on_answer)(void *arg, const char *key, const struct book_answer *answer);
@@ -38,7 +50,14 @@ struct store_events {
     void (*on_nodes)(void *arg,
                      unsigned nodes);  /* how many share the caps now, this one among them */
     void (*on_up)(void *arg, bool up); /* it came, or went away; it has logged why */
-    void *arg;                         /* not ours */
+
+    /* Of records; each may be NULL.  bytes are gone when it returns. */
+    void (*on_put)(void *arg, const char *key, bool written, uint64_t version, const void *bytes,
+                   size_t length); /* version and bytes: what is there now */
+    void (*on_record)(void *arg, const char *key, uint64_t version, const void *bytes,
+                      size_t length); /* another node changed it; version 0, length 0: removed */
+    void (*on_records)(void *arg);    /* all that was there at the start was told by on_record */
+    void *arg;                        /* not ours */
 };
 
 /* Called once, from the loop: 0, or a negative errno and why. */
@@ -51,6 +70,7 @@ struct store_kind {
     void (*close)(struct store *store);
     void (*ask)(struct store *store, const char *key, const struct caps *caps,
                 const struct book_ask *ask);
+    void (*put)(struct store *store, struct record_put *put); /* owned */
     int64_t (*now_ms)(const struct store *store);
     bool (*is_up)(const struct store *store);
     void (*reset)(struct store *store,
@@ -83,6 +103,21 @@ void store_ask(struct store *store, const char *key, const struct caps *caps,
                const struct book_ask *ask);
 
 /*
+ * Write length bytes, up to STORE_RECORD_MAX, under key if its version is still
+ * this one; 0: it is not there.  length 0 removes it.  Both are copied.
+ *
+ * Answered exactly once by on_put, from the loop, unless the store is closed
+ * before.  When it was not written, and the version there is the one that was
+ * given, there are STORE_RECORDS_MAX already.  While the store is away a put
+ * waits and is repeated: one for a key at a time.  It does not end with a life.
+ *
+ * What another node wrote is told within two seconds, once: by on_record, or
+ * by on_put of a put that it made fail.
+ */
+void store_put(struct store *store, const char *key, uint64_t version, const void *bytes,
+               size_t length);
+
+/*
  * May find that the life is over (this host was stopped, or asleep), and call
  * on_lapse first: ask for the time before looking at what is held.
  */
@@ -101,6 +136,11 @@ void store_nodes(const struct store *store, struct buf *text, struct json *json)
  * Refused while it is there.  done is not called when the store is closed before.
  */
 void store_forget(struct store *store, const char *node, store_forgotten_fn *done, void *arg);
+
+/* For the kinds of stores: call the owner, if it wants to hear of that. */
+void store_tell_put(const struct store *store, const struct record_put *put);
+void store_tell_record(const struct store *store, const char *key, const struct record *record);
+void store_tell_records(const struct store *store);
 
 /* For "status": a line or two to read, or members of the open JSON object; one of both is NULL. */
 void store_status(const struct store *store, struct buf *text, struct json *json);

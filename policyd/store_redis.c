@@ -122,8 +122,10 @@ ignore_up(void *arg, bool up)
 static void
 redis_close(struct store *store)
 {
-    static const struct store_events nobody = {ignore_answer, ignore_lapse, ignore_nodes,
-                                               ignore_up, NULL};
+    static const struct store_events nobody = {.on_answer = ignore_answer,
+                                               .on_lapse = ignore_lapse,
+                                               .on_nodes = ignore_nodes,
+                                               .on_up = ignore_up};
     struct redis_store *s = of(store);
     struct redis_args args;
 

@@ -78,6 +78,7 @@ struct redis_store {
     LIST_HEAD(, redis_restate) restates; /* that one, and those that wait for their last calls */
     struct redis_admin admin;
     int64_t trim_ms;
+    bool told; /* of the records that are there */
 };
 
 #endif

@@ -19,7 +19,9 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "policyd/record.h"
 #include "policyd/sqlite_file.h"
+#include "policyd/sqlite_records.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -45,8 +47,9 @@ struct call {
     struct caps caps;
     struct book_ask ask;
     struct book_answer answer;
-    bool reset;   /* no ask: forget the key */
-    bool damaged; /* its entry cannot be read: it waits for a reset */
+    bool reset;             /* no ask: forget the key */
+    bool damaged;           /* its entry cannot be read: it waits for a reset */
+    struct record_put *put; /* owned; NULL: none, else no ask */
 };
 
 STAILQ_HEAD(call_list, call);
@@ -76,7 +79,9 @@ struct sqlite {
     int64_t opened_ms;        /* by the store's clock */
     int64_t trimmed_ms;       /* likewise; the thread's */
     struct call_list damaged; /* likewise */
-    uint64_t calls, commits;  /* the loop's */
+    struct sqlite_records records;
+    bool told;               /* of the records at the start */
+    uint64_t calls, commits; /* the loop's */
 };
 
 static int64_t
@@ -89,6 +94,7 @@ static void
 call_free(struct call *call)
 {
     free(call->key);
+    record_put_free(call->put);
     free(call);
 }
 
@@ -101,6 +107,9 @@ carry_out(struct sqlite *sqlite, struct call *call, struct err *err)
 
     if (call->reset)
         return sqlite_file_remove(sqlite->file, call->key, err);
+    if (call->put != NULL)
+        return sqlite_records_put(&sqlite->records, sqlite->file, call->put, now_ms(&sqlite->store),
+                                  err);
     r = sqlite_file_load(sqlite->file, call->key, &book, err);
     if (r == -EILSEQ) { /* one entry: the others are counted on */
         log_error("store: %s -- it has no room until then", err->msg);
@@ -170,10 +179,12 @@ carry_out_all(struct sqlite *sqlite, struct call_list *calls, struct err *err)
         r = carry_out(sqlite, call, err);
     if (r == 0)
         r = sqlite_file_commit(sqlite->file, now_ms(&sqlite->store), err);
-    if (r < 0)
+    if (r < 0) {
         sqlite_file_rollback(sqlite->file);
-    else
+        sqlite_records_undone(&sqlite->records);
+    } else {
         part(sqlite, calls);
+    }
     return r;
 }
 
@@ -298,13 +309,18 @@ on_finished(evutil_socket_t fd, short what, void *arg)
     failing = sqlite->failing;
     strcpy(why, sqlite->why);
     pthread_mutex_unlock(&sqlite->lock);
+    if (!sqlite->told)
+        sqlite_records_tell(&sqlite->records, &sqlite->store);
+    sqlite->told = true;
     set_up(sqlite, !failing, why);
     sqlite->commits += !STAILQ_EMPTY(&answered);
     while (!STAILQ_EMPTY(&answered)) {
         struct call *call = STAILQ_FIRST(&answered);
 
         STAILQ_REMOVE_HEAD(&answered, next);
-        if (!call->reset)
+        if (call->put != NULL)
+            store_tell_put(&sqlite->store, call->put);
+        else if (!call->reset)
             sqlite->store.events.on_answer(sqlite->store.events.arg, call->key, &call->answer);
         call_free(call);
     }
@@ -338,6 +354,15 @@ reset(struct store *store, const char *key)
 
     call->key = mem_strdup(key);
     call->reset = true;
+    hand_over((struct sqlite *)store, call);
+}
+
+static void
+put(struct store *store, struct record_put *one)
+{
+    struct call *call = mem_new(sizeof(*call));
+
+    call->put = one;
     hand_over((struct sqlite *)store, call);
 }
 
@@ -393,6 +418,7 @@ close_store(struct store *store)
     free_list(&sqlite->asked);
     free_list(&sqlite->answered);
     free_list(&sqlite->damaged);
+    sqlite_records_clear(&sqlite->records);
     sqlite_file_close(sqlite->file);
     pthread_cond_destroy(&sqlite->wake);
     pthread_mutex_destroy(&sqlite->lock);
@@ -449,8 +475,11 @@ open_store(struct event_base *base, const struct conf *conf, const struct store_
         r = sqlite_file_clock(sqlite->file, clock_ms(CLOCK_BOOTTIME), &sqlite->offset_ms, err);
     sqlite->opened_ms = sqlite->trimmed_ms = now_ms(&sqlite->store);
     if (r == 0)
+        r = sqlite_records_load(&sqlite->records, sqlite->file, err);
+    if (r == 0)
         r = start(sqlite, err);
     if (r < 0) {
+        sqlite_records_clear(&sqlite->records);
         if (sqlite->finished != NULL)
             event_free(sqlite->finished);
         sqlite_file_close(sqlite->file);
@@ -458,6 +487,7 @@ open_store(struct event_base *base, const struct conf *conf, const struct store_
         free(sqlite);
         return r;
     }
+    event_active(sqlite->finished, EV_READ, 0); /* to tell of the records that are there */
     *ret_store = &sqlite->store;
     return 0;
 }
@@ -466,6 +496,7 @@ const struct store_kind store_sqlite = {
     .open = open_store,
     .close = close_store,
     .ask = ask,
+    .put = put,
     .now_ms = now_ms,
     .is_up = is_up,
     .reset = reset,

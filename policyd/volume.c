@@ -122,8 +122,14 @@ on_up(void *arg, bool up)
 static int
 open_store(struct volume *volume, struct err *err)
 {
-    struct store_events events = {on_answer, on_lapse, on_nodes, on_up, volume};
+    struct store_events events = {.on_answer = on_answer,
+                                  .on_lapse = on_lapse,
+                                  .on_nodes = on_nodes,
+                                  .on_up = on_up,
+                                  .arg = volume};
 
+    volume_records_events(&events);
+    volume->told = false;
     return store_open(volume->base, volume->conf, &events, &volume->store, err);
 }
 
@@ -196,7 +202,7 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (volume->store != NULL || volume->meters == NULL)
+    if (volume->store != NULL || !volume_needs_store(volume->conf))
         return;
     if (open_store(volume, &err) < 0) {
         event_add(volume->retry, &pause);
@@ -206,13 +212,19 @@ on_retry(evutil_socket_t fd, short what, void *arg)
     volume_flush(volume);
 }
 
+bool
+volume_needs_store(const struct conf *conf)
+{
+    return conf->snapshot->has_caps || strcmp(conf->feedback_log, "none") != 0;
+}
+
 int
 volume_check(const struct conf *conf, struct err *err)
 {
     struct sqlite_file *file;
     int r;
 
-    if (!conf->snapshot->has_caps || conf->store_type != STORE_SQLITE)
+    if (!volume_needs_store(conf) || conf->store_type != STORE_SQLITE)
         return 0;
     r = sqlite_file_open(conf->store_path, &file, err);
     if (r < 0)
@@ -353,7 +365,7 @@ volume_set_conf(struct volume *volume, struct conf *conf, struct err *err)
     else
         drop_meters(volume);
     volume->prepared = 0; /* the numbers are others now; what is waited for is late */
-    if (volume->meters != NULL && volume->store == NULL) {
+    if (volume_needs_store(conf) && volume->store == NULL) {
         r = open_store(volume, err);
         if (r < 0)
             event_add(volume->retry, &soon);

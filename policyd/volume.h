@@ -1,6 +1,6 @@
 /*
  * Volume: the caps of the running configuration, what this node holds of
- * them, and the store behind.
+ * them, and the store behind, also for others who keep records there.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -37,6 +37,18 @@ struct volume_figures {
     uint64_t lapses; /* times that everything held was lost */
 };
 
+/* Who keeps records in the store: see store_put() and the events of store.h. */
+struct volume_listener {
+    void (*on_put)(void *arg, const char *key, bool written, uint64_t version, const void *bytes,
+                   size_t length);
+    void (*on_record)(void *arg, const char *key, uint64_t version, const void *bytes,
+                      size_t length);
+    void *arg; /* not ours */
+};
+
+/* Is there anything to be kept?  Caps, or results that are followed. */
+bool volume_needs_store(const struct conf *conf);
+
 /*
  * Would a store open with this configuration?  Before the loop, so that a
  * damaged file is refused where the admin sees it.  0, or a negative errno.
@@ -60,6 +72,13 @@ void volume_free(struct volume *volume);
  */
 int volume_set_conf(struct volume *volume, struct conf *conf, struct err *err);
 
+/* From now on; before the loop runs, so that it hears of what is there at the start. */
+void volume_listen(struct volume *volume, const struct volume_listener *listener);
+
+/* See store_put().  False: there is no store, and on_put is not called. */
+bool volume_put(struct volume *volume, const char *key, uint64_t version, const void *bytes,
+                size_t length);
+
 /* The parts of a view that are about volume. */
 void volume_view(struct volume *volume, struct lookup_view *view);
 
@@ -68,8 +87,8 @@ void volume_flush(struct volume *volume);
 
 /*
  * Ask for leases of what every lookup needs, addresses and streams, again where
- * the store has none yet; ready is called when they are there, or will not be
- * within VOLUME_READY_MS.
+ * the store has none yet; ready is called when they are there, and the records
+ * told, or will not be within VOLUME_READY_MS.
  */
 void volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg);
 

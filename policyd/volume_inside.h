@@ -28,6 +28,8 @@ struct volume {
     size_t stream_name_count;
     unsigned nodes;      /* that share the caps, as the store said last; 0: it did not */
     struct store *store; /* NULL: none is needed, or it cannot be opened */
+    struct volume_listener listener;
+    bool told; /* the store's records, at its start */
     struct event *sweep;
     struct event *retry; /* a store that could not be opened at a reload */
     size_t swept;        /* where the next sweep begins */
@@ -47,9 +49,16 @@ struct volume {
     int64_t accounts_told_ms;
 };
 
+/* volume_records.c: the events of records */
+struct store_events;
+void volume_records_events(struct store_events *events);
+
 /* volume_ready.c */
 void volume_ready_open(struct volume *volume);
 void volume_ready_close(struct volume *volume);
+
+/* The store has told its records. */
+void volume_ready_told(struct volume *volume);
 
 /* One of the first leases: is it there, or not to be had in time?  Else ask for it again. */
 void volume_ready_note(struct volume *volume, const struct book_answer *answer);

@@ -1,5 +1,7 @@
 /*
  * The first leases: asked for at the start, again where the store has none yet.
+ * And the records of the store: what is suspended is not to be used before it
+ * is known.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -29,6 +31,20 @@ tell_ready(struct volume *volume)
         ready(volume->ready_arg);
 }
 
+static void
+look_ready(struct volume *volume)
+{
+    if (volume->preparing == 0 && (volume->told || volume->store == NULL))
+        tell_ready(volume);
+}
+
+void
+volume_ready_told(struct volume *volume)
+{
+    if (volume->ready != NULL)
+        look_ready(volume);
+}
+
 /* There is no room, as far as is known; not worth waiting for. */
 static bool
 is_full(const struct volume *volume, int64_t again_ms, int64_t now_ms)
@@ -51,8 +67,8 @@ volume_ready_note(struct volume *volume, const struct book_answer *answer)
     int64_t now_ms = volume_now_ms(volume);
 
     if (answer->count > 0 || is_full(volume, answer->again_ms, now_ms)) {
-        if (--volume->preparing == 0)
-            tell_ready(volume);
+        volume->preparing--;
+        look_ready(volume);
     } else if (!event_pending(volume->again, EV_TIMEOUT, NULL)) {
         ask_at(volume, answer->again_ms, now_ms);
     }
@@ -87,8 +103,12 @@ on_late(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    log_warn("store: %zu of the first leases did not come in %d ms -- starting without them",
-             volume->preparing, VOLUME_READY_MS);
+    if (volume->preparing > 0)
+        log_warn("store: %zu of the first leases did not come in %d ms -- starting without them",
+                 volume->preparing, VOLUME_READY_MS);
+    else
+        log_warn("store: what is suspended was not told in %d ms -- starting without it",
+                 VOLUME_READY_MS);
     tell_ready(volume);
 }
 
@@ -128,8 +148,6 @@ volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg)
     volume->prepared = count;
     volume->preparing = (size_t)(volume->figures.asks - before);
     volume->ready_ms = volume_now_ms(volume) + VOLUME_READY_MS;
-    if (volume->preparing == 0)
-        tell_ready(volume);
-    else
-        event_add(volume->late, &limit);
+    event_add(volume->late, &limit);
+    look_ready(volume);
 }

@@ -203,7 +203,8 @@ int
 main(int argc, char **argv)
 {
     static const struct timeval turn = {0, TURN_MS * 1000};
-    struct store_events events = {on_answer, on_lapse, on_nodes, on_up, NULL};
+    struct store_events events = {
+        .on_answer = on_answer, .on_lapse = on_lapse, .on_nodes = on_nodes, .on_up = on_up};
     struct event *turns, *end;
     struct conf *conf = NULL;
     struct err err;

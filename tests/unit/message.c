@@ -50,6 +50,22 @@ message_record(struct message *message, unsigned type, uint32_t ttl, const char 
 }
 
 void
+message_data(struct message *message, unsigned type, const void *data, size_t length)
+{
+    message_put16(message, 0xc00c);
+    message_put16(message, type);
+    message_put16(message, 1);
+    message_put16(message, 0);
+    message_put16(message, 300);
+    message_put16(message, (unsigned)length);
+    memcpy(message->bytes + message->length, data, length);
+    message->length += length;
+    message->records++;
+    message->bytes[6] = (uint8_t)(message->records >> 8);
+    message->bytes[7] = (uint8_t)message->records;
+}
+
+void
 message_begin(struct message *message, const char *domain)
 {
     static const uint8_t header[12] = {0x12, 0x34, 0x81, 0x80, 0, 1};

@@ -204,6 +204,39 @@ test_suspended_by_us(void **state)
     assert_int_equal(share(HOUR), 10);
 }
 
+/* A cause that lasts puts the end off, and when it is over only its own suspension ends. */
+static void
+test_lasting_cause(void **state)
+{
+    (void)state;
+    assert_int_equal(breaker_keep_suspended(&breaker, HOUR, "listed by zen (1)", 0),
+                     BREAKER_SUSPENDED);
+    assert_int_equal(breaker_keep_suspended(&breaker, 2 * HOUR, "listed by zen (2)", 1),
+                     BREAKER_COUNTED);
+    assert_int_equal(breaker_keep_suspended(&breaker, HOUR, "listed by zen (2)", 2),
+                     BREAKER_COUNTED); /* never sooner */
+    assert_int_equal(breaker.until_ms, 2 * HOUR);
+    assert_string_equal(breaker.why, "listed by zen (2)");
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by xen (", 3), BREAKER_SAME);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 3), BREAKER_PROBES);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 4), BREAKER_SAME);
+    assert_int_equal(share(4), 0);
+    assert_int_equal(breaker_keep_suspended(&breaker, HOUR, "listed by zen (1)", 5),
+                     BREAKER_SUSPENDED);
+    breaker_resume(&breaker, 6);
+    breaker_suspend(&breaker, HOUR, true, "listed by zen (not)", 7);
+    assert_int_equal(breaker_keep_suspended(&breaker, 2 * HOUR, "listed by zen (1)", 8),
+                     BREAKER_SAME);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 9), BREAKER_SAME);
+    assert_int_equal(breaker.until_ms, HOUR);
+    breaker_resume(&breaker, 10);
+    hit(&blocked, 11, BREAKER_SUSPENDED);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 12), BREAKER_SAME);
+    assert_true(breaker.until_ms < 8 * 24 * HOUR);
+    breaker_keep_suspended(&breaker, 9 * 24 * HOUR, "listed by zen (1)", 13);
+    assert_true(breaker.until_ms == 9 * 24 * HOUR);
+}
+
 static void
 assert_round_trip(void)
 {
@@ -310,6 +343,7 @@ main(void)
         cmocka_unit_test_setup(test_delicate, setup),
         cmocka_unit_test_setup(test_many_hits, setup),
         cmocka_unit_test_setup(test_by_hand, setup),
+        cmocka_unit_test_setup(test_lasting_cause, setup),
         cmocka_unit_test_setup(test_idle, setup),
         cmocka_unit_test_setup(test_suspended_by_us, setup),
         cmocka_unit_test_setup(test_text, setup),

@@ -75,7 +75,7 @@ record_of(struct world *w, const char *key)
     return &w->records[i];
 }
 
-static void
+static bool
 on_put(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
 {
     struct host *host = arg;
@@ -89,6 +89,7 @@ on_put(void *arg, const char *key, uint64_t version, const void *bytes, size_t l
     put->length = length;
     memcpy(put->text, bytes, length);
     host->puts++;
+    return true;
 }
 
 /* The store answers what waits, if host can reach it; the others hear of it. */
@@ -385,6 +386,34 @@ test_by_hand(void **state)
     assert_int_equal(record_of(w, "breaker/address/a1")->version, 0);
 }
 
+/* Both hosts hear of it, and one of them that it is over. */
+static void
+test_lasting_cause(void **state)
+{
+    struct world *w = *state;
+    const struct breakers_whose a1 = {BREAKERS_ADDRESS, w->a1, NULL, NULL};
+
+    breakers_end(w->hosts[0].breakers, &a1, "listed by zen (");
+    assert_true(curbs_is_empty(w->hosts[0].curbs));
+    for (size_t i = 0; i < 2; i++)
+        assert_true(breakers_keep_suspended(w->hosts[i].breakers, &a1, START + HOUR,
+                                            "listed by zen (127.0.0.2)"));
+    settle(w);
+    later(w, HOUR / 2);
+    assert_true(breakers_keep_suspended(w->hosts[0].breakers, &a1, w->now_ms + HOUR,
+                                        "listed by zen (127.0.0.2)"));
+    settle(w);
+    later(w, HOUR - 1000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(breakers_find(w->hosts[i].breakers, &a1)->state, BREAKER_OPEN);
+        assert_int_equal(w->hosts[i].suspensions, 1);
+    }
+    breakers_end(w->hosts[1].breakers, &a1, "listed by zen (");
+    settle(w);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(breakers_find(w->hosts[i].breakers, &a1)->state, BREAKER_PROBING);
+}
+
 static void
 test_a_restart_keeps(void **state)
 {
@@ -505,6 +534,7 @@ main(void)
         TEST(test_a_probe_that_is_refused),
         TEST(test_scopes),
         TEST(test_by_hand),
+        TEST(test_lasting_cause),
         TEST(test_a_restart_keeps),
         TEST(test_away),
         TEST(test_without_a_store),

@@ -49,6 +49,31 @@ test_values(void **state)
     conf_unref(conf);
 }
 
+static void
+test_lists(void **state)
+{
+    struct conf *conf = unit_conf(ADDRESSES POOLS STREAMS
+                                  "lists: ( { zone = \"Zen.Test.\"; },\n"
+                                  "         { name = \"own\"; zone = \"own.test\"; codes = ( "
+                                  "\"127.0.0.2\", \"127.0.1.0/24\" );\n"
+                                  "           action = \"suspend\"; every = \"10m\"; } );\n");
+
+    (void)state;
+    assert_int_equal(conf->list_count, 2);
+    assert_string_equal(conf->lists[0].zone, "zen.test");
+    assert_string_equal(conf->lists[0].name, "zen.test");
+    assert_int_equal(conf->lists[0].code_count, 1);
+    assert_int_equal(conf->lists[0].codes[0].prefix, 8);
+    assert_int_equal(conf->lists[0].action, DNSLIST_REPORT);
+    assert_int_equal(conf->lists[0].every_ms, 3600 * 1000);
+    assert_string_equal(conf->lists[1].name, "own");
+    assert_int_equal(conf->lists[1].code_count, 2);
+    assert_int_equal(conf->lists[1].codes[1].prefix, 24);
+    assert_int_equal(conf->lists[1].action, DNSLIST_SUSPEND);
+    assert_int_equal(conf->lists[1].every_ms, 600 * 1000);
+    conf_unref(conf);
+}
+
 /* A rung's own ladder follows it, and each pool stands on a ladder once. */
 static void
 test_ladder(void **state)
@@ -244,10 +269,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),  cmocka_unit_test(test_ladder),
-        cmocka_unit_test(test_diff),    cmocka_unit_test(test_files),
-        cmocka_unit_test(test_secret),  cmocka_unit_test(test_manual),
-        cmocka_unit_test(test_example),
+        cmocka_unit_test(test_values), cmocka_unit_test(test_ladder),
+        cmocka_unit_test(test_lists),  cmocka_unit_test(test_diff),
+        cmocka_unit_test(test_files),  cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_manual), cmocka_unit_test(test_example),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,19 +39,21 @@ static const struct mistake of_keys[] = {
     {"listen: { lokup = \"unix:/x\"; };", "listen.lokup: unknown key, did you mean \"lookup\"?"},
     {"feedback: { log = \"mail.log\"; };",
      "feedback.log: \"mail.log\" is no log, write an absolute path such as \"/var/log/mail.log\", "
-     "or \"none\""},
+     "\"journal\", \"pipe\", or \"none\""},
+    {"feedback: { log = \"journal:here\"; };",
+     "feedback.log: \"journal:here\" is no log, write an absolute path such as "
+     "\"/var/log/mail.log\", \"journal\", \"pipe\", or \"none\""},
+#ifndef HAVE_LIBSYSTEMD
+    {"feedback: { log = \"journal\"; };",
+     "feedback.log: this postpool was built without libsystemd and cannot read the journal; write "
+     "the path of a log file, or \"pipe\" for what postpool feedback hands in"},
+#endif
     {"feedback: { log = \"/dev\"; };",
-     "feedback.log: /dev is a folder, a file is needed that can be read again from a place on"},
+     "feedback.log: /dev is a folder, a file is needed that can be read again from a place on; for "
+     "a pipe write \"pipe\", and have postpool feedback read it"},
     {"feedback: { log = \"/dev/null\"; };",
-     "feedback.log: /dev/null is no file, a file is needed that can be read again from a place on"},
-    {"suspension: { steps = ( \"10\", \"5\" ); };",
-     "suspension.steps: \"5\" is no share, write percents from 1 to 99 that grow, such as \"10\", "
-     "\"25\", \"50\""},
-    {"suspension: { steps = ( \"100\" ); };",
-     "suspension.steps: \"100\" is no share, write percents from 1 to 99 that grow, such as "
-     "\"10\", \"25\", \"50\""},
-    {"suspension: { steps = ( \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\", \"9\" ); };",
-     "suspension.steps: 9 steps are too many, write at most 8"},
+     "feedback.log: /dev/null is no file, a file is needed that can be read again from a place on; "
+     "for a pipe write \"pipe\", and have postpool feedback read it"},
     {"node = 5;", "node: is a number, a text in quotes is needed"},
     {"listen = 5;", "listen: is a number, a group { ... } is needed"},
     {"listen: { clients = \"5\"; };", "listen.clients: is a text, a whole number is needed"},
@@ -82,6 +84,42 @@ static const struct mistake of_keys[] = {
      "listen.lookup: unix:/a b: Postfix reads the path between other words, write letters, digits "
      "and any of /._@+-"},
     {"user = \"root\";", "user: the daemons give up root's rights, name a user that has none"},
+};
+
+#define NO_CODE                                                                              \
+    " is no answer that means listed, write one such as \"127.0.0.2\" or \"127.0.0.0/24\"; " \
+    "127.0.0.1 and 127.255.255.0/24 mean other things"
+
+static const struct mistake of_lists[] = {
+    {"lists = 5;", "lists: is a number, a list of groups is needed, ( ..., ... )"},
+    {"lists: ( \"zen.test\" );", "lists.1: a group is needed, { zone = ...; }"},
+    {"lists: ( { name = \"zen\"; } );",
+     "lists.1: zone is missing: The list's domain, \"zen.example\"."},
+    {"lists: ( { zone = \"zen test\"; } );",
+     "lists.1.zone: is no domain of up to 180 characters, write one such as \"zen.example\""},
+    {"lists: ( { zone = \"\"; } );",
+     "lists.1.zone: is no domain of up to 180 characters, write one such as \"zen.example\""},
+    {"lists: ( { zone = \"zen.test\"; name = \"Zen\"; } );",
+     "lists.1.name: \"Zen\" is no name of a list, write up to 32 lower-case letters, digits and "
+     "\"-\", starting with a letter"},
+    {"lists: ( { zone = \"zen.test\"; codes = (); } );",
+     "lists.1.codes: at least one is needed; without the key it is \"127.0.0.0/8\""},
+    {"lists: ( { zone = \"zen.test\"; codes = ( \"10.0.0.2\" ); } );",
+     "lists.1.codes: \"10.0.0.2\"" NO_CODE},
+    {"lists: ( { zone = \"zen.test\"; codes = ( \"127.255.255.254\" ); } );",
+     "lists.1.codes: \"127.255.255.254\"" NO_CODE},
+    {"lists: ( { zone = \"zen.test\"; codes = ( \"127.0.0.1\" ); } );",
+     "lists.1.codes: \"127.0.0.1\"" NO_CODE},
+    {"lists: ( { zone = \"zen.test\"; codes = ( \"126.0.0.0/7\" ); } );",
+     "lists.1.codes: \"126.0.0.0/7\"" NO_CODE},
+    {"lists: ( { zone = \"zen.test\"; action = \"block\"; } );",
+     "lists.1.action: \"block\" is none of \"report\", \"suspend\""},
+    {"lists: ( { zone = \"zen.test\"; every = \"5s\"; } );",
+     "lists.1.every: \"5s\" is outside 10s to 1d"},
+    {"lists: ( { zone = \"zen.test\"; }, { zone = \"ZEN.test.\"; name = \"zen\"; } );",
+     "lists.2: list 1 has the same name or zone; every list may stand once"},
+    {"lists: ( { zone = \"a.test\"; name = \"zen\"; }, { zone = \"b.test\"; name = \"zen\"; } );",
+     "lists.2: list 1 has the same name or zone; every list may stand once"},
 };
 
 static const struct mistake of_providers[] = {
@@ -286,6 +324,7 @@ test_mistakes(void **state)
     (void)state;
     check(ADDRESSES POOLS STREAMS, "text:4: ", of_keys, COUNT(of_keys));
     check(ADDRESSES POOLS STREAMS, "text:4: ", of_providers, COUNT(of_providers));
+    check(ADDRESSES POOLS STREAMS, "text:4: ", of_lists, COUNT(of_lists));
     check("", "", of_syntax, COUNT(of_syntax));
     check("", "", of_addresses, COUNT(of_addresses));
     check("", "", of_pools, COUNT(of_pools));

@@ -1,11 +1,13 @@
 /*
- * The choice under caps: what is noted as full spares looking, and changes no choice.
+ * The choice under caps and curbs: what is noted as closed spares looking, and
+ * changes no choice.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "tests/unit/unit.h"
 
 #include "engine/book.h"
+#include "engine/curbs.h"
 #include "engine/decide.h"
 #include "engine/hash.h"
 #include "engine/meters.h"
@@ -27,6 +29,8 @@ struct world {
     struct conf *conf;
     struct roster *roster;
     struct meters *meters;
+    struct curbs *curbs;
+    bool curbed;        /* something is held back now and then */
     struct book *books; /* by number of the meter */
     size_t book_count;
     struct spent spent[GRANTS]; /* which may be given back */
@@ -39,6 +43,7 @@ struct world {
     } late[LATE]; /* answers on their way */
     size_t late_count;
     size_t found, missed; /* decisions with an address, and without */
+    size_t suspended, refused, probed;
 };
 
 /* One pool of many addresses and one of few, one on the ladder of the other. */
@@ -89,6 +94,8 @@ world_start(struct world *w)
         present[i] = chance(20) > 0;
     w->roster = roster_new(w->conf->snapshot, present);
     w->meters = meters_new(w->conf->snapshot);
+    w->curbs = curbs_new(w->conf->snapshot);
+    w->curbed = chance(2) == 0;
     free(present);
     free(text);
 }
@@ -100,8 +107,102 @@ world_end(struct world *w)
         book_clear(&w->books[i]);
     free(w->books);
     meters_free(w->meters);
+    curbs_free(w->curbs);
     roster_free(w->roster);
     conf_unref(w->conf);
+}
+
+static const struct address *
+any_address(const struct world *w)
+{
+    const struct snapshot *snapshot = w->conf->snapshot;
+
+    return &snapshot->addresses[chance(snapshot->address_count)];
+}
+
+static struct curb
+any_curb(const struct world *w)
+{
+    struct curb curb = {.share = CURB_WHOLE, .until_ms = w->now_ms + (int64_t)chance(100000)};
+
+    switch (chance(6)) {
+    case 0:
+        curb.share = (uint8_t)chance(CURB_WHOLE);
+        break;
+    case 1:
+        curb.share = 0;
+        curb.probes = (uint32_t)chance(3);
+        break;
+    case 2:
+        curb.share = 0;
+        curb.until_ms = CURB_NOT_KNOWN;
+        break;
+    case 3:
+        curb.drained = true;
+        break;
+    default:
+        break;
+    }
+    return curb;
+}
+
+/* Something is held back, or not any more; now and then much of it. */
+static void
+curb_something(struct world *w)
+{
+    const struct snapshot *snapshot = w->conf->snapshot;
+    struct curb curb = any_curb(w);
+    bool all = chance(20) == 0;
+
+    for (size_t i = 0; i < (all ? snapshot->address_count : 1); i++) {
+        const struct address *address = all ? &snapshot->addresses[i] : any_address(w);
+
+        if (all && chance(8) == 0)
+            continue;
+        switch (chance(8)) {
+        case 0:
+            curbs_set_provider(w->curbs, address,
+                               &snapshot->providers[chance(snapshot->provider_count)], &curb);
+            break;
+        case 1:
+            curbs_set_domain(w->curbs, address, chance(2) == 0 ? "d1.test" : "d2.test", &curb);
+            break;
+        default:
+            curbs_set_address(w->curbs, address, &curb);
+            break;
+        }
+    }
+    if (chance(4) == 0)
+        curbs_set_account(w->curbs, chance(2) == 0 ? "x" : "y", &curb);
+}
+
+static bool
+takes_nothing(const struct curb *curb, bool no_probe)
+{
+    return curb->share == 0 && (curb->probes == 0 || no_probe);
+}
+
+/* May the decision's address be taken, as far as it is not a matter of caps? */
+static void
+allowed(const struct world *w, const struct decide_question *question,
+        const struct decision *decision)
+{
+    const struct address *address = decision->address;
+    const struct curb *of_address = curbs_address(w->curbs, address);
+    const struct curb *there =
+        curbs_provider(w->curbs, address, &w->conf->snapshot->providers[question->provider]);
+    bool no_probe = question->no_probe;
+
+    assert_true(w->roster->present[address->index]);
+    assert_false(takes_nothing(of_address, no_probe));
+    assert_false(takes_nothing(there, no_probe));
+    assert_false(takes_nothing(curbs_account(w->curbs, question->account_name), no_probe));
+    if (question->provider == PROVIDER_OTHER)
+        assert_false(takes_nothing(curbs_domain(w->curbs, address, question->domain), no_probe));
+    if (address != question->prefer)
+        assert_false(of_address->drained || there->drained);
+    for (size_t i = 0; i < DECIDE_AVOID_MAX; i++)
+        assert_ptr_not_equal(address, question->avoid[i]);
 }
 
 static struct book *
@@ -148,22 +249,37 @@ talk(struct world *w, size_t most)
 }
 
 static void
-same_choice(struct meters *meters, const struct decision *a, const struct decision *b,
+same_choice(struct meters *meters, const struct decision *a, const struct decision *b, bool curbed,
             int64_t now_ms)
 {
     assert_ptr_equal(a->address, b->address);
     assert_ptr_equal(a->pool, b->pool);
     assert_int_equal(a->cold, b->cold);
     assert_int_equal(a->full, b->full);
+    assert_int_equal(a->suspended, b->suspended);
+    assert_int_equal(a->refused, b->refused);
+    assert_int_equal(a->held, b->held);
     assert_int_equal(a->exceeds, b->exceeds);
     assert_memory_equal(a->meters, b->meters, sizeof(a->meters));
-    assert_int_equal(a->refused_by == METERS_NONE, b->refused_by == METERS_NONE);
-    if (a->full && a->refused_by != METERS_NONE) {
+    if (a->full && !a->cold) /* else it ends where enough is asked about */
+        assert_int_equal(a->refused_by == METERS_NONE, b->refused_by == METERS_NONE);
+    if (a->full && a->refused_by != METERS_NONE && !curbed) {
         assert_true(a->room_ms > now_ms);
         /* what a meter said, and what is noted of it, says nothing more when it is worth asking */
         if (meter_state(&meters_at(meters, a->refused_by)->meter, now_ms) == METER_FULL)
             assert_true(a->room_ms <= b->room_ms);
     }
+}
+
+static void
+add_history(struct world *w, struct decide_question *question)
+{
+    if (chance(8) == 0)
+        question->prefer = any_address(w);
+    for (size_t i = 0; i < DECIDE_AVOID_MAX && chance(4) == 0; i++)
+        question->avoid[i] = any_address(w);
+    question->domain = chance(2) == 0 ? "d1.test" : "d2.test";
+    question->no_probe = chance(16) == 0;
 }
 
 /* Decide with what is noted and without, and now and then spend. */
@@ -181,16 +297,29 @@ decide_twice(struct world *w)
         .account = METERS_NONE,
         .now_ms = w->now_ms,
         .may_wait = chance(2) == 0,
+        .curbs = w->curbs,
+        .account_name = chance(2) == 0 ? "x" : "y",
     };
     struct decision with, without;
 
     bare.memo = NULL;
-    question.account =
-        meters_account(w->meters, question.stream->index, chance(2) == 0 ? "x" : "y");
+    question.account = meters_account(w->meters, question.stream->index, question.account_name);
+    if (w->curbed)
+        add_history(w, &question);
     decide(&question, &with);
     question.roster = &bare;
     decide(&question, &without);
-    same_choice(w->meters, &with, &without, w->now_ms);
+    same_choice(w->meters, &with, &without, w->curbed, w->now_ms);
+    if (with.address != NULL)
+        allowed(w, &question, &with);
+    else
+        assert_true(with.full + with.suspended + with.refused <= 1);
+    w->suspended += with.suspended;
+    w->refused += with.refused;
+    if (with.address != NULL && curbs_address(w->curbs, with.address)->share == 0)
+        w->probed++;
+    if (question.no_probe)
+        return;
     if (with.address == NULL || with.exceeds)
         w->missed++;
     else
@@ -273,6 +402,9 @@ step(struct world *w)
         }
         break;
     case 6:
+        if (w->curbed)
+            curb_something(w);
+        break;
     case 7:
     case 8:
     case 9:
@@ -288,7 +420,7 @@ step(struct world *w)
 static void
 test_the_memo_changes_no_choice(void **state)
 {
-    size_t found = 0, missed = 0;
+    size_t found = 0, missed = 0, suspended = 0, refused = 0, probed = 0;
 
     (void)state;
     for (size_t i = 0; i < HISTORIES; i++) {
@@ -300,9 +432,13 @@ test_the_memo_changes_no_choice(void **state)
             step(&w);
         found += w.found;
         missed += w.missed;
+        suspended += w.suspended;
+        refused += w.refused;
+        probed += w.probed;
         world_end(&w);
     }
     assert_true(found > 1000 && missed > 1000);
+    assert_true(suspended > 1000 && refused > 20 && probed > 50);
 }
 
 /* Blocks, walked or skipped, are each met, and no member twice. */

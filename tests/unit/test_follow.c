@@ -27,12 +27,12 @@ static struct follow_place place;
 static size_t wanted; /* lines */
 
 static void
-on_line(void *arg, const char *line, size_t length, const struct follow_place *behind)
+on_line(void *arg, const char *line, size_t length)
 {
     (void)arg;
     buf_add(&told, line, length);
     buf_puts(&told, "\n");
-    place = *behind;
+    follow_where(follow, &place);
     if (--wanted == 0)
         event_base_loopbreak(base);
 }
@@ -77,6 +77,19 @@ put(const char *name, const char *mode, const char *text)
     assert_non_null(file);
     fputs(text, file);
     fclose(file);
+}
+
+/* Time passes quickly here: all waits are of this module. */
+int __real_event_add(struct event *event, const struct timeval *time);
+int __wrap_event_add(struct event *event, const struct timeval *time);
+
+int
+__wrap_event_add(struct event *event, const struct timeval *time)
+{
+    enum { FASTER = 50 };
+    struct timeval quick = {0, (time->tv_sec * 1000000 + time->tv_usec) / FASTER};
+
+    return __real_event_add(event, &quick);
 }
 
 /* What follow.c logged, a line each. */
@@ -395,6 +408,207 @@ test_stopped_anywhere(void **state)
     buf_clear(&all);
 }
 
+/* "mail.log.7" or the like; the caller's. */
+static char *
+named(const char *suffix)
+{
+    return mem_printf("%s%s", path, suffix);
+}
+
+/* The log becomes the one of that suffix, all of it, and is empty. */
+static void
+copy_and_cut(const char *suffix)
+{
+    char *copy = named(suffix), bytes[4096];
+    FILE *from = fopen(path, "r"), *to = fopen(copy, "w");
+    size_t n;
+
+    while ((n = fread(bytes, 1, sizeof(bytes), from)) > 0)
+        fwrite(bytes, 1, n, to);
+    fclose(from);
+    fclose(to);
+    assert_int_equal(truncate(path, 0), 0);
+    free(copy);
+}
+
+static void
+move(const char *from, const char *to)
+{
+    char *a = named(from), *b = named(to);
+
+    rename(a, b);
+    free(b);
+    free(a);
+}
+
+static void
+forget(const char *suffix)
+{
+    char *name = named(suffix);
+
+    unlink(name);
+    free(name);
+}
+
+/* Copied and cut while nobody looked, with lines that end alike at the same places. */
+static void
+test_copied_and_cut(void **state)
+{
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "1 sent\n");
+    wait_lines(1);
+    end();
+    put(path, "a", "2 sent\n");
+    copy_and_cut(".1");
+    put(path, "a", "3 sent\n4 sent\n");
+    begin(&place);
+    wait_lines(3);
+    assert_string_equal(buf_text(&told), "1 sent\n2 sent\n3 sent\n4 sent\n");
+    copy_and_cut(".1"); /* with nothing in it that was not told */
+    put(path, "a", "5 sent\n");
+    wait_lines(1);
+    assert_int_equal(logged("not seen"), 0);
+    end();
+}
+
+/* As above, but what came last is not in the copy: it was told already. */
+static void
+test_copy_is_shorter(void **state)
+{
+    (void)state;
+    put(path, "w", "one\n");
+    begin(NULL);
+    wait_lines(0);
+    copy_and_cut(".1");
+    put(path, "w", "one\ntwo\n"); /* what was there, and a line */
+    wait_lines(1);
+    assert_int_equal(truncate(path, 0), 0);
+    wait_lines(0);
+    put(path, "a", "3\n");
+    wait_lines(1);
+    assert_string_equal(buf_text(&told), "two\n3\n");
+    assert_int_equal(logged("not seen"), 0);
+    end();
+}
+
+/* Cut before all was read, and nobody made a copy: said. */
+static void
+test_cut_too_early(void **state)
+{
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "one\nhal");
+    wait_lines(1);
+    wait_lines(0);
+    put(path, "w", "2\n");
+    wait_lines(1);
+    assert_int_equal(logged("before it was read to its end"), 1);
+    end();
+}
+
+/* Rotated several times while nobody looked, by numbers and by dates: one behind the other. */
+static void
+test_renamed_often(void **state)
+{
+    static const char *const suffixes[][4] = {
+        {".11", ".10", ".2", ".1"},
+        {"-20261124", "-20261125", "-20261125-1", "-20261126"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(suffixes); i++) {
+        char line[16];
+
+        put(path, "w", "");
+        begin(NULL);
+        wait_lines(0);
+        put(path, "a", "0\n");
+        wait_lines(1);
+        end();
+        for (int j = 0; j < 4; j++) {
+            snprintf(line, sizeof(line), "%d\n", j + 1);
+            put(path, j > 0 ? "w" : "a", line);
+            move("", suffixes[i][j]);
+        }
+        put(path, "w", "5\n");
+        move(suffixes[i][3], ".gz"); /* packed: passed over */
+        begin(&place);
+        wait_lines(4);
+        assert_string_equal(buf_text(&told), "0\n1\n2\n3\n5\n");
+        end();
+        for (int j = 0; j < 3; j++)
+            forget(suffixes[i][j]);
+        forget(".gz");
+        buf_clear(&told);
+    }
+}
+
+/* A day in the life of a log, and of who follows it. */
+static void
+test_anything(void **state)
+{
+    enum { TURNS = 1000, KEPT = 80 };
+    struct buf all = {0};
+    uint64_t random = 11;
+    size_t lines = 0;
+    char suffix[8], older[8];
+
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "first\n");
+    buf_puts(&all, "first\n");
+    wait_lines(1);
+    for (int i = 0; i < TURNS; i++) {
+        random = hash_mix(random);
+        for (uint64_t j = random >> 32 & 7; j > 0; j--) {
+            char line[64];
+
+            snprintf(line, sizeof(line), "line %zu %.*s\n", lines, (int)(lines % 5) * 5,
+                     ".........................");
+            put(path, "a", line);
+            buf_puts(&all, line);
+            lines++;
+        }
+        if (random % 32 < 3) { /* restart */
+            follow_where(follow, &place);
+            end();
+            begin(&place);
+        } else if (random % 32 == 3) {
+            for (int j = KEPT; j > 1; j--) {
+                snprintf(suffix, sizeof(suffix), ".%d", j);
+                snprintf(older, sizeof(older), ".%d", j - 1);
+                move(older, suffix);
+            }
+            if (random & 1024) {
+                move("", ".1");
+                put(path, "w", "");
+            } else {
+                copy_and_cut(".1");
+            }
+        } else {
+            wanted = SIZE_MAX;
+            event_base_loop(base, random & 2048 ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+        }
+    }
+    while (told.length < all.length)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_string_equal(buf_text(&told), buf_text(&all));
+    assert_int_equal(logged("not seen"), 0);
+    end();
+    buf_clear(&all);
+    for (int j = 1; j <= KEPT; j++) {
+        snprintf(suffix, sizeof(suffix), ".%d", j);
+        forget(suffix);
+    }
+}
+
 int
 main(void)
 {
@@ -411,6 +625,11 @@ main(void)
         cmocka_unit_test_setup(test_gone_and_none_there, setup),
         cmocka_unit_test_setup(test_odd_lines, setup),
         cmocka_unit_test_setup(test_stopped_anywhere, setup),
+        cmocka_unit_test_setup(test_copied_and_cut, setup),
+        cmocka_unit_test_setup(test_copy_is_shorter, setup),
+        cmocka_unit_test_setup(test_cut_too_early, setup),
+        cmocka_unit_test_setup(test_renamed_often, setup),
+        cmocka_unit_test_setup(test_anything, setup),
     };
     int failed;
 

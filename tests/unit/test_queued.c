@@ -152,6 +152,93 @@ test_too_many_bytes(void **state)
     free(sender);
 }
 
+/* The changes since the last time: "+4A bob", "+4A bob heard", "-4A", one behind the other. */
+static void
+assert_changes(const char *expected)
+{
+    struct queued_changes changes;
+    struct queued_change *change;
+    char text[500] = "";
+    size_t count = queued_change_count(queued);
+
+    queued_take_changes(queued, &changes);
+    TAILQ_FOREACH(change, &changes, next)
+    {
+        size_t length = strlen(text);
+
+        if (change->gone)
+            snprintf(text + length, sizeof(text) - length, "-%.*s ", (int)change->id_length,
+                     change->text);
+        else
+            snprintf(text + length, sizeof(text) - length, "+%.*s %s%s ", (int)change->id_length,
+                     change->text, change->sender, change->heard ? " heard" : "");
+        count--;
+    }
+    assert_string_equal(text, expected);
+    assert_int_equal(count, 0);
+    assert_int_equal(queued_change_count(queued), 0);
+    queued_changes_free(&changes);
+}
+
+/* What came and left between two calls is not said. */
+static void
+test_changes(void **state)
+{
+    (void)state;
+    note("0", "before it is tracked");
+    assert_changes("");
+    queued_track(queued);
+    note("4A", "a");
+    note("4B", "b");
+    queued_set_heard(queued, span("4B"));
+    note("4C", "c");
+    queued_remove(queued, span("4C"));
+    assert_changes("+4A a +4B b heard ");
+    note("4A", "a"); /* nothing new */
+    queued_set_heard(queued, span("4B"));
+    assert_sender("4A", "a");
+    assert_changes("");
+    note("4B", "b"); /* tried again: not heard any more */
+    queued_set_heard(queued, span("4A"));
+    queued_remove(queued, span("4A"));
+    assert_changes("+4B b -4A ");
+    note("4B", "another one");
+    assert_changes("-4B +4B another one ");
+    queued_set_heard(queued, span("4B"));
+    note("4B", "third");
+    queued_remove(queued, span("4B"));
+    note("4B", "fourth");
+    assert_changes("-4B +4B fourth ");
+}
+
+/* What is kept already is no change, and its end is one. */
+static void
+test_restored(void **state)
+{
+    (void)state;
+    queued_restore(queued, span("4A"), span("a"), true);
+    queued_restore(queued, span("4B"), span("b"), false);
+    queued_track(queued);
+    assert_true(queued_is_heard(queued, span("4A")));
+    assert_false(queued_is_heard(queued, span("4B")));
+    assert_changes("");
+    queued_remove(queued, span("4A"));
+    note("4B", "b");
+    assert_changes("-4A ");
+}
+
+/* Who gives way is gone. */
+static void
+test_changes_of_too_many(void **state)
+{
+    (void)state;
+    queued_track(queued);
+    note_many(0, QUEUED_MAX);
+    assert_int_equal(queued_change_count(queued), QUEUED_MAX);
+    note_many(QUEUED_MAX, 10);
+    assert_int_equal(queued_change_count(queued), QUEUED_MAX);
+}
+
 int
 main(void)
 {
@@ -160,6 +247,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_id_comes_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restored, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_changes_of_too_many, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,6 +178,30 @@ test_bounded(void **state)
     pattern_free(pattern);
 }
 
+/* Words on which one pattern was given up are not tried with others; codes still tell. */
+static void
+test_tangled(void **state)
+{
+    struct conf *conf = unit_conf_with(
+        "replies: (\n"
+        "{ name = \"slow\"; class = \"none\"; code = 5; pattern = \"(a+)+(b|c)+(a+)+$\"; "
+        "samples = ( \"550 aba\" ); },\n"
+        "{ name = \"words\"; class = \"none\"; pattern = \"aaa\"; samples = ( \"550 aaa\" ); },\n"
+        "{ name = \"code\"; class = \"none\"; enhanced = \"5.*\"; "
+        "samples = ( \"550 5.1.1 x\" ); } );");
+    char text[300];
+
+    (void)state;
+    assert_rule(conf, "other", "550 5.1.1 aaaa", "words");
+    snprintf(text, sizeof(text), "550 5.1.1 %0250d", 0);
+    for (char *c = strchr(text, '0'); *c != '\0'; c++)
+        *c = *c == '0' && c > text + 9 ? 'a' : *c;
+    assert_rule(conf, "other", text, "code");
+    text[0] = '4'; /* the slow one is not for such */
+    assert_rule(conf, "other", text, "words");
+    conf_unref(conf);
+}
+
 /* What providers are known to say, and the rule that it must fall under. */
 static const struct {
     const char *provider, *words, *rule;
@@ -290,6 +314,17 @@ static const struct {
     {"netease", "550 HL:ITC 163", "netease-day"},
 };
 
+/* As long as the longest that servers send, with what matters at its end. */
+static const char long_reply[] =
+    "550-5.1.1 The mail that your server has tried to hand to us at this time of the day could not "
+    "be 550-5.1.1 accepted by the system that you are connected to. Please read the page that our "
+    "550-5.1.1 postmasters keep for the administrators of other servers, where each of the codes "
+    "is 550-5.1.1 explained, and where you find the form by which you can get in touch with us, if "
+    "550-5.1.1 you think that this message is in error: https://postmaster.example.net/smtp-errors "
+    "550-5.1.1 Please have the date, the time, the sender and the recipient of the message at hand "
+    "550-5.1.1 when you write to us, as nobody can help you without; we answer within two days. "
+    "550 5.1.1 <bob@example.net>: Recipient address rejected: User unknown in the local table";
+
 /* Every class has rules, and what everybody has seen is understood. */
 static void
 test_installed(void **state)
@@ -299,6 +334,7 @@ test_installed(void **state)
 
     (void)state;
     assert_true(conf->replies.count > 40);
+    assert_rule(conf, "other", long_reply, "recipient-unknown");
     for (size_t i = 0; i < conf->replies.count; i++)
         seen[conf->replies.rules[i].accused] = true;
     for (size_t i = 0; i < ACCUSED_COUNT; i++)
@@ -346,9 +382,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),      cmocka_unit_test(test_reaction),
-        cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_bounded),
-        cmocka_unit_test(test_installed), cmocka_unit_test(test_who_is_never_accused),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_reaction),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_tangled),
+        cmocka_unit_test(test_installed),
+        cmocka_unit_test(test_who_is_never_accused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,58 @@
+/*
+ * Records of the store, handed on to who keeps them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/store.h"
+#include "policyd/volume_inside.h"
+
+void
+volume_listen(struct volume *volume, const struct volume_listener *listener)
+{
+    volume->listener = *listener;
+}
+
+bool
+volume_put(struct volume *volume, const char *key, uint64_t version, const void *bytes,
+           size_t length)
+{
+    if (volume->store == NULL)
+        return false;
+    store_put(volume->store, key, version, bytes, length);
+    return true;
+}
+
+static void
+on_put(void *arg, const char *key, bool written, uint64_t version, const void *bytes, size_t length)
+{
+    struct volume *volume = arg;
+
+    if (volume->listener.on_put != NULL)
+        volume->listener.on_put(volume->listener.arg, key, written, version, bytes, length);
+}
+
+static void
+on_record(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
+{
+    struct volume *volume = arg;
+
+    if (volume->listener.on_record != NULL)
+        volume->listener.on_record(volume->listener.arg, key, version, bytes, length);
+}
+
+static void
+on_records(void *arg)
+{
+    struct volume *volume = arg;
+
+    volume->told = true;
+    volume_ready_told(volume);
+}
+
+void
+volume_records_events(struct store_events *events)
+{
+    events->on_put = on_put;
+    events->on_record = on_record;
+    events->on_records = on_records;
+}

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""postpool tail, and the story of one message."""
+
+import json
+import re
+import subprocess
+
+from harness import client
+from harness.programs import BUILD, environment
+from harness.wait import wait_for
+
+
+def submit(host, recipient):
+    with host.smtp() as smtp:
+        smtp.send("app@site.test", [recipient],
+                  client.message(client.new_id(), ("X-Stream: transactional",)))
+
+
+def followed(make_host):
+    host = make_host(start=False)
+    host.conf["feedback"] = {"log": str(host.postfix.maillog)}
+    host.write_conf()
+    host.start()
+    return host
+
+
+def tail(host, *args):
+    return host.postpool("tail", "--once", *args).stdout
+
+
+def queue_id(host, recipient):
+    return re.search(rf"smtp\[\d+\]: (\w+): to=<{recipient}>", host.postfix.maillog.read_text())[1]
+
+
+def test_the_story_of_a_message(make_host):
+    """What was decided, what became of it, and again when it is tried once more."""
+    host = followed(make_host)
+    submit(host, "defer-once@one.test")
+    host.postfix.wait_log(r"status=deferred")
+    host.postfix.wait_flushed()
+    wait_for(lambda: " sent " in tail(host), what="the result")
+    name = queue_id(host, "defer-once@one.test")
+    story = host.postpool("explain", name).stdout.splitlines()
+    assert re.fullmatch(r"message [a-z2-7]{12}, stream transactional", story[0])
+    if len(story) == 4:  # the resolver of the queue manager has the last answer for 30 s
+        story.insert(3, story[1])
+    kinds = [re.match(r"[\d-]+ [\d:.]+  transactional  [a-z2-7]{12}\S*  (\w+)", line)[1]
+             for line in story[1:]]
+    assert kinds == ["decided", "deferred", "decided", "sent"]
+    assert " of pool fast" in story[1]
+    assert f"/{name}  deferred defer-once@one.test from a" in story[2]
+    events = [json.loads(line) for line in
+              host.postpool("--json", "explain", name).stdout.splitlines()]
+    assert [event["kind"] for event in events if event["kind"] != "decided"] == ["result"] * 2
+    assert len({event["address"] for event in events}) == 1
+    assert events[-1]["result"] == "sent" and events[-1]["queue_id"] == name
+    assert host.postpool("explain", events[0]["message"]).stdout == \
+        host.postpool("explain", name).stdout
+
+
+def test_nothing_is_known(make_host):
+    host = followed(make_host)
+    assert "nothing is known of 4ABC" in host.postpool("explain", "4ABC", status=1).stderr
+    host.postpool("explain", "4ABC", "x", status=2)
+    host.postpool("explain", "4A BC", status=2)
+    assert tail(host) == ""
+
+
+def test_tail(make_host):
+    """The last ones, and those of one stream or address."""
+    host = followed(make_host)
+    for number in range(6):
+        submit(host, f"r{number}@one.test")
+    wait_for(lambda: len(tail(host, "-n", "100").splitlines()) == 12, what="all of it")
+    assert len(tail(host).splitlines()) == 10
+    assert tail(host, "-n", "0") == ""
+    assert len(tail(host, "-n", "100", "--stream", "transactional").splitlines()) == 12
+    assert tail(host, "-n", "100", "--stream", "bulk") == ""
+    of_a1 = [json.loads(line) for line in
+             tail(host, "-n", "100", "--address", "a1", "--json").splitlines()]
+    assert {event["address"] for event in of_a1} == {"a1"}
+    for wrong in (("-n", "x"), ("-n", "1001"), ("--stream", "nobody"), ("--address", "zz"), ("x",)):
+        host.postpool("tail", *wrong, status=2)
+
+
+def test_tail_goes_on(make_host):
+    """It shows what comes, also from a daemon that was started anew."""
+    host = followed(make_host)
+    process = subprocess.Popen([BUILD / "postpool", "-c", host.conf_path, "tail"],
+                               stdout=subprocess.PIPE, text=True, env=environment())
+    try:
+        submit(host, "first@one.test")
+        assert "decided  first@one.test" in process.stdout.readline()
+        assert "sent     first@one.test" in process.stdout.readline()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_why_nothing_left(make_host):
+    """The story tells why nothing left."""
+    host = make_host(start=False)
+    host.conf["feedback"] = {"log": str(host.postfix.maillog)}
+    host.conf["addresses"]["a1"]["caps"] = {"hour": 1}
+    host.conf["pools"]["fast"] = {"addresses": ["a1"]}
+    host.write_conf()
+    host.start()
+    submit(host, "first@one.test")
+    host.postfix.wait_log(r"status=sent")
+    submit(host, "second@one.test")
+    host.postfix.wait_log(r"status=deferred \(postpool: no room")
+    line = next(line for line in tail(host).splitlines() if "refused  second@one.test" in line)
+    assert "retry:4.7.1 postpool: no room under the caps" in line
