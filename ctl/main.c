@@ -29,6 +29,8 @@ static const struct command {
     {"provider", ctl_provider, "DOMAIN: which mailbox provider is a recipient domain of?"},
     {"replies", ctl_replies,
      "[test TEXT]: the rules for servers' replies; which one does a reply fall under?"},
+    {"feedback", ctl_feedback,
+     "-: lines of the mail log from standard input, for the policy daemon"},
     {"reload", ctl_reload, "both daemons take the configuration anew, or say why not"},
     {"transports", ctl_transports,
      "render|diff|apply|remove|status: what postpool puts into Postfix"},

@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain tail nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain tail feedback nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -53,6 +53,8 @@ _postpool()
             fi ;;
         replies)
             _postpool_words "test --provider --table --json --help" "$cur" ;;
+        feedback)
+            _postpool_words "- --help" "$cur" ;;
         status | reload | provider | lists)
             _postpool_words "--json --help" "$cur" ;;
         tail)
