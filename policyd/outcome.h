@@ -63,6 +63,10 @@ struct outcome_view {
 #define OUTCOME_FULL OUTCOME_OWN "no room under the caps"
 /* That of those whose stream has enough under way. */
 #define OUTCOME_BUSY OUTCOME_OWN "enough mail of its stream is under way"
+/* Likewise of those that wait until something is held back no more. */
+#define OUTCOME_SUSPENDED OUTCOME_OWN "all addresses of the pool are suspended"
+#define OUTCOME_SLOWED OUTCOME_OWN "all addresses of the pool are slowed down"
+#define OUTCOME_HELD OUTCOME_OWN "mail of this sender is held back"
 
 /*
  * line: a MAILLOG_RESULT, written at time.  sender: of its message, with the tag.  False for what

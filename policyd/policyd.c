@@ -95,9 +95,12 @@ on_gone(void *arg, const char *queue_id)
 
 /* Providers have caps, or replies of theirs that accuse an address there. */
 static bool
-needs_provider(const struct conf *conf)
+needs_provider(const struct policyd *policyd)
 {
-    return conf->snapshot->provider_caps || strcmp(conf->feedback_log, "none") != 0;
+    const struct conf *conf = policyd->conf;
+
+    return conf->snapshot->provider_caps || strcmp(conf->feedback_log, "none") != 0 ||
+           !curbs_is_empty(policyd->curbs);
 }
 
 void
@@ -112,7 +115,7 @@ policyd_view(void *arg, struct lookup_view *ret_view)
                                      .decided_arg = policyd->story};
     volume_view(policyd->volume, ret_view);
     ret_view->settles = feedback_is_live(policyd->feedback, clock_ms(CLOCK_MONOTONIC_COARSE));
-    if (needs_provider(policyd->conf)) {
+    if (needs_provider(policyd)) {
         ret_view->provider = on_provider;
         ret_view->unknown = on_unknown;
         ret_view->counted = on_counted;
@@ -149,7 +152,7 @@ on_policy_view(void *arg, struct policy_view *ret_view)
     ret_view->meters = volume_meters(policyd->volume);
     ret_view->store_ms = volume_now_ms(policyd->volume);
     ret_view->store_up = volume_is_up(policyd->volume);
-    if (needs_provider(policyd->conf)) {
+    if (needs_provider(policyd)) {
         ret_view->domain = on_policy_domain;
         ret_view->arg = policyd;
     }
