@@ -61,29 +61,55 @@ read_answer(int fd, struct buf *answer)
     return answer->length > 0 ? 0 : -EPIPE;
 }
 
+/* All of bytes.  0, or a negative errno. */
+static int
+send_all(int fd, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = send(fd, bytes, length, MSG_NOSIGNAL);
+
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        bytes += n > 0 ? n : 0;
+        length -= n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+int
+ctl_exchange(const struct conf *conf, const char *bytes, size_t length, struct buf *answer,
+             struct err *err)
+{
+    struct timeval wait = {ANSWER_WAIT_S, 0};
+    struct err why;
+    int fd = endpoint_connect(conf->control, &why);
+    int r;
+
+    if (fd < 0)
+        return err_set(err, fd, "postpool-policyd does not answer: %s", why.msg);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+    r = send_all(fd, bytes, length);
+    if (r == 0)
+        r = read_answer(fd, answer);
+    close(fd);
+    if (r < 0)
+        return err_set(err, r, "%s: no answer: %s", conf->control,
+                       r == -EAGAIN ? "nothing came in 30 s" : strerror(-r));
+    return 0;
+}
+
 int
 ctl_ask(const struct conf *conf, const char *question, char **ret_answer)
 {
-    struct timeval wait = {ANSWER_WAIT_S, 0};
     struct buf answer = {0};
     struct err err;
     char *line = mem_printf("%s\n", question);
-    ssize_t length = (ssize_t)strlen(line);
-    int fd = endpoint_connect(conf->control, &err);
-    int r;
+    int r = ctl_exchange(conf, line, strlen(line), &answer, &err);
 
-    if (fd < 0) {
-        fprintf(stderr, "postpool: postpool-policyd does not answer: %s\n", err.msg);
-        free(line);
-        return fd;
-    }
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-    r = send(fd, line, (size_t)length, MSG_NOSIGNAL) == length ? read_answer(fd, &answer) : -errno;
-    close(fd);
     free(line);
     if (r < 0) {
-        fprintf(stderr, "postpool: %s: no answer: %s\n", conf->control,
-                r == -EAGAIN ? "nothing came in 30 s" : strerror(-r));
+        fprintf(stderr, "postpool: %s\n", err.msg);
         buf_clear(&answer);
         return r;
     }

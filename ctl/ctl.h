@@ -9,6 +9,10 @@
 #include "lib/conf.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+
+struct buf;
+struct err;
 
 /* Exit statuses. */
 enum {
@@ -32,6 +36,13 @@ int ctl_load(const char *file, struct conf **ret_conf);
  */
 int ctl_ask(const struct conf *conf, const char *question, char **ret_answer);
 
+/*
+ * Send bytes to policyd's control socket and read the answer until it ends.  Returns 0,
+ * or a negative errno with what is wrong in one sentence.
+ */
+int ctl_exchange(const struct conf *conf, const char *bytes, size_t length, struct buf *answer,
+                 struct err *err);
+
 /* Does policyd run? */
 bool ctl_answers(const struct conf *conf);
 
@@ -54,7 +65,10 @@ int ctl_lists(const struct ctl *ctl, int argc, char **argv);
 int ctl_nodes(const struct ctl *ctl, int argc, char **argv);
 int ctl_provider(const struct ctl *ctl, int argc, char **argv);
 int ctl_replies(const struct ctl *ctl, int argc, char **argv);
-int ctl_story(const struct ctl *ctl, int argc, char **argv); /* explain QUEUE-ID */
+int ctl_feedback(const struct ctl *ctl, int argc, char **argv);
+int ctl_story(const struct ctl *ctl, int argc, char **argv);   /* explain QUEUE-ID */
+int ctl_suspend(const struct ctl *ctl, int argc, char **argv); /* resume and drain, too */
+int ctl_suspensions(const struct ctl *ctl, int argc, char **argv);
 int ctl_tail(const struct ctl *ctl, int argc, char **argv);
 int ctl_reload(const struct ctl *ctl, int argc, char **argv);
 

@@ -76,7 +76,10 @@ static const struct conf_key milter_keys[] = {
 
 static const struct conf_key feedback_keys[] = {
     {"log", KEY_TEXT, AT(feedback_log), "none", 0, 0,
-     "The file that Postfix logs to, for the results of deliveries; or \"none\".", NULL, NULL},
+     "Where Postfix logs to, for the results of deliveries: a file, \"journal\", \"pipe\" for "
+     "lines "
+     "that postpool feedback hands in; or \"none\".",
+     NULL, NULL},
     CONF_KEY_END,
 };
 
@@ -306,22 +309,44 @@ note_caps(struct snapshot *snapshot)
             snapshot->streams[i].caps.count + snapshot->streams[i].account_caps.count > 0;
 }
 
+#ifdef HAVE_LIBSYSTEMD
+enum { HAS_JOURNAL = true };
+#else
+enum { HAS_JOURNAL = false };
+#endif
+
+static bool
+is_journal(const char *log)
+{
+    return strcmp(log, "journal") == 0 || strncmp(log, "journal:/", 9) == 0;
+}
+
 static void
 check_log(struct conf_reader *reader, config_setting_t *feedback)
 {
+    config_setting_t *setting = member_of(feedback, "log");
     const char *log = reader->conf->feedback_log;
     struct stat st;
 
-    if (log[0] != '/' && strcmp(log, "none") != 0)
-        conf_problem(reader, member_of(feedback, "log"),
-                     "\"%s\" is no log, write an absolute path such as \"/var/log/mail.log\", or "
-                     "\"none\"",
+    if (is_journal(log) && !HAS_JOURNAL)
+        conf_problem(
+            reader, setting,
+            "this postpool was built without libsystemd and cannot read the journal; write "
+            "the path of a log file, or \"pipe\" for what postpool feedback hands in");
+    if (is_journal(log) || strcmp(log, "none") == 0 || strcmp(log, "pipe") == 0)
+        return;
+    if (log[0] != '/')
+        conf_problem(reader, setting,
+                     "\"%s\" is no log, write an absolute path such as \"/var/log/mail.log\", "
+                     "\"journal\", \"pipe\", or \"none\"",
                      log);
     /* what is not there yet may come */
-    else if (log[0] == '/' && stat(log, &st) == 0 && !S_ISREG(st.st_mode))
-        conf_problem(reader, member_of(feedback, "log"),
-                     "%s is %s, a file is needed that can be read again from a place on", log,
-                     S_ISDIR(st.st_mode) ? "a folder" : "no file");
+    else if (stat(log, &st) == 0 && !S_ISREG(st.st_mode))
+        conf_problem(
+            reader, setting,
+            "%s is %s, a file is needed that can be read again from a place on; for a pipe "
+            "write \"pipe\", and have postpool feedback read it",
+            log, S_ISDIR(st.st_mode) ? "a folder" : "no file");
 }
 
 static void

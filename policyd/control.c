@@ -28,6 +28,9 @@ struct control_call {
     struct bufferevent *io;  /* NULL: the peer is gone */
     bool asked;              /* a question is with the owner */
     bool answered;
+    char *question;           /* owned; while more is wanted behind it */
+    size_t wanted;            /* bytes; 0: none */
+    control_body_fn *on_body; /* hears of them */
     char user[64];
 };
 
@@ -49,6 +52,7 @@ call_free(struct control_call *call)
         bufferevent_free(call->io);
     LIST_REMOVE(call, next);
     call->control->count--;
+    free(call->question);
     free(call);
 }
 
@@ -56,7 +60,7 @@ call_free(struct control_call *call)
 static void
 call_hang_up(struct control_call *call)
 {
-    if (call->asked && !call->answered) {
+    if (call->asked && !call->answered && call->wanted == 0) {
         bufferevent_free(call->io);
         call->io = NULL;
         return;
@@ -64,24 +68,42 @@ call_hang_up(struct control_call *call)
     call_free(call);
 }
 
+/* What is wanted behind the question has come? */
+static void
+take_body(struct control_call *call, struct evbuffer *input)
+{
+    size_t length = call->wanted;
+    char *body;
+
+    if (evbuffer_get_length(input) < length)
+        return;
+    body = mem_new(length);
+    evbuffer_remove(input, body, length);
+    call->wanted = 0;
+    call->on_body(call->control->arg, call, call->question, body);
+    free(body);
+}
+
 static void
 on_read(struct bufferevent *io, void *arg)
 {
     struct control_call *call = arg;
     struct evbuffer *input = bufferevent_get_input(io);
-    char *line;
 
-    if (call->asked)
-        return;
-    line = evbuffer_readln(input, NULL, EVBUFFER_EOL_CRLF);
-    if (line == NULL) {
-        if (evbuffer_get_length(input) > QUESTION_MAX)
-            call_hang_up(call);
-        return;
+    if (!call->asked) {
+        char *line = evbuffer_readln(input, NULL, EVBUFFER_EOL_CRLF);
+
+        if (line == NULL) {
+            if (evbuffer_get_length(input) > QUESTION_MAX)
+                call_hang_up(call);
+            return;
+        }
+        call->asked = true;
+        call->question = line;
+        call->control->ask(call->control->arg, call, line);
     }
-    call->asked = true;
-    call->control->ask(call->control->arg, call, line);
-    free(line);
+    if (call->wanted > 0)
+        take_body(call, input);
 }
 
 static void
@@ -100,7 +122,7 @@ on_event(struct bufferevent *io, short what, void *arg)
 
     (void)io;
     /* Who has only closed its writing side still waits for the answer. */
-    if ((what & BEV_EVENT_EOF) && call->asked)
+    if ((what & BEV_EVENT_EOF) && call->asked && call->wanted == 0)
         return;
     call_hang_up(call);
 }
@@ -180,6 +202,15 @@ control_free(struct control *control)
         evconnlistener_free(control->listener);
     event_free(control->resume);
     free(control);
+}
+
+void
+control_want(struct control_call *call, size_t length, control_body_fn *on_body)
+{
+    call->wanted = length;
+    call->on_body = on_body;
+    bufferevent_setwatermark(call->io, EV_READ, 0,
+                             length > QUESTION_MAX ? length : QUESTION_MAX + 1);
 }
 
 const char *

@@ -8,10 +8,14 @@
 #ifndef POLICYD_CONTROL_H
 #define POLICYD_CONTROL_H
 
+#include <stddef.h>
+
 struct buf;
 struct control;
 struct control_call;
 struct event_base;
+
+enum { CONTROL_BODY_MAX = 64 * 1024 }; /* bytes behind a question */
 
 /*
  * Somebody asks.  Answer with control_answer() for call, now or later.  call
@@ -25,6 +29,15 @@ void control_free(struct control *control); /* takes NULL; open calls are forgot
 
 /* Who asks, for the log: "root (uid 0)".  Valid as long as call; "?" when not known. */
 const char *control_user(struct control_call *call);
+
+/*
+ * The question is followed by so many bytes, at most CONTROL_BODY_MAX: on_body hears of them
+ * when they are there, with the owner's arg and the question anew.  To be called instead of
+ * control_answer(), from inside the control_ask_fn; length > 0.
+ */
+typedef void control_body_fn(void *arg, struct control_call *call, const char *question,
+                             const char *body);
+void control_want(struct control_call *call, size_t length, control_body_fn *on_body);
 
 /* text is copied. */
 void control_answer(struct control_call *call, const char *text);

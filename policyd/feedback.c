@@ -8,10 +8,10 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/tagged.h"
-#include "policyd/follow.h"
 #include "policyd/maillog.h"
 #include "policyd/outcome.h"
 #include "policyd/queued.h"
+#include "policyd/source.h"
 #include "policyd/volume.h"
 
 #include <assert.h>
@@ -26,12 +26,12 @@ enum { QUIET_LOOKS = 30 };
 struct feedback {
     struct feedback_start start;
     const struct conf *conf; /* not ours */
-    struct follow *follow;   /* NULL: there is no log */
-    char *path;              /* what follow follows, or will */
+    struct source *source;   /* NULL: there is no log */
+    char *path;              /* which one, or what it will be */
     bool begun;
-    bool again;                  /* what is told now was told before, up to ... */
-    struct follow_place reached; /* ... there */
-    unsigned quiet;              /* looks at the end since a line came */
+    bool again;           /* what is told now was told before, up to ... */
+    struct place reached; /* ... there */
+    unsigned quiet;       /* looks at the end since a line came */
     struct queued *queued;
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
     size_t listener_count;
@@ -45,6 +45,8 @@ settle(struct feedback *feedback, const struct maillog *line, const struct outco
 {
     struct volume *volume = feedback->start.volume;
 
+    if (outcome->own)
+        return; /* it had no grant; what it has now is of another try */
     if (outcome->reached || queued_is_heard(feedback->queued, line->queue_id))
         feedback->figures.spent += volume_spend(volume, outcome->message_id, outcome->recipient);
     else
@@ -82,6 +84,7 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
     view.now_ms = time_of_day_ms(&view.local_offset_s);
     if (!outcome_make(&view, time, line, sender, &outcome))
         return;
+    outcome.chosen = volume_chosen(feedback->start.volume, outcome.message_id, outcome.recipient);
     if (!feedback->again)
         settle(feedback, line, &outcome);
     for (size_t i = 0; i < feedback->listener_count; i++)
@@ -150,23 +153,22 @@ on_parsed(struct feedback *feedback, const struct maillog_frame *frame)
 static bool
 has_reached(const struct feedback *feedback)
 {
-    struct follow_place place;
+    struct place place;
 
-    follow_where(feedback->follow, &place);
-    return place.inode == feedback->reached.inode && place.offset >= feedback->reached.offset;
+    source_where(feedback->source, &place);
+    return place_has_reached(&place, &feedback->reached);
 }
 
 static void
-on_line(void *arg, const char *text, size_t length)
+on_line(void *arg, const struct maillog_frame *frame)
 {
     struct feedback *feedback = arg;
-    struct maillog_frame frame;
 
     feedback->quiet = 0;
     feedback->figures.lines += !feedback->again;
     feedback->line_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
-    if (maillog_cut(text, length, &frame))
-        on_parsed(feedback, &frame);
+    if (frame != NULL)
+        on_parsed(feedback, frame);
     if (feedback->again && has_reached(feedback))
         feedback->again = false;
 }
@@ -185,26 +187,25 @@ on_idle(void *arg)
 }
 
 static void
-open_log(struct feedback *feedback, const struct follow_place *from)
+open_log(struct feedback *feedback, const struct place *from)
 {
-    const struct follow_events events = {on_line, on_idle, feedback};
+    const struct source_events events = {on_line, on_idle, feedback};
 
-    follow_free(feedback->follow);
-    feedback->follow = NULL;
+    source_free(feedback->source);
+    feedback->source = NULL;
     if (feedback->path != NULL && feedback->begun)
-        feedback->follow = follow_new(feedback->start.base, feedback->path, from, &events);
+        feedback->source = source_new(feedback->start.base, feedback->path, from, &events);
 }
 
 struct queued *
-feedback_follow(struct feedback *feedback, const struct follow_place *from, struct queued *queued)
+feedback_follow(struct feedback *feedback, const struct place *from, struct queued *queued)
 {
     struct queued *before = feedback->queued;
 
-    if (feedback->follow != NULL && !feedback->again)
-        follow_where(feedback->follow, &feedback->reached);
-    feedback->again =
-        from != NULL && feedback->reached.inode != 0 &&
-        (from->inode != feedback->reached.inode || from->offset < feedback->reached.offset);
+    if (feedback->source != NULL && !feedback->again)
+        source_where(feedback->source, &feedback->reached);
+    feedback->again = from != NULL && feedback->reached.kind != PLACE_NONE &&
+                      !place_has_reached(from, &feedback->reached);
     feedback->quiet = 0;
     feedback->begun = true;
     feedback->queued = queued != NULL ? queued : queued_new();
@@ -215,7 +216,7 @@ feedback_follow(struct feedback *feedback, const struct follow_place *from, stru
 bool
 feedback_is_live(const struct feedback *feedback, int64_t now_ms)
 {
-    return feedback->follow != NULL && feedback->line_ms > 0 &&
+    return feedback->source != NULL && feedback->line_ms > 0 &&
            now_ms - feedback->line_ms < FEEDBACK_SILENT_MS;
 }
 
@@ -230,7 +231,7 @@ feedback_set_conf(struct feedback *feedback, const struct conf *conf)
     free(feedback->path);
     feedback->path = path != NULL ? mem_strdup(path) : NULL;
     feedback->again = false;
-    feedback->reached = (struct follow_place){0};
+    feedback->reached = (struct place){.kind = PLACE_NONE};
     open_log(feedback, NULL);
 }
 
@@ -271,11 +272,11 @@ feedback_path(const struct feedback *feedback)
 }
 
 void
-feedback_place(const struct feedback *feedback, struct follow_place *ret_place)
+feedback_place(const struct feedback *feedback, struct place *ret_place)
 {
-    *ret_place = (struct follow_place){0};
-    if (feedback->follow != NULL)
-        follow_where(feedback->follow, ret_place);
+    *ret_place = (struct place){.kind = PLACE_NONE};
+    if (feedback->source != NULL)
+        source_where(feedback->source, ret_place);
 }
 
 struct queued *
@@ -287,15 +288,31 @@ feedback_queued(struct feedback *feedback)
 int64_t
 feedback_lag_bytes(const struct feedback *feedback)
 {
-    return feedback->follow != NULL ? follow_lag_bytes(feedback->follow) : -1;
+    struct source_lag lag;
+
+    if (!feedback_is_read(feedback))
+        return -1;
+    source_lag(feedback->source, &lag);
+    return lag.bytes;
 }
 
 bool
-feedback_is_read(struct feedback *feedback, int64_t now_ms)
+feedback_is_read(const struct feedback *feedback)
+{
+    struct source_lag lag;
+
+    if (feedback->source == NULL)
+        return false;
+    source_lag(feedback->source, &lag);
+    return lag.bytes >= 0 && lag.ms >= 0 && source_feeders(feedback->source) != 0;
+}
+
+bool
+feedback_counts(struct feedback *feedback, int64_t now_ms)
 {
     if (feedback->path == NULL)
         return false;
-    if (feedback->follow != NULL && follow_lag_bytes(feedback->follow) >= 0)
+    if (feedback_is_read(feedback))
         feedback->unread_ms = 0;
     else if (feedback->unread_ms == 0)
         feedback->unread_ms = now_ms;
@@ -303,39 +320,76 @@ feedback_is_read(struct feedback *feedback, int64_t now_ms)
 }
 
 void
+feedback_feed(struct feedback *feedback, const struct feed_head *head, const char *bytes,
+              void (*done)(void *arg, const char *answer), void *arg)
+{
+    if (feedback->source == NULL)
+        done(arg, "error: feedback.log is not \"pipe\"");
+    else
+        source_feed(feedback->source, head, bytes, done, arg);
+}
+
+void
 feedback_free(struct feedback *feedback)
 {
     if (feedback == NULL)
         return;
-    follow_free(feedback->follow);
+    source_free(feedback->source);
     queued_free(feedback->queued);
     free(feedback->path);
     free(feedback);
 }
 
-void
-feedback_status(const struct feedback *feedback, struct buf *text, struct json *json)
+/* "mail.log, 12 bytes behind" */
+static void
+add_where(const struct feedback *feedback, struct buf *text)
+{
+    int feeders = source_feeders(feedback->source);
+    struct source_lag lag;
+
+    source_lag(feedback->source, &lag);
+    buf_printf(text, "feedback: %s", feedback->path);
+    if (!feedback_is_read(feedback))
+        buf_puts(text, feeders == 0 ? ", nobody hands lines in" : " cannot be read");
+    else if (feeders > 0)
+        buf_printf(text, ", handed in by %d", feeders);
+    else if (feedback->path[0] == '/')
+        buf_printf(text, ", %" PRId64 " bytes behind", lag.bytes);
+    else
+        buf_printf(text, ", %" PRId64 " s behind", lag.ms / 1000);
+}
+
+static void
+add_text(const struct feedback *feedback, struct buf *text)
 {
     const struct feedback_figures *figures = &feedback->figures;
-    int64_t lag_bytes;
 
-    if (feedback->follow == NULL)
-        return;
-    lag_bytes = follow_lag_bytes(feedback->follow);
-    if (text != NULL && lag_bytes < 0)
-        buf_printf(text, "feedback: %s cannot be read\n", feedback->path);
-    else if (text != NULL)
+    add_where(feedback, text);
+    if (feedback_is_read(feedback))
         buf_printf(text,
-                   "feedback: %s, %" PRId64 " bytes behind; %" PRIu64 " lines, %" PRIu64
-                   " results, %" PRIu64 " of messages not heard of before: %" PRIu64
-                   " grants spent, %" PRIu64 " given back\n",
-                   feedback->path, lag_bytes, figures->lines, figures->results, figures->unknown,
-                   figures->spent, figures->given_back);
-    if (json == NULL)
-        return;
+                   "; %" PRIu64 " lines, %" PRIu64 " results, %" PRIu64
+                   " of messages not heard of before: %" PRIu64 " grants spent, %" PRIu64
+                   " given back",
+                   figures->lines, figures->results, figures->unknown, figures->spent,
+                   figures->given_back);
+    buf_puts(text, "\n");
+}
+
+static void
+add_json(const struct feedback *feedback, struct json *json)
+{
+    const struct feedback_figures *figures = &feedback->figures;
+    int feeders = source_feeders(feedback->source);
+    struct source_lag lag;
+
+    source_lag(feedback->source, &lag);
     json_open(json, "feedback", '{');
     json_text(json, "log", feedback->path);
-    json_number(json, "lag_bytes", lag_bytes);
+    json_bool(json, "read", feedback_is_read(feedback));
+    json_number(json, "lag_bytes", lag.bytes);
+    json_number(json, "lag_ms", lag.ms);
+    if (feeders >= 0)
+        json_number(json, "feeders", feeders);
     json_number(json, "lines", (long long)figures->lines);
     json_number(json, "results", (long long)figures->results);
     json_number(json, "spent", (long long)figures->spent);
@@ -343,4 +397,15 @@ feedback_status(const struct feedback *feedback, struct buf *text, struct json *
     json_number(json, "unknown", (long long)figures->unknown);
     json_number(json, "odd", (long long)figures->odd);
     json_close(json, '}');
+}
+
+void
+feedback_status(const struct feedback *feedback, struct buf *text, struct json *json)
+{
+    if (feedback->source == NULL)
+        return;
+    if (text != NULL)
+        add_text(feedback, text);
+    if (json != NULL)
+        add_json(feedback, json);
 }

@@ -24,9 +24,10 @@
 struct buf;
 struct conf;
 struct event_base;
+struct feed_head;
 struct feedback;
-struct follow_place;
 struct json;
+struct place;
 struct queued;
 
 enum {
@@ -80,29 +81,36 @@ bool feedback_message_id(struct feedback *feedback, const char *queue_id,
  * had, the caller's.  What was told before is told again to those that replay, and settles no
  * grant.
  */
-struct queued *feedback_follow(struct feedback *feedback, const struct follow_place *from,
+struct queued *feedback_follow(struct feedback *feedback, const struct place *from,
                                struct queued *queued);
 
-/* The log that is followed; NULL: none. */
+/* The log that is followed, as feedback.log names it; NULL: none. */
 const char *feedback_path(const struct feedback *feedback);
 
-/* Behind the last line that was told; all zero: not known yet.  Not from inside a listener. */
-void feedback_place(const struct feedback *feedback, struct follow_place *ret_place);
+/* Behind the last line that was told; PLACE_NONE: not known yet.  Not from inside a listener. */
+void feedback_place(const struct feedback *feedback, struct place *ret_place);
 
 /* What is known of the queue there. */
 struct queued *feedback_queued(struct feedback *feedback);
 
-/* How many bytes of the log are not told yet; -1: it cannot be read. */
+/* How many bytes of a file are not told yet, 0 of another log; -1: it cannot be read. */
 int64_t feedback_lag_bytes(const struct feedback *feedback);
 
 /* Does the log tell what Postfix does?  now_ms: of CLOCK_MONOTONIC_COARSE. */
 bool feedback_is_live(const struct feedback *feedback, int64_t now_ms);
 
+/* Can the log be read?  False without one. */
+bool feedback_is_read(const struct feedback *feedback);
+
 /*
- * Are results read?  A log that has gone may come again: only after
- * FEEDBACK_UNREAD_MS, since this was asked first, it is not.  now_ms: as above.
+ * Are results counted?  A log that has gone may come again: only after
+ * FEEDBACK_UNREAD_MS, since this was asked first, they are not.  now_ms: as above.
  */
-bool feedback_is_read(struct feedback *feedback, int64_t now_ms);
+bool feedback_counts(struct feedback *feedback, int64_t now_ms);
+
+/* A batch of lines is handed in; done hears what became of it, exactly once (policyd/feeds.h). */
+void feedback_feed(struct feedback *feedback, const struct feed_head *head, const char *bytes,
+                   void (*done)(void *arg, const char *answer), void *arg);
 
 /* The configuration changed, maybe with it the file. */
 void feedback_set_conf(struct feedback *feedback, const struct conf *conf);

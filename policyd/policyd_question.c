@@ -4,11 +4,14 @@
 #include "policyd/policyd_inside.h"
 
 #include "lib/clock.h"
+#include "lib/feed.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "policyd/breakers.h"
 #include "policyd/control.h"
 #include "policyd/explain.h"
+#include "policyd/feedback.h"
 #include "policyd/lists.h"
 #include "policyd/mx_report.h"
 #include "policyd/status.h"
@@ -23,7 +26,7 @@ answer_status(struct policyd *policyd, struct control_call *call, bool json)
 {
     struct status status = {policyd->conf,   policyd->roster,   policyd->figures,  policyd->server,
                             policyd->policy, policyd->volume,   policyd->feedback, policyd->started,
-                            policyd->mx,     policyd->breakers, policyd->lists};
+                            policyd->mx,     policyd->breakers, policyd->pace,     policyd->lists};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);
@@ -95,6 +98,38 @@ forget_node(struct policyd *policyd, struct control_call *call, const char *node
         control_answer(call, "error: nothing has caps, so there is no store");
 }
 
+static void
+on_fed(void *arg, const char *answer)
+{
+    control_answer(arg, answer);
+}
+
+static void
+on_feed_lines(void *arg, struct control_call *call, const char *question, const char *lines)
+{
+    struct policyd *policyd = arg;
+    struct feed_head head;
+
+    if (feed_parse(question, &head))
+        feedback_feed(policyd->feedback, &head, lines, on_fed, call);
+    else
+        control_answer(call, "error: no feed");
+}
+
+/* question is that of lib/feed.h; the lines come behind it. */
+static void
+answer_feed(struct policyd *policyd, struct control_call *call, const char *question)
+{
+    struct feed_head head;
+
+    if (!feed_parse(question, &head))
+        control_answer(call, "error: feed ID BATCH OLDEST LENGTH is needed");
+    else if (head.length > 0)
+        control_want(call, head.length, on_feed_lines);
+    else
+        feedback_feed(policyd->feedback, &head, "", on_fed, call);
+}
+
 void
 policyd_on_ask(void *arg, struct control_call *call, const char *question)
 {
@@ -115,6 +150,8 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
 
         explain_answer(&explain, question + 8, &answer);
         control_answer(call, buf_text(&answer));
+    } else if (breakers_question(policyd->breakers, question, call, &answer)) {
+        control_answer(call, buf_text(&answer));
     } else if (story_question(policyd->story, policyd->feedback, question, &answer)) {
         control_answer(call, buf_text(&answer));
     } else if (strcmp(question, "nodes") == 0 || strcmp(question, "nodes json") == 0) {
@@ -123,12 +160,16 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
         answer_lists(policyd, call, question[5] != '\0');
     } else if (strncmp(question, "forget ", 7) == 0) {
         forget_node(policyd, call, question + 7);
+    } else if (strncmp(question, "feed ", 5) == 0) {
+        answer_feed(policyd, call, question);
     } else if (strncmp(question, "mx ", 3) == 0) {
         answer_mx(policyd, call, question + 3);
     } else {
         control_answer(
-            call, "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
-                  "each also with json, explain, story, tail, forget, release, reset and settle");
+            call,
+            "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
+            "each also with json, explain, story, tail, feed, suspensions, suspend, drain, resume, "
+            "forget, release, reset and settle");
     }
     buf_clear(&answer);
 }

@@ -9,7 +9,7 @@ packages=(
   gcc clang make autoconf automake pkg-config libc6-dev
   libmilter-dev libevent-dev libc-ares-dev libhiredis-dev libssl-dev libconfig-dev libpcre2-dev libsqlite3-dev libsystemd-dev
   libcmocka-dev python3-pytest python3-dkim python3-dnspython
-  postfix opendkim opendkim-tools nsd redis-server redis-sentinel redis-tools faketime openssl iproute2 mandoc
+  postfix opendkim opendkim-tools nsd redis-server redis-sentinel redis-tools systemd-journal-remote faketime openssl iproute2 mandoc
 )
 
 if [ -t 1 ]; then

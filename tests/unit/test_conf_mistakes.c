@@ -39,19 +39,21 @@ static const struct mistake of_keys[] = {
     {"listen: { lokup = \"unix:/x\"; };", "listen.lokup: unknown key, did you mean \"lookup\"?"},
     {"feedback: { log = \"mail.log\"; };",
      "feedback.log: \"mail.log\" is no log, write an absolute path such as \"/var/log/mail.log\", "
-     "or \"none\""},
+     "\"journal\", \"pipe\", or \"none\""},
+    {"feedback: { log = \"journal:here\"; };",
+     "feedback.log: \"journal:here\" is no log, write an absolute path such as "
+     "\"/var/log/mail.log\", \"journal\", \"pipe\", or \"none\""},
+#ifndef HAVE_LIBSYSTEMD
+    {"feedback: { log = \"journal\"; };",
+     "feedback.log: this postpool was built without libsystemd and cannot read the journal; write "
+     "the path of a log file, or \"pipe\" for what postpool feedback hands in"},
+#endif
     {"feedback: { log = \"/dev\"; };",
-     "feedback.log: /dev is a folder, a file is needed that can be read again from a place on"},
+     "feedback.log: /dev is a folder, a file is needed that can be read again from a place on; for "
+     "a pipe write \"pipe\", and have postpool feedback read it"},
     {"feedback: { log = \"/dev/null\"; };",
-     "feedback.log: /dev/null is no file, a file is needed that can be read again from a place on"},
-    {"suspension: { steps = ( \"10\", \"5\" ); };",
-     "suspension.steps: \"5\" is no share, write percents from 1 to 99 that grow, such as \"10\", "
-     "\"25\", \"50\""},
-    {"suspension: { steps = ( \"100\" ); };",
-     "suspension.steps: \"100\" is no share, write percents from 1 to 99 that grow, such as "
-     "\"10\", \"25\", \"50\""},
-    {"suspension: { steps = ( \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\", \"9\" ); };",
-     "suspension.steps: 9 steps are too many, write at most 8"},
+     "feedback.log: /dev/null is no file, a file is needed that can be read again from a place on; "
+     "for a pipe write \"pipe\", and have postpool feedback read it"},
     {"node = 5;", "node: is a number, a text in quotes is needed"},
     {"listen = 5;", "listen: is a number, a group { ... } is needed"},
     {"listen: { clients = \"5\"; };", "listen.clients: is a text, a whole number is needed"},

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""Where results come from: a file that is rotated, the journal, a pipe."""
+
+import json
+import os
+import pwd
+import signal
+import struct
+import subprocess
+
+import pytest
+
+from harness import client, programs
+from harness.journal import Journal
+from harness.wait import wait_for
+
+
+def followed(make_host, log=None):
+    """A host whose grants live until their results come from log; not started."""
+    host = make_host(start=False)
+    host.conf["feedback"] = {"log": str(log or host.postfix.maillog)}
+    host.conf["grant_lifetime"] = "1h"
+    host.conf["addresses"]["a1"]["caps"] = {"hour": 100}
+    host.conf["pools"]["fast"] = {"addresses": ["a1"]}
+    host.write_conf()
+    return host
+
+
+def feedback(host):
+    return json.loads(host.postpool("--json", "status").stdout)["feedback"]
+
+
+def submit(host, local, count):
+    with host.smtp() as smtp:
+        for number in range(count):
+            smtp.send("app@site.test", [f"{local}{number}@one.test"],
+                      client.message(client.new_id(), ("X-Stream: transactional",)))
+
+
+def sent(host):
+    return host.postfix.log().count("status=sent")
+
+
+# -------------------------------------------------------------------- a file
+
+def default_acl(user):
+    """As setfacl -d -m u:USER:rX sets it: acl(5), linux/posix_acl_xattr.h."""
+    uid, none = pwd.getpwnam(user).pw_uid, 0xffffffff
+    entries = [(1, 7, none), (2, 5, uid), (4, 5, none), (16, 5, none), (32, 5, none)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_postfix_logrotate(make_host):
+    """Postfix renames its log and packs it: every result once.
+
+    Up to 3.8 it makes the new one for root alone, unless the folder has a default
+    ACL, which postpool.conf(5) says to give it.
+    """
+    host = followed(make_host)
+    os.setxattr(host.root, "system.posix_acl_default", default_acl("nobody"))
+    host.start()
+    total = 0
+    for number in range(3):
+        submit(host, f"r{number}", 5)
+        total += 5
+        if number < 2:
+            before = set(host.root.glob("mail.log.*"))
+            host.postfix.postfix("logrotate")
+            wait_for(lambda old=before: set(host.root.glob("mail.log.*")) - old,
+                     what="a rotated log")
+        wait_for(lambda: feedback(host)["results"] == total, what=f"{total} results")
+    assert feedback(host)["spent"] == total
+    assert feedback(host)["unknown"] == 0
+    assert len(list(host.root.glob("mail.log.*gz"))) == 2
+
+
+def test_queue_ids_come_again(make_host):
+    """Short ids are used again as soon as a message is gone, or was never heard of again."""
+    host = followed(make_host)
+    told = host.root / "told.log"
+    told.write_text("")
+    host.conf["feedback"]["log"] = str(told)
+    host.write_conf()
+    host.start()
+    submit(host, "r", 3)
+    wait_for(lambda: sent(host) == 3, what="three deliveries")
+    lines = host.postfix.log().splitlines()
+
+    def of(number, text):
+        """The line of that message, under another id."""
+        result = next(line for line in lines if f"to=<r{number}@" in line)
+        queue_id = result.split(": ")[1]
+        line = next(line for line in lines if f" {queue_id}: " in line and text in line)
+        return line.replace(f" {queue_id}: ", " 4A1B2C: ")
+
+    away = "status=deferred (connect to mx.one.test[127.0.0.2]:25: Connection refused)"
+    story = [
+        of(0, "message-id="), of(0, "queue active"), of(0, "status=sent"), of(0, "removed"),
+        of(1, "message-id="), of(1, "queue active"),
+        of(1, "status=sent").partition("status=")[0] + away,  # and nothing more of it
+        of(2, "message-id="), of(2, "queue active"), of(2, "status=sent"), of(2, "removed"),
+    ]
+    told.write_text("\n".join([*story, ""]))
+    wait_for(lambda: feedback(host)["results"] == 3, what="three results")
+    found = feedback(host)
+    assert (found["spent"], found["given_back"], found["unknown"]) == (2, 1, 0)
+
+
+# --------------------------------------------------------------- the journal
+
+@pytest.fixture
+def journal(directory_of):
+    journal = Journal(directory_of("journal"))
+    yield journal
+    journal.stop()
+
+
+def test_journal(make_host, journal):
+    host = followed(make_host, f"journal:{journal.folder}")
+    host.start()
+    journal.copy(host.postfix.log())
+    submit(host, "r", 3)
+    wait_for(lambda: sent(host) == 3, what="three deliveries")
+    forged = host.postfix.log_of(host.postfix.log().partition(": to=<r0@")[0].split()[-1])
+    for line in forged:  # by somebody who has an account here
+        journal.add("postfix/smtp", line.partition("]: ")[2], uid=1000)
+    journal.copy(host.postfix.log())
+    wait_for(lambda: feedback(host)["results"] == 3, what="three results")
+    found = feedback(host)
+    assert (found["spent"], found["unknown"], found["log"]) == (3, 0, f"journal:{journal.folder}")
+    wait_for(lambda: feedback(host)["lag_ms"] == 0, what="all to be read")
+    assert f"feedback: journal:{journal.folder}, 0 s behind; " in host.postpool("status").stdout
+
+
+def test_journal_that_may_not_be_read(make_host, directory_of):
+    journal = Journal(directory_of("journal"), mode=0o600)
+    host = followed(make_host, f"journal:{journal.folder}")
+    host.policyd.start()
+    host.policyd.wait_log("there is no entry, or none may be read -- no results are seen")
+    assert not feedback(host)["read"]
+    assert f"feedback: journal:{journal.folder} cannot be read\n" in host.postpool("status").stdout
+    journal.file.chmod(0o644)
+    host.policyd.wait_log("can be read again")
+    journal.stop()
+
+
+# -------------------------------------------------------------------- a pipe
+
+class Feeder:
+    """postpool feedback -, its standard input a pipe."""
+
+    def __init__(self, host):
+        self.stderr_path = host.root / "feeder.err"
+        self._stderr = open(self.stderr_path, "w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [programs.BUILD / "postpool", "-c", host.conf_path, "feedback", "-"],
+            stdin=subprocess.PIPE, stderr=self._stderr, env=programs.environment(), bufsize=0)
+        self._copied = 0
+
+    def write(self, text):
+        self.process.stdin.write(text.encode())
+
+    def copy(self, log):
+        """What came to a log file since the last call."""
+        end = log.rfind("\n") + 1
+        self.write(log[self._copied:end])
+        self._copied = end
+
+    def stderr(self):
+        return self.stderr_path.read_text()
+
+    def end(self, status=0):
+        self.process.stdin.close()
+        assert self.process.wait(60) == status, self.stderr()
+        self._stderr.close()
+        assert not programs.SANITIZER.search(self.stderr()), self.stderr()
+
+
+def test_pipe(make_host):
+    host = followed(make_host, "pipe")
+    host.start()
+    assert "feedback: pipe, nobody hands lines in\n" in host.postpool("status").stdout
+    feeder = Feeder(host)
+    wait_for(lambda: feedback(host)["feeders"] == 1, what="the feeder to be heard of")
+    submit(host, "r", 3)
+    wait_for(lambda: sent(host) == 3, what="three deliveries")
+    feeder.copy(host.postfix.log())
+    wait_for(lambda: feedback(host)["results"] == 3, what="three results")
+    assert feedback(host)["spent"] == 3
+    assert "feedback: pipe, handed in by 1; " in host.postpool("status").stdout
+    feeder.end()
+    assert feeder.stderr() == ""
+
+
+def test_pipe_while_policyd_is_away(make_host):
+    """Lines wait for it, and all are taken."""
+    host = followed(make_host, "pipe")
+    host.policyd.start()
+    feeder = Feeder(host)
+    feeder.write("one\ntwo\n")
+    wait_for(lambda: feedback(host)["lines"] == 2, what="two lines")
+    host.policyd.stop()
+    feeder.write("".join(f"line {number} {'x' * 100}\n" for number in range(300)))
+    wait_for(lambda: "lines wait until it takes them" in feeder.stderr(), what="the feeder to wait")
+    host.policyd.start()
+    wait_for(lambda: feedback(host)["lines"] == 300, what="the other lines")
+    feeder.write("the last one has no end")
+    feeder.end()
+    assert feedback(host)["lines"] == 301
+    assert feeder.stderr().splitlines()[1:] == ["postpool: postpool-policyd takes lines again"]
+
+
+def test_pipe_that_is_ended(make_host):
+    """A signal: what could not be handed over is counted, and the status says so."""
+    host = followed(make_host, "pipe")
+    feeder = Feeder(host)
+    feeder.write("one\ntwo\nthree\n")
+    wait_for(lambda: "lines wait until it takes them" in feeder.stderr(), what="the feeder to wait")
+    feeder.process.send_signal(signal.SIGTERM)
+    feeder.end(status=1)
+    assert "ended with 3 lines that policyd did not take" in feeder.stderr()
+    host.policyd.start()
+    feeder = Feeder(host)
+    feeder.write("one\n")
+    wait_for(lambda: feedback(host)["lines"] == 1, what="a line")
+    feeder.process.send_signal(signal.SIGINT)
+    feeder.end()
+    assert feeder.stderr() == ""
+
+
+def test_many_lines_through_a_pipe(make_host):
+    """Each once, also the long ones; what is no line of a log is left out, and that is said."""
+    host = followed(make_host, "pipe")
+    host.policyd.start()
+    feeder = Feeder(host)
+    feeder.write("x" * 100000 + "\n")
+    feeder.write("".join(f"{number} {'x' * (number % 5000)}\n" for number in range(5000)))
+    feeder.end()
+    assert feedback(host)["lines"] == 5000
+    assert feeder.stderr() == "postpool: 1 lines were too long for any log and are left out\n"
+
+
+def test_wrong_use(make_host):
+    host = followed(make_host)
+    for usage in (("feedback",), ("feedback", "x"), ("feedback", "-", "-")):
+        assert "usage: postpool feedback -" in host.postpool(*usage, status=2).stderr
+    assert "feedback.log is not \"pipe\"" in host.postpool("feedback", "-", status=2).stderr
+    host.policyd.start()
+    host.conf["feedback"]["log"] = "pipe"  # the daemon has not heard of that yet
+    host.write_conf()
+    feeder = Feeder(host)
+    feeder.write("one\n")
+    wait_for(lambda: "error: feedback.log is not \"pipe\" -- lines wait" in feeder.stderr(),
+             what="the feeder to wait")
+    host.postpool("reload", status=None)
+    wait_for(lambda: feedback(host).get("feeders") and feedback(host)["lines"] == 1,
+             what="the line to be taken")
+    feeder.end()
+
+
+def test_a_fifo_is_refused(make_host):
+    host = followed(make_host)
+    os.mkfifo(host.root / "fifo")
+    host.conf["feedback"]["log"] = str(host.root / "fifo")
+    host.write_conf()
+    assert "is no file, a file is needed" in host.postpool("check", status=2).stdout
