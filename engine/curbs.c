@@ -87,8 +87,8 @@ is_nothing(const struct curb *curb)
 static bool
 is_same(const struct curb *a, const struct curb *b)
 {
-    return a->share == b->share && a->drained == b->drained && a->probes == b->probes &&
-           a->until_ms == b->until_ms;
+    return a->share == b->share && a->drained == b->drained && a->probing == b->probing &&
+           a->probes == b->probes && a->until_ms == b->until_ms;
 }
 
 static uint64_t

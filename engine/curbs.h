@@ -38,6 +38,7 @@ enum {
 struct curb {
     uint8_t share;    /* percent of its caps; CURB_WHOLE: nothing is held back; 0: suspended */
     bool drained;     /* takes no new messages: those that left or tried from it before may */
+    bool probing;     /* share 0: its time is over, probes go now and then */
     uint32_t probes;  /* share 0: so many messages may go all the same, to see how it fares */
     int64_t until_ms; /* when it may be better, of decide_question.now_ms's clock; or
                          CURB_NOT_KNOWN */

@@ -55,6 +55,7 @@ set_curb(struct breakers *breakers, struct breakers_entry *entry, enum breaker_c
     struct curb curb = {
         .share = (uint8_t)breaker_share(&entry->now, &breakers->conf->suspension, now_ms),
         .drained = entry->now.drained,
+        .probing = entry->now.state == BREAKER_PROBING,
         .until_ms = until_ms(breakers, &entry->now),
     };
 

@@ -3,6 +3,7 @@
  */
 #include "policyd/choice.h"
 
+#include "engine/curbs.h"
 #include "engine/decide.h"
 #include "engine/grants.h"
 #include "engine/meters.h"
@@ -11,6 +12,10 @@
 #include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "policyd/lookup.h"
+
+#include <string.h>
+
+_Static_assert((int)LOOKUP_AVOID_MAX == (int)DECIDE_AVOID_MAX, "a decision avoids all of them");
 
 /* Who is counted where no policy service counts logins: the domain of the sender. */
 static uint32_t
@@ -23,18 +28,54 @@ account_of(const struct lookup_view *view, const struct choice_mail *mail)
                : METERS_NONE;
 }
 
+/* Is nothing to leave from there, not even a probe?  What may be one of those stays. */
+static bool
+is_shut(const struct curb *curb)
+{
+    return curb->share == 0 && !curb->probing;
+}
+
+static bool
+is_suspended(const struct decide_question *question, const struct address *address)
+{
+    const struct curbs *curbs = question->curbs;
+    const struct provider *provider = &question->roster->snapshot->providers[question->provider];
+
+    return curbs != NULL && !curbs_is_empty(curbs) &&
+           (is_shut(curbs_address(curbs, address)) ||
+            is_shut(curbs_provider(curbs, address, provider)) ||
+            is_shut(curbs_account(curbs, question->account_name)) ||
+            (question->provider == PROVIDER_OTHER &&
+             is_shut(curbs_domain(curbs, address, question->domain))));
+}
+
+static bool
+has_refused(const struct decide_question *question, const struct address *address)
+{
+    for (size_t i = 0; i < DECIDE_AVOID_MAX; i++)
+        if (question->avoid[i] == address)
+            return true;
+    return false;
+}
+
 /* The address of the grant that is open for this message and recipient; NULL: none is. */
 static const struct address *
-open_grant(const struct lookup_view *view, const struct grant_key *key, bool ahead)
+open_grant(const struct lookup_view *view, const struct decide_question *question,
+           const struct grant_key *key, bool ahead)
 {
     const struct grant *grant = NULL;
+    const struct address *address;
 
     if (view->grants != NULL)
         grant = ahead ? grants_find(view->grants, key, view->now_ms)
                       : grants_ask(view->grants, key, view->now_ms);
     if (grant == NULL || !view->roster->present[grant->address])
         return NULL;
-    return &view->conf->snapshot->addresses[grant->address];
+    address = &view->conf->snapshot->addresses[grant->address];
+    if (!is_suspended(question, address) && !has_refused(question, address))
+        return address;
+    grants_spend(view->grants, key, view->now_ms); /* where it is now nobody knows */
+    return NULL;
 }
 
 static uint16_t
@@ -78,6 +119,42 @@ choice_key(const struct lookup_view *view, const struct choice_mail *mail,
     grant_key(view->grant_secret, mail->message_id, mail->recipient, ret_key);
 }
 
+/* What earlier tries say.  True: it has been tried enough, and the answer is to tell so. */
+static bool
+heed_history(const struct lookup_view *view, const struct choice_mail *mail,
+             struct decide_question *question, struct lookup_result *result)
+{
+    struct lookup_history history = {0};
+
+    if (view->history != NULL)
+        view->history(view->arg, mail->message_id, mail->recipient, mail->domain, &history);
+    question->prefer = history.prefer;
+    memcpy(question->avoid, history.avoid, sizeof(history.avoid));
+    result->words = history.words;
+    result->refused = history.ended && history.words != NULL;
+    return result->refused;
+}
+
+/* Tell what the decision says, and spend what it takes. */
+static void
+carry_out(const struct lookup_view *view, const struct choice_mail *mail,
+          const struct decide_question *question, const struct decision *decision,
+          const struct grant_key *key, bool ahead, struct lookup_result *result)
+{
+    bool unknown = view->provider != NULL && result->provider == NULL;
+
+    result->address = decision->address;
+    result->exceeds = decision->exceeds;
+    result->full = decision->full;
+    result->suspended = decision->suspended;
+    result->refused = decision->refused;
+    if (result->address == NULL)
+        return;
+    spend(view, question, decision, key, unknown ? lookup_domain(mail->domain) : 0, ahead);
+    if (unknown)
+        view->unknown(view->arg, mail->domain, result->address);
+}
+
 void
 choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool ahead,
             struct lookup_result *ret_result, struct decision *ret_decision)
@@ -89,39 +166,33 @@ choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool
         .meters = view->meters,
         .now_ms = view->store_ms,
         .may_wait = view->may_wait,
+        .curbs = view->curbs,
+        .account_name = mail->account,
+        .domain = mail->domain,
     };
     struct grant_key key = {0};
-    bool unknown;
 
     *result = (struct lookup_result){.stream = mail->stream, .is_decision = true};
     if (view->grants != NULL)
         choice_key(view, mail, &key);
     result->key = key.low;
-    result->address = open_grant(view, &key, ahead);
+    if (heed_history(view, mail, &question, result))
+        return;
+    if (view->provider != NULL)
+        result->provider = view->provider(view->arg, mail->domain);
+    question.provider = result->provider != NULL ? result->provider->index : PROVIDER_OTHER;
+    result->address = open_grant(view, &question, &key, ahead);
     result->again = result->address != NULL;
     if (result->again)
         return;
     result->busy = is_busy(view, mail->stream);
     if (result->busy)
         return;
-    if (view->provider != NULL)
-        result->provider = view->provider(view->arg, mail->domain);
-    unknown = view->provider != NULL && result->provider == NULL;
-    question.provider = result->provider != NULL ? result->provider->index : PROVIDER_OTHER;
     question.key = decide_key(mail->message_id, mail->domain);
     question.account = account_of(view, mail);
+    result->decided = true;
     decide(&question, ret_decision);
     result->waits = ret_decision->cold && view->may_wait;
-    if (result->waits)
-        return;
-    result->address = ret_decision->address;
-    result->exceeds = ret_decision->exceeds;
-    result->full = ret_decision->full;
-    if (result->address == NULL)
-        return;
-    if (view->meters != NULL || view->grants != NULL)
-        spend(view, &question, ret_decision, &key, unknown ? lookup_domain(mail->domain) : 0,
-              ahead);
-    if (unknown)
-        view->unknown(view->arg, mail->domain, result->address);
+    if (!result->waits)
+        carry_out(view, mail, &question, ret_decision, &key, ahead, result);
 }

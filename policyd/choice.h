@@ -27,9 +27,12 @@ struct choice_mail {
 };
 
 /*
- * *ret_result has what came of it.  ret_result->address NULL: one of waits, busy
- * and full says why; with none of them this host has no address of the pools.
- * *ret_decision is only set when neither a grant was open nor the stream is busy.
+ * *ret_result has what came of it.  ret_result->address NULL: one of waits, busy,
+ * full, suspended and refused says why; with none of them this host has no address
+ * of the pools.  *ret_decision is only set when ret_result->decided.
+ *
+ * A grant that is open at an address which is suspended meanwhile, or has refused
+ * the message, counts as spent, and another address is decided on.
  */
 void choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool ahead,
                  struct lookup_result *ret_result, struct decision *ret_decision);

@@ -230,18 +230,50 @@ answer_address(const struct address *address, const char *nexthop,
     return (size_t)(end - reply);
 }
 
+/* "OK retry:4.7.1 TEXT, WORD within an hour" */
+static size_t
+answer_later(const struct lookup_view *view, const char *text, const char *word, int64_t at_ms,
+             char reply[static LOOKUP_REPLY_SIZE])
+{
+    char *end = stpcpy(stpcpy(reply, "OK retry:4.7.1 "), text);
+
+    if (at_ms != CURB_NOT_KNOWN) {
+        end = stpcpy(stpcpy(stpcpy(end, ", "), word), " within ");
+        end = stpcpy(end, full_text(at_ms - view->store_ms));
+    }
+    return (size_t)(end - reply);
+}
+
 static size_t
 answer_none(const struct lookup_view *view, const struct decision *decision,
             char reply[static LOOKUP_REPLY_SIZE])
 {
-    char *end;
-
-    if (!decision->full)
-        return say(reply, "OK retry:4.3.2 postpool: this host has no address of the pool");
-    if (decision->refused_by == METERS_NONE) /* whether there is room is being asked */
+    if (decision->full && decision->refused_by == METERS_NONE) /* that is being asked */
         return say(reply, "OK retry:4.7.1 " OUTCOME_FULL " known of yet");
-    end = stpcpy(reply, "OK retry:4.7.1 " OUTCOME_FULL ", expected within ");
-    end = stpcpy(end, full_text(decision->room_ms - view->store_ms));
+    if (decision->full)
+        return answer_later(view, OUTCOME_FULL, "expected", decision->room_ms, reply);
+    if (decision->suspended)
+        return answer_later(view,
+                            decision->held     ? OUTCOME_HELD
+                            : decision->slowed ? OUTCOME_SLOWED
+                                               : OUTCOME_SUSPENDED,
+                            "better", decision->room_ms, reply);
+    if (decision->refused)
+        return say(reply, "OK retry:4.7.1 postpool: every address of the pool has refused it");
+    return say(reply, "OK retry:4.3.2 postpool: this host has no address of the pool");
+}
+
+/* Nothing is left to try: what the last server said, as words that are fit for a queue's name. */
+static size_t
+answer_refused(const char *words, char reply[static LOOKUP_REPLY_SIZE])
+{
+    char *end = stpcpy(reply, "OK error:");
+
+    if (strncmp(words, "5.", 2) != 0)
+        end = stpcpy(end, "5.0.0 ");
+    for (size_t i = 0; i < LOOKUP_WORDS_MAX && words[i] != '\0'; i++)
+        *end++ = words[i] >= ' ' && words[i] <= '~' ? words[i] : '?';
+    *end = '\0';
     return (size_t)(end - reply);
 }
 
@@ -249,19 +281,25 @@ answer_none(const struct lookup_view *view, const struct decision *decision,
  * A transport that would do, should the "rcpt" behind it never come.  With caps
  * it would not, because nothing may leave uncounted; but where a site has
  * tables of its own, what they say of the recipient may leave this answer
- * standing, and such mail is the site's to route: is_final.
+ * standing, and such mail is the site's to route: is_final.  Nothing is spent
+ * here, so that an address which only takes probes is not named.
  */
 static size_t
 answer_sender(const struct lookup_view *view, const char *sender, bool is_final,
               char reply[static LOOKUP_REPLY_SIZE], struct lookup_result *result)
 {
-    char id[TAG_SENDER_SIZE];
+    char id[TAG_SENDER_SIZE], account[256];
     struct decide_question question = {
         .roster = view->roster,
         .stream = tagged_stream(view->conf, sender, id),
+        .now_ms = view->store_ms,
+        .curbs = view->curbs,
+        .account_name = account,
+        .no_probe = true,
     };
     struct decision decision;
 
+    addr_domain(sender, account, sizeof(account));
     question.key = decide_key(id, "");
     decide(&question, &decision);
     result->stream = question.stream;
@@ -304,13 +342,15 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
         return LOOKUP_WAIT;
     if (result->busy)
         length = say(reply, "OK retry:4.7.1 " OUTCOME_BUSY);
+    else if (result->refused && result->words != NULL)
+        length = answer_refused(result->words, reply);
     else if (result->address == NULL)
         length = answer_none(view, &decision, reply);
     else
         length = answer_address(result->address, asked->request->nexthop, reply);
     if (view->decided != NULL)
-        view->decided(view->decided_arg, result, result->again || result->busy ? NULL : &decision,
-                      id, asked->recipient, reply);
+        view->decided(view->decided_arg, result, result->decided ? &decision : NULL, id,
+                      asked->recipient, reply);
     return length;
 }
 

@@ -128,12 +128,17 @@ struct lookup_result {
     const struct address *address;
     const struct provider *provider; /* of the recipient, where it was asked for; NULL: "other" */
     bool is_decision;                /* a recipient's, not the answer to "sender" */
+    bool decided;                    /* decide() was asked */
     bool again;                      /* the answer of a grant that is open: nothing was spent */
     bool exceeds;                    /* sent over a cap */
     bool full;                       /* deferred for want of room */
     bool busy;                       /* deferred: as much of the stream is under way as may be */
-    bool waits;                      /* LOOKUP_WAIT: meters want what the store may have */
-    uint64_t key;                    /* part of the grant's; 0 without grants */
+    bool suspended;                  /* deferred: addresses, or the account, are held back */
+    bool refused;                    /* each address has refused it: there is nothing to try */
+    const char *words; /* refused: what the last one said; NULL: not known, it is deferred.  Good
+                          until view->history is called again */
+    bool waits;        /* LOOKUP_WAIT: meters want what the store may have */
+    uint64_t key;      /* part of the grant's; 0 without grants */
 };
 
 /* lookup_answer()'s result when an answer of the store is worth waiting for. */

@@ -34,6 +34,7 @@ struct outcome {
     const struct stream *stream;
     bool tagged; /* its sender has a tag of ours: the milter took the message in */
     const struct address *address;   /* that it was tried from; NULL: from none of ours */
+    const struct address *chosen;    /* that a lookup had given out for it, as far as is known */
     const struct provider *provider; /* of the recipient; "other" when it is not known */
     enum maillog_status status;      /* SENT, DEFERRED or BOUNCED */
     struct span told;                /* the reply as Postfix tells it; gone with the line */
@@ -41,6 +42,7 @@ struct outcome {
     const struct reply_rule *rule; /* that fits the reply; NULL: none, or it was sent */
     bool reached;                  /* the other side heard of the recipient */
     bool rescued;         /* the other side refused the address for good, and it is tried again */
+    bool own;             /* deferred by us, OUTCOME_OWN */
     bool full;            /* deferred by us: it waits for its turn, OUTCOME_FULL or _BUSY */
     int64_t delay_ms;     /* since the message came in; -1: not known */
     int64_t delays_ms[4]; /* before qmgr, in qmgr, connecting, sending; -1: not known */
@@ -61,6 +63,10 @@ struct outcome_view {
 #define OUTCOME_FULL OUTCOME_OWN "no room under the caps"
 /* That of those whose stream has enough under way. */
 #define OUTCOME_BUSY OUTCOME_OWN "enough mail of its stream is under way"
+/* Likewise of those that wait until something is held back no more. */
+#define OUTCOME_SUSPENDED OUTCOME_OWN "all addresses of the pool are suspended"
+#define OUTCOME_SLOWED OUTCOME_OWN "all addresses of the pool are slowed down"
+#define OUTCOME_HELD OUTCOME_OWN "mail of this sender is held back"
 
 /*
  * line: a MAILLOG_RESULT, written at time.  sender: of its message, with the tag.  False for what

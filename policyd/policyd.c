@@ -18,12 +18,15 @@
 #include "policyd/lists.h"
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
+#include "policyd/pace.h"
 #include "policyd/policy_server.h"
 #include "policyd/queued.h"
+#include "policyd/reach.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
 #include "policyd/story.h"
 #include "policyd/volume.h"
+#include "policyd/wake.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -93,13 +96,16 @@ on_gone(void *arg, const char *queue_id)
 
 /* Providers have caps, or replies of theirs that accuse an address there. */
 static bool
-needs_provider(const struct conf *conf)
+needs_provider(const struct policyd *policyd)
 {
-    return conf->snapshot->provider_caps || strcmp(conf->feedback_log, "none") != 0;
+    const struct conf *conf = policyd->conf;
+
+    return conf->snapshot->provider_caps || strcmp(conf->feedback_log, "none") != 0 ||
+           !curbs_is_empty(policyd->curbs);
 }
 
-static void
-on_view(void *arg, struct lookup_view *ret_view)
+void
+policyd_view(void *arg, struct lookup_view *ret_view)
 {
     struct policyd *policyd = arg;
 
@@ -110,7 +116,7 @@ on_view(void *arg, struct lookup_view *ret_view)
                                      .decided_arg = policyd->story};
     volume_view(policyd->volume, ret_view);
     ret_view->settles = feedback_is_live(policyd->feedback, clock_ms(CLOCK_MONOTONIC_COARSE));
-    if (needs_provider(policyd->conf)) {
+    if (needs_provider(policyd)) {
         ret_view->provider = on_provider;
         ret_view->unknown = on_unknown;
         ret_view->counted = on_counted;
@@ -147,7 +153,7 @@ on_policy_view(void *arg, struct policy_view *ret_view)
     ret_view->meters = volume_meters(policyd->volume);
     ret_view->store_ms = volume_now_ms(policyd->volume);
     ret_view->store_up = volume_is_up(policyd->volume);
-    if (needs_provider(policyd->conf)) {
+    if (needs_provider(policyd)) {
         ret_view->domain = on_policy_domain;
         ret_view->arg = policyd;
     }
@@ -167,6 +173,7 @@ on_answered(void *arg, const struct lookup_result *result)
     struct policyd *policyd = arg;
 
     figures_count(policyd->figures, result);
+    pace_on_answered(policyd->pace, result);
     volume_flush(policyd->volume);
 }
 
@@ -176,6 +183,7 @@ on_room(void *arg)
     struct policyd *policyd = arg;
 
     server_retry(policyd->server);
+    pace_on_room(policyd->pace);
     policy_server_resume(policyd->policy);
 }
 
@@ -185,25 +193,6 @@ on_now(void *arg)
     struct policyd *policyd = arg;
 
     return volume_now_ms(policyd->volume);
-}
-
-static void
-on_listed(void *arg, const struct address *address, int64_t for_ms, const char *why)
-{
-    const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
-    struct policyd *policyd = arg;
-
-    breakers_keep_suspended(policyd->breakers, &whose, breakers_now_ms(policyd->breakers) + for_ms,
-                            why);
-}
-
-static void
-on_unlisted(void *arg, const struct address *address, const char *cause)
-{
-    const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
-    struct policyd *policyd = arg;
-
-    breakers_end(policyd->breakers, &whose, cause);
 }
 
 static void
@@ -339,6 +328,8 @@ init_feedback(struct policyd *policyd)
     feedback_listen(
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
+    policyd_watch_reach(policyd);
+    policyd_init_wake(policyd);
     queued_free(feedback_follow(policyd->feedback, NULL, NULL));
 }
 
@@ -373,18 +364,17 @@ init(struct policyd *policyd)
 static void
 on_ready(void *arg)
 {
-    static const struct lists_events lists_events = {on_listed, on_unlisted};
     struct policyd *policyd = arg;
-    struct dns_start dns = policyd_dns_start(policyd->conf);
     const struct snapshot *snapshot = policyd->conf->snapshot;
 
-    policyd->server = server_new(policyd->base, policyd->start->lookup,
-                                 (size_t)policyd->conf->clients, on_view, on_answered, policyd);
+    policyd->server =
+        server_new(policyd->base, policyd->start->lookup, (size_t)policyd->conf->clients,
+                   policyd_view, on_answered, policyd);
     if (policyd->start->policy >= 0)
         policyd->policy =
             policy_server_new(policyd->base, policyd->start->policy, (size_t)policyd->conf->clients,
                               on_policy_view, on_policy_answered, policyd);
-    policyd->lists = lists_new(policyd->base, policyd->conf, &dns, &lists_events, policyd);
+    policyd_ask_lists(policyd);
     log_info("ready: %zu addresses, %zu pools, %zu streams", snapshot->address_count,
              snapshot->pool_count, snapshot->stream_count);
 #ifdef HAVE_LIBSYSTEMD
@@ -437,11 +427,15 @@ out:
     server_free(policyd.server);
     policy_server_free(policyd.policy);
     feedback_free(policyd.feedback);
+    pace_free(policyd.pace);
+    policyd.pace = NULL; /* what the end of others brings does not concern it */
+    wake_free(policyd.wake);
     history_free(policyd.history);
     breakers_free(policyd.breakers);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
     lists_free(policyd.lists);
+    reach_free(policyd.reach);
     mx_free(policyd.mx);
     for (int i = 0; i < 4; i++)
         if (events[i] != NULL)

@@ -13,6 +13,7 @@
 #include <time.h>
 
 struct control_call;
+struct lookup_view;
 
 /* policyd owns everything here that is not marked. */
 struct policyd {
@@ -24,11 +25,14 @@ struct policyd {
     struct volume *volume;
     struct curbs *curbs;
     struct breakers *breakers;
+    struct wake *wake;
+    struct pace *pace; /* NULL: not yet */
     struct story *story;
     struct feedback *feedback;
     struct history *history; /* what feedback told of messages in the queue */
-    struct mx *mx; /* whose are the recipient domains? */
-    struct lists *lists; /* DNS lists that are asked for the addresses */
+    struct mx *mx;           /* whose are the recipient domains? */
+    struct reach *reach;     /* which addresses reach nobody */
+    struct lists *lists;     /* DNS lists that are asked for the addresses; NULL: not ready yet */
     struct netwatch *netwatch;
     struct server *server;        /* NULL: not ready yet */
     struct policy_server *policy; /* NULL: not ready yet, or none is wanted */
@@ -40,6 +44,13 @@ struct policyd {
     time_t started;
 };
 
+/* What suspends addresses beside replies: from the log, and, when all is ready, from DNS. */
+void policyd_watch_reach(struct policyd *policyd);
+void policyd_ask_lists(struct policyd *policyd);
+
+/* conf takes the place of policyd->conf, and is known to breakers already. */
+void policyd_causes_set_conf(struct policyd *policyd, const struct conf *conf);
+
 /* What the configuration says about DNS; holds as long as conf does. */
 struct dns_start policyd_dns_start(const struct conf *conf);
 
@@ -48,6 +59,12 @@ struct dns_start policyd_dns_start(const struct conf *conf);
  * came of it; NULL: nobody does.
  */
 void policyd_reload(struct policyd *policyd, struct control_call *call, bool json);
+
+/* What lookups are answered from. */
+void policyd_view(void *arg, struct lookup_view *ret_view);
+
+/* Make wake and pace, when breakers and feedback are there. */
+void policyd_init_wake(struct policyd *policyd);
 
 /* For control_new(). */
 void policyd_on_ask(void *arg, struct control_call *call, const char *question);

@@ -388,7 +388,7 @@ volume_view(struct volume *volume, struct lookup_view *view)
     view->grants = counts_grants(volume) ? volume->grants : NULL;
     view->stream_numbers = volume->stream_numbers;
     view->grant_secret = volume->grant_secret;
-    view->store_ms = volume->meters != NULL ? volume_now_ms(volume) : 0;
+    view->store_ms = volume_now_ms(volume);
     view->may_wait = may_wait(volume);
 }
 

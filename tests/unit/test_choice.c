@@ -5,9 +5,11 @@
  */
 #include "tests/unit/unit.h"
 
+#include "engine/curbs.h"
 #include "engine/decide.h"
 #include "engine/grants.h"
 #include "engine/roster.h"
+#include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
 #include "policyd/choice.h"
@@ -21,10 +23,26 @@ static const uint16_t numbers[] = {1, 2, 3, 4};
 struct world {
     struct conf *conf;
     struct roster *roster;
+    struct curbs *curbs;
     struct lookup_view view;
     struct lookup_result result;
     struct decision decision;
+    struct lookup_history history; /* of every message, when view.arg is this */
 };
+
+static const struct curb suspended = {.share = 0, .until_ms = CURB_NOT_KNOWN};
+
+static void
+on_history(void *arg, const char *message_id, const char *recipient, const char *domain,
+           struct lookup_history *ret_history)
+{
+    struct world *w = arg;
+
+    assert_string_equal(message_id, "m1");
+    assert_string_equal(recipient, "x@one.test");
+    assert_string_equal(domain, "one.test");
+    *ret_history = w->history;
+}
 
 static int
 set_up(void **state)
@@ -36,6 +54,7 @@ set_up(void **state)
     w->conf->snapshot->streams[0].active = 2;
     w->conf->snapshot->streams[1].active = 0;
     w->roster = roster_new(w->conf->snapshot, here);
+    w->curbs = curbs_new(w->conf->snapshot);
     w->view = (struct lookup_view){
         .conf = w->conf,
         .roster = w->roster,
@@ -43,6 +62,7 @@ set_up(void **state)
         .grant_secret = secret,
         .stream_numbers = numbers,
         .settles = true,
+        .curbs = w->curbs,
         .now_ms = 1000,
     };
     *state = w;
@@ -55,6 +75,7 @@ tear_down(void **state)
     struct world *w = *state;
 
     grants_free(w->view.grants);
+    curbs_free(w->curbs);
     roster_free(w->roster);
     conf_unref(w->conf);
     free(w);
@@ -167,6 +188,132 @@ test_without_grants(void **state)
     w->view.grants = grants;
 }
 
+static const struct address *
+other_than(const struct world *w, const struct address *address)
+{
+    const struct address *addresses = w->conf->snapshot->addresses; /* a1 and a2 are in one pool */
+
+    return address == &addresses[0] ? &addresses[1] : &addresses[0];
+}
+
+/* The grant is spent: where its mail is nobody knows. */
+static void
+test_grant_at_a_suspended_address(void **state)
+{
+    struct world *w = *state;
+    const struct address *first = choose(w, 0, "m1", false)->address;
+    struct grants_figures figures;
+
+    curbs_set_address(w->curbs, first, &suspended);
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, other_than(w, first));
+    assert_false(w->result.again);
+    assert_true(choose(w, 0, "m1", false)->again);
+    grants_figures(w->view.grants, &figures);
+    assert_int_equal(figures.spent, 1);
+    assert_int_equal(figures.open, 1);
+    curbs_set_address(w->curbs, other_than(w, first), &suspended);
+    assert_null(choose(w, 0, "m1", false)->address);
+    assert_true(w->result.suspended && w->result.decided);
+    assert_int_equal(state_of(w, "m1"), GRANT_NONE);
+}
+
+static void
+test_grant_at_a_suspended_provider(void **state)
+{
+    struct world *w = *state;
+    const struct address *first = choose(w, 0, "m1", false)->address;
+
+    curbs_set_provider(w->curbs, first, &w->conf->snapshot->providers[PROVIDER_OTHER], &suspended);
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, other_than(w, first));
+    curbs_set_domain(w->curbs, other_than(w, first), "one.test", &suspended);
+    assert_null(choose(w, 0, "m1", false)->address);
+}
+
+static void
+test_grant_of_a_suspended_account(void **state)
+{
+    struct world *w = *state;
+
+    assert_non_null(choose(w, 0, "m1", false)->address);
+    curbs_set_account(w->curbs, "a.test", &suspended);
+    assert_null(choose(w, 0, "m1", false)->address);
+    assert_true(w->result.suspended && w->decision.held);
+}
+
+/* A grant there may be that of a probe. */
+static void
+test_grant_of_a_probe(void **state)
+{
+    static const struct curb probed = {.probes = 1, .probing = true, .until_ms = CURB_NOT_KNOWN};
+    struct world *w = *state;
+
+    curbs_set_address(w->curbs, &w->conf->snapshot->addresses[0], &probed);
+    curbs_set_address(w->curbs, &w->conf->snapshot->addresses[1], &suspended);
+    assert_non_null(choose(w, 0, "m1", true)->address);
+    assert_int_equal(curbs_address(w->curbs, w->result.address)->probes, 0);
+    assert_true(choose(w, 0, "m1", false)->again);
+    assert_null(choose(w, 0, "m2", false)->address);
+}
+
+/* Without caps and grants probes are counted, too. */
+static void
+test_probe_without_grants(void **state)
+{
+    static const struct curb probed = {.probes = 1, .probing = true, .until_ms = CURB_NOT_KNOWN};
+    struct world *w = *state;
+    struct grants *grants = w->view.grants;
+
+    w->view.grants = NULL;
+    curbs_set_address(w->curbs, &w->conf->snapshot->addresses[0], &probed);
+    curbs_set_address(w->curbs, &w->conf->snapshot->addresses[1], &suspended);
+    assert_non_null(choose(w, 0, "m1", false)->address);
+    assert_null(choose(w, 0, "m2", false)->address);
+    w->view.grants = grants;
+}
+
+static void
+test_history(void **state)
+{
+    struct world *w = *state;
+    const struct address *first = choose(w, 0, "m1", false)->address, *other = other_than(w, first);
+
+    w->view.history = on_history;
+    w->view.arg = w;
+    w->history.avoid[0] = first;
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, other);
+    assert_false(w->result.again);
+    w->history = (struct lookup_history){.prefer = first};
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, other); /* it is open */
+    settle(w, "m1");
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, first);
+    settle(w, "m1");
+    w->history.prefer = other;
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, other);
+}
+
+static void
+test_refused(void **state)
+{
+    struct world *w = *state;
+    const struct address *addresses = w->conf->snapshot->addresses;
+
+    w->view.history = on_history;
+    w->view.arg = w;
+    w->history = (struct lookup_history){.avoid = {&addresses[0]}, .words = "5.7.1 no"};
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, &addresses[1]);
+    assert_false(w->result.refused);
+    settle(w, "m1");
+    w->history.avoid[1] = &addresses[1];
+    assert_null(choose(w, 0, "m1", false)->address);
+    assert_true(w->result.refused && w->result.decided);
+    assert_string_equal(w->result.words, "5.7.1 no");
+    w->history = (struct lookup_history){.avoid = {&addresses[0]}, .ended = true, .words = "5.7.1"};
+    assert_null(choose(w, 0, "m1", false)->address);
+    assert_true(w->result.refused && !w->result.decided);
+    w->history.words = NULL; /* then there is nothing to tell, and it goes on */
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, &addresses[1]);
+}
+
 int
 main(void)
 {
@@ -175,6 +322,13 @@ main(void)
         cmocka_unit_test_setup_teardown(test_without_results_none_is_held_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ahead_of_a_lookup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_grants, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_grant_at_a_suspended_address, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_grant_at_a_suspended_provider, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_grant_of_a_suspended_account, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_grant_of_a_probe, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_probe_without_grants, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_history, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,9 @@
  */
 #include "tests/unit/unit.h"
 
+#include "engine/curbs.h"
 #include "engine/roster.h"
+#include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
 #include "policyd/lookup.h"
@@ -13,10 +15,12 @@
 struct world {
     struct conf *conf;
     struct roster *roster;
+    struct curbs *curbs;
     struct lookup_view view;
     struct lookup_session session;
     struct lookup_result result;
     char reply[LOOKUP_REPLY_SIZE];
+    struct lookup_history history;
 };
 
 static int
@@ -27,7 +31,9 @@ set_up(void **state)
 
     w->conf = unit_conf(unit_site);
     w->roster = roster_new(w->conf->snapshot, here);
-    w->view = (struct lookup_view){.conf = w->conf, .roster = w->roster, .now_ms = 1000};
+    w->curbs = curbs_new(w->conf->snapshot);
+    w->view = (struct lookup_view){
+        .conf = w->conf, .roster = w->roster, .curbs = w->curbs, .now_ms = 1000};
     *state = w;
     return 0;
 }
@@ -37,6 +43,7 @@ tear_down(void **state)
 {
     struct world *w = *state;
 
+    curbs_free(w->curbs);
     roster_free(w->roster);
     conf_unref(w->conf);
     free(w);
@@ -314,6 +321,129 @@ test_nobody_here(void **state)
     assert_true(w->result.is_decision && w->result.address == NULL);
 }
 
+static const char *
+ask_rcpt(struct world *w)
+{
+    ask(w, "sender joe@a.test");
+    return ask(w, "rcpt x@one.test");
+}
+
+/* Texts become names of queues in Postfix: few, and none has anything of the message. */
+static void
+test_suspended(void **state)
+{
+    static const struct {
+        int64_t until_ms;
+        const char *answer;
+    } cases[] = {
+        {2000, "OK retry:4.7.1 postpool: all addresses of the pool are suspended, "
+               "better within a minute"},
+        {1000 * 3600, "OK retry:4.7.1 postpool: all addresses of the pool are suspended, "
+                      "better within an hour"},
+        {CURB_NOT_KNOWN, "OK retry:4.7.1 postpool: all addresses of the pool are suspended"},
+    };
+    struct world *w = *state;
+    const struct address *a1 = snapshot_find_address(w->conf->snapshot, "a1");
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        curbs_set_address(w->curbs, a1, &(struct curb){.share = 0, .until_ms = cases[i].until_ms});
+        assert_string_equal(ask(w, "sender joe@a.test"), cases[i].answer);
+        assert_string_equal(ask(w, "rcpt x@one.test"), cases[i].answer);
+        assert_true(w->result.suspended && w->result.address == NULL);
+        assert_string_equal(ask(w, "sender x@client.test"), "OK pp-b1:");
+    }
+}
+
+/* The answer to "sender" is no probe, because nobody knows whether the mail leaves by it. */
+static void
+test_probed(void **state)
+{
+    struct world *w = *state;
+    const struct address *a1 = snapshot_find_address(w->conf->snapshot, "a1");
+
+    curbs_set_address(w->curbs, a1, &(struct curb){.probes = 1, .until_ms = CURB_NOT_KNOWN});
+    assert_string_equal(ask(w, "sender joe@a.test"),
+                        "OK retry:4.7.1 postpool: all addresses of the pool are suspended");
+    assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-a1:");
+    assert_memory_equal(ask_rcpt(w), "OK retry:4.7.1 postpool: all addresses", 38);
+}
+
+static void
+test_account_held_back(void **state)
+{
+    struct world *w = *state;
+    const char *answer =
+        "OK retry:4.7.1 postpool: mail of this sender is held back, better within 15 minutes";
+    char tagged[TAG_SENDER_SIZE], request[TAG_SENDER_SIZE + 10];
+
+    curbs_set_account(w->curbs, "a.test", &(struct curb){.share = 0, .until_ms = 600 * 1000});
+    assert_string_equal(ask(w, "sender joe@A.test"), answer);
+    assert_string_equal(ask(w, "rcpt x@one.test"), answer);
+    assert_int_equal(tag_add(w->conf->secret, "joe@a.test", "bulk", "abcdefghij23", tagged), 0);
+    snprintf(request, sizeof(request), "sender %s", tagged);
+    assert_string_equal(ask(w, request), answer);
+    assert_string_equal(ask(w, "rcpt x@one.test"), answer);
+    assert_string_equal(ask(w, "sender x@client.test"), "OK pp-b1:");
+    assert_string_equal(ask(w, "sender <>"), "OK pp-a1:");
+    assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-a1:");
+}
+
+static void
+test_slowed(void **state)
+{
+    struct world *w = *state;
+    const struct address *a1 = snapshot_find_address(w->conf->snapshot, "a1");
+
+    curbs_set_address(w->curbs, a1, &(struct curb){.share = 1, .until_ms = CURB_NOT_KNOWN});
+    for (int minute = 0; minute < 100; minute++) { /* one in a hundred passes */
+        w->view.store_ms = minute * 60000;
+        if (strcmp(ask_rcpt(w), "OK pp-a1:") != 0) {
+            assert_string_equal(w->reply, "OK retry:4.7.1 postpool: all addresses of the pool are "
+                                          "slowed down, better within a minute");
+            return;
+        }
+    }
+    fail_msg("everything passed");
+}
+
+static void
+on_history(void *arg, const char *message_id, const char *recipient, const char *domain,
+           struct lookup_history *ret_history)
+{
+    struct world *w = arg;
+
+    assert_string_equal(message_id, "joe@a.test");
+    assert_string_equal(recipient, "x@one.test");
+    assert_string_equal(domain, "one.test");
+    *ret_history = w->history;
+}
+
+/* What the last one said, which Postfix gives to who sent the message. */
+static void
+test_refused(void **state)
+{
+    struct world *w = *state;
+    char words[2 * LOOKUP_WORDS_MAX];
+
+    w->view.history = on_history;
+    w->view.arg = w;
+    w->history.avoid[0] = snapshot_find_address(w->conf->snapshot, "a1");
+    assert_string_equal(ask_rcpt(w),
+                        "OK retry:4.7.1 postpool: every address of the pool has refused it");
+    w->history.words = "5.7.1 you are listed";
+    assert_string_equal(ask_rcpt(w), "OK error:5.7.1 you are listed");
+    assert_true(w->result.refused);
+    w->history.words = "a\tb\nc\x80 \xc3\xa4";
+    assert_string_equal(ask_rcpt(w), "OK error:5.0.0 a?b?c? ??");
+    memset(words, 'x', sizeof(words) - 1);
+    memcpy(words, "5.1.1 ", 6);
+    words[sizeof(words) - 1] = '\0';
+    w->history = (struct lookup_history){.words = words, .ended = true};
+    assert_int_equal(strlen(ask_rcpt(w)), strlen("OK error:") + LOOKUP_WORDS_MAX);
+    w->history.ended = false;
+    assert_string_equal(ask_rcpt(w), "OK pp-a1:");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -338,6 +468,11 @@ main(void)
         TEST(test_reply),
         TEST(test_long_reply),
         TEST(test_nobody_here),
+        TEST(test_suspended),
+        TEST(test_probed),
+        TEST(test_account_held_back),
+        TEST(test_slowed),
+        TEST(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
