@@ -28,6 +28,7 @@ struct address;
 struct breakers;
 struct buf;
 struct conf;
+struct control_call;
 struct curbs;
 struct event_base;
 struct json;
@@ -123,6 +124,10 @@ int64_t breakers_now_ms(const struct breakers *breakers);
 
 /* Let time pass: called each second. */
 void breakers_tick(struct breakers *breakers);
+
+/* Answer a question of the control socket.  False: it is none about suspensions. */
+bool breakers_question(struct breakers *breakers, const char *question, struct control_call *call,
+                       struct buf *answer);
 
 /*
  * What is held back: a line for each, or an array "suspensions" in the open JSON
