@@ -78,13 +78,15 @@ waiter_link(struct waiting *waiting, const char *queue_id)
 }
 
 struct lane **
-waiting_lane_link(struct waiting *waiting, const struct waiting_kind *kind, uint64_t account)
+waiting_lane_link(struct waiting *waiting, const struct waiting_kind *kind)
 {
-    uint64_t hash = hash_mix(account ^ hash_mix(kind->stream << 32 ^ kind->provider));
+    uint64_t hash =
+        hash_mix(kind->account ^ hash_mix((uint64_t)kind->stream << 32 ^ kind->provider));
     struct lane **link = &waiting->lanes[hash % WAITING_SLOTS];
 
-    while (*link != NULL && ((*link)->account != account || (*link)->kind.stream != kind->stream ||
-                             (*link)->kind.provider != kind->provider))
+    while (*link != NULL &&
+           ((*link)->kind.account != kind->account || (*link)->kind.stream != kind->stream ||
+            (*link)->kind.provider != kind->provider))
         link = &(*link)->next;
     return link;
 }
@@ -113,9 +115,9 @@ waiting_settle(struct waiting *waiting, struct lane *lane, enum lane_state state
 }
 
 static struct lane *
-make_lane(struct waiting *waiting, const struct waiting_kind *kind, uint64_t account)
+make_lane(struct waiting *waiting, const struct waiting_kind *kind)
 {
-    struct lane **link = waiting_lane_link(waiting, kind, account);
+    struct lane **link = waiting_lane_link(waiting, kind);
     struct stream_lanes *stream = &waiting->streams[kind->stream];
     struct lane *lane = *link;
 
@@ -125,7 +127,6 @@ make_lane(struct waiting *waiting, const struct waiting_kind *kind, uint64_t acc
     if (lane == NULL)
         return NULL;
     lane->kind = *kind;
-    lane->account = account;
     lane->priority = stream->priority;
     lane->heap = (struct heap){.before = waiter_before, .place = offsetof(struct waiter, place)};
     TAILQ_INSERT_TAIL(&stream->lanes, lane, in_stream);
@@ -137,7 +138,7 @@ make_lane(struct waiting *waiting, const struct waiting_kind *kind, uint64_t acc
 static void
 drop_lane(struct waiting *waiting, struct lane *lane)
 {
-    struct lane **link = waiting_lane_link(waiting, &lane->kind, lane->account);
+    struct lane **link = waiting_lane_link(waiting, &lane->kind);
 
     if (lane->state != LANE_EMPTY)
         heap_remove(heap_of(waiting, lane), lane);
@@ -171,7 +172,7 @@ leave(struct waiting *waiting, struct waiter *waiter)
 static bool
 enter(struct waiting *waiting, struct waiter *waiter, const struct waiting_kind *kind)
 {
-    struct lane *lane = make_lane(waiting, kind, hash_text(waiter->account));
+    struct lane *lane = make_lane(waiting, kind);
 
     if (lane == NULL)
         return false;
@@ -213,7 +214,10 @@ copy_waiter(const struct waiter *what)
 
     if (waiter == NULL)
         return NULL;
-    *waiter = (struct waiter){.since_ms = what->since_ms, .recipients = 1, .urgent = what->urgent};
+    *waiter = (struct waiter){.since_ms = what->since_ms,
+                              .told_ms = what->told_ms,
+                              .recipients = 1,
+                              .urgent = what->urgent};
     place = (char *)(waiter + 1);
     waiter->queue_id = copy_text(&place, what->queue_id);
     waiter->message_id = copy_text(&place, what->message_id);
@@ -301,7 +305,8 @@ waiting_add(struct waiting *waiting, const struct waiting_kind *kind, const stru
     if (before != NULL) {
         known.urgent |= before->urgent;
         known.since_ms = before->since_ms;
-        recipients += before->recipients;
+        if (what->told_ms - before->told_ms < WAITING_ONCE_MS)
+            recipients += before->recipients;
         waiting_remove(waiting, before);
     }
     waiter = make_room(waiting, stream, size_of(what)) ? copy_waiter(&known) : NULL;
@@ -399,11 +404,12 @@ waiting_rest(struct waiting *waiting, struct waiter *waiter, int64_t until_ms)
 void
 waiting_move(struct waiting *waiting, struct waiter *waiter, size_t provider)
 {
-    struct waiting_kind kind = {waiter->lane->kind.stream, provider};
+    struct waiting_kind kind = waiter->lane->kind;
     struct waiter **link = waiter_link(waiting, waiter->queue_id);
 
-    if (waiter->lane->kind.provider == provider)
+    if (kind.provider == provider)
         return;
+    kind.provider = provider;
     leave(waiting, waiter);
     if (enter(waiting, waiter, &kind))
         return;

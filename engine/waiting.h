@@ -14,7 +14,7 @@
  * Memory: about 220 bytes for each, as much for a lane.  Each call takes the
  * logarithm of how many there are, save where it says otherwise.
  *
- * since_ms and now_ms need not be of the same clock.
+ * since_ms need not be of the clock of the others.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -29,6 +29,7 @@ enum {
     WAITING_MAX = 200 * 1000,
     WAITING_STREAM_MAX = 100 * 1000,
     WAITING_BYTES_MAX = 64 * 1024 * 1024,
+    WAITING_ONCE_MS = 5000, /* what is told of so shortly after is another recipient */
 };
 
 struct lane;
@@ -41,11 +42,12 @@ struct waiter {
     size_t place;
     int64_t rest_ms;  /* likewise, up to here */
     int64_t since_ms; /* when the message came in */
+    int64_t told_ms;  /* when it was told of last */
     const char *queue_id;
     const char *message_id;
     const char *account;   /* domain of the sender, or "" */
     const char *recipient; /* the one that was told of last */
-    uint32_t recipients;   /* how often one was told of */
+    uint32_t recipients;   /* how many were told of when it was tried last */
     bool urgent;           /* before all others in its lane */
 };
 
@@ -53,6 +55,7 @@ struct waiter {
 struct waiting_kind {
     size_t stream;
     size_t provider;
+    uint64_t account; /* hash of it, where accounts have caps of their own; else 0 */
 };
 
 /* NULL only without memory. */

@@ -19,7 +19,6 @@ enum lane_state { LANE_EMPTY, LANE_AWAKE, LANE_ASLEEP };
 struct lane {
     size_t place; /* in the heap of its state */
     struct waiting_kind kind;
-    uint64_t account; /* hash of it */
     int priority;
     enum lane_state state;
     int64_t until_ms; /* LANE_ASLEEP, and when it was last */
@@ -45,12 +44,11 @@ struct waiting {
     struct heap resting;       /* of waiters */
     size_t count, bytes;
     struct waiter *waiters[WAITING_SLOTS]; /* by queue id */
-    struct lane *lanes[WAITING_SLOTS];     /* by kind and account */
+    struct lane *lanes[WAITING_SLOTS];     /* by kind */
 };
 
-/* The place that names the lane of that kind and account, or the end of its chain. */
-struct lane **waiting_lane_link(struct waiting *waiting, const struct waiting_kind *kind,
-                                uint64_t account);
+/* The place that names the lane of that kind, or the end of its chain. */
+struct lane **waiting_lane_link(struct waiting *waiting, const struct waiting_kind *kind);
 
 /* Put the lane where it belongs after its messages, or its state, changed. */
 void waiting_settle(struct waiting *waiting, struct lane *lane, enum lane_state state);

@@ -46,14 +46,14 @@ carry(struct waiting *waiting, struct lane *lane, const uint32_t *moves,
 {
     struct stream_lanes *stream;
 
-    lane->kind =
-        (struct waiting_kind){moves[lane->kind.stream], provider_moves[lane->kind.provider]};
+    lane->kind.stream = moves[lane->kind.stream];
+    lane->kind.provider = provider_moves[lane->kind.provider];
     stream = &waiting->streams[lane->kind.stream];
     stream->count += lane->count;
     lane->priority = stream->priority;
     TAILQ_INSERT_TAIL(&stream->lanes, lane, in_stream);
     lane->next = NULL;
-    *waiting_lane_link(waiting, &lane->kind, lane->account) = lane;
+    *waiting_lane_link(waiting, &lane->kind) = lane;
 }
 
 static void

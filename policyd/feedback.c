@@ -44,6 +44,8 @@ settle(struct feedback *feedback, const struct maillog *line, const struct outco
 {
     struct volume *volume = feedback->start.volume;
 
+    if (outcome->own)
+        return; /* it had no grant; what it has now is of another try */
     if (outcome->reached || queued_is_heard(feedback->queued, line->queue_id))
         feedback->figures.spent += volume_spend(volume, outcome->message_id, outcome->recipient);
     else
@@ -81,6 +83,7 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
     view.now_ms = time_of_day_ms(&view.local_offset_s);
     if (!outcome_make(&view, time, line, sender, &outcome))
         return;
+    outcome.chosen = volume_chosen(feedback->start.volume, outcome.message_id, outcome.recipient);
     if (!feedback->again)
         settle(feedback, line, &outcome);
     for (size_t i = 0; i < feedback->listener_count; i++)

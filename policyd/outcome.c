@@ -109,9 +109,10 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     if (line->status != MAILLOG_SENT)
         outcome->rule = replies_find(&view->conf->replies, outcome->provider, &outcome->reply);
     outcome->rescued = is_rescued(view, line, outcome);
-    outcome->full =
-        line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
-        (begins(outcome->reply.text, OUTCOME_FULL) || begins(outcome->reply.text, OUTCOME_BUSY));
+    outcome->own = line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
+                   begins(outcome->reply.text, OUTCOME_OWN);
+    outcome->full = outcome->own && (begins(outcome->reply.text, OUTCOME_FULL) ||
+                                     begins(outcome->reply.text, OUTCOME_BUSY));
     at_ms = maillog_time_ms(time, view->now_ms, view->local_offset_s);
     outcome->at_ms = at_ms >= 0 ? at_ms : view->now_ms;
     outcome->delay_ms = line->delay_ms;

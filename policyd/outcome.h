@@ -34,6 +34,7 @@ struct outcome {
     const struct stream *stream;
     bool tagged; /* its sender has a tag of ours: the milter took the message in */
     const struct address *address;   /* that it was tried from; NULL: from none of ours */
+    const struct address *chosen;    /* that a lookup had given out for it, as far as is known */
     const struct provider *provider; /* of the recipient; "other" when it is not known */
     enum maillog_status status;      /* SENT, DEFERRED or BOUNCED */
     struct span told;                /* the reply as Postfix tells it; gone with the line */
@@ -41,6 +42,7 @@ struct outcome {
     const struct reply_rule *rule; /* that fits the reply; NULL: none, or it was sent */
     bool reached;                  /* the other side heard of the recipient */
     bool rescued;         /* the other side refused the address for good, and it is tried again */
+    bool own;             /* deferred by us, OUTCOME_OWN */
     bool full;            /* deferred by us: it waits for its turn, OUTCOME_FULL or _BUSY */
     int64_t delay_ms;     /* since the message came in; -1: not known */
     int64_t delays_ms[4]; /* before qmgr, in qmgr, connecting, sending; -1: not known */

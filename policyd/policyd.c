@@ -18,12 +18,14 @@
 #include "policyd/lists.h"
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
+#include "policyd/pace.h"
 #include "policyd/policy_server.h"
 #include "policyd/queued.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
 #include "policyd/story.h"
 #include "policyd/volume.h"
+#include "policyd/wake.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -101,8 +103,8 @@ needs_provider(const struct policyd *policyd)
            !curbs_is_empty(policyd->curbs);
 }
 
-static void
-on_view(void *arg, struct lookup_view *ret_view)
+void
+policyd_view(void *arg, struct lookup_view *ret_view)
 {
     struct policyd *policyd = arg;
 
@@ -170,6 +172,7 @@ on_answered(void *arg, const struct lookup_result *result)
     struct policyd *policyd = arg;
 
     figures_count(policyd->figures, result);
+    pace_on_answered(policyd->pace, result);
     volume_flush(policyd->volume);
 }
 
@@ -179,6 +182,7 @@ on_room(void *arg)
     struct policyd *policyd = arg;
 
     server_retry(policyd->server);
+    pace_on_room(policyd->pace);
     policy_server_resume(policyd->policy);
 }
 
@@ -342,6 +346,7 @@ init_feedback(struct policyd *policyd)
     feedback_listen(
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
+    policyd_init_wake(policyd);
     queued_free(feedback_follow(policyd->feedback, NULL, NULL));
 }
 
@@ -381,8 +386,9 @@ on_ready(void *arg)
     struct dns_start dns = policyd_dns_start(policyd->conf);
     const struct snapshot *snapshot = policyd->conf->snapshot;
 
-    policyd->server = server_new(policyd->base, policyd->start->lookup,
-                                 (size_t)policyd->conf->clients, on_view, on_answered, policyd);
+    policyd->server =
+        server_new(policyd->base, policyd->start->lookup, (size_t)policyd->conf->clients,
+                   policyd_view, on_answered, policyd);
     if (policyd->start->policy >= 0)
         policyd->policy =
             policy_server_new(policyd->base, policyd->start->policy, (size_t)policyd->conf->clients,
@@ -440,6 +446,9 @@ out:
     server_free(policyd.server);
     policy_server_free(policyd.policy);
     feedback_free(policyd.feedback);
+    pace_free(policyd.pace);
+    policyd.pace = NULL; /* what the end of others brings does not concern it */
+    wake_free(policyd.wake);
     history_free(policyd.history);
     breakers_free(policyd.breakers);
     volume_free(policyd.volume);

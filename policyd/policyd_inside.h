@@ -13,6 +13,7 @@
 #include <time.h>
 
 struct control_call;
+struct lookup_view;
 
 /* policyd owns everything here that is not marked. */
 struct policyd {
@@ -24,6 +25,8 @@ struct policyd {
     struct volume *volume;
     struct curbs *curbs;
     struct breakers *breakers;
+    struct wake *wake;
+    struct pace *pace; /* NULL: not yet */
     struct story *story;
     struct feedback *feedback;
     struct history *history; /* what feedback told of messages in the queue */
@@ -48,6 +51,12 @@ struct dns_start policyd_dns_start(const struct conf *conf);
  * came of it; NULL: nobody does.
  */
 void policyd_reload(struct policyd *policyd, struct control_call *call, bool json);
+
+/* What lookups are answered from. */
+void policyd_view(void *arg, struct lookup_view *ret_view);
+
+/* Make wake and pace, when breakers and feedback are there. */
+void policyd_init_wake(struct policyd *policyd);
 
 /* For control_new(). */
 void policyd_on_ask(void *arg, struct control_call *call, const char *question);

@@ -25,7 +25,7 @@ answer_status(struct policyd *policyd, struct control_call *call, bool json)
 {
     struct status status = {policyd->conf,   policyd->roster,   policyd->figures,  policyd->server,
                             policyd->policy, policyd->volume,   policyd->feedback, policyd->started,
-                            policyd->mx,     policyd->breakers, policyd->lists};
+                            policyd->mx,     policyd->breakers, policyd->pace,     policyd->lists};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);

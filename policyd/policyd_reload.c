@@ -15,10 +15,12 @@
 #include "policyd/figures.h"
 #include "policyd/lists.h"
 #include "policyd/mx.h"
+#include "policyd/pace.h"
 #include "policyd/policy_server.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
 #include "policyd/volume.h"
+#include "policyd/wake.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +105,8 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
         abort(); /* no memory: the guard starts anew */
     breakers_set_conf(policyd->breakers, conf, policyd->curbs);
     feedback_set_conf(policyd->feedback, conf);
+    wake_set_conf(policyd->wake, conf);
+    pace_set_conf(policyd->pace, conf);
     mx_set_snapshot(policyd->mx, conf->snapshot);
     mx_set_dns(policyd->mx, &dns);
     lists_set_conf(policyd->lists, conf, &dns);

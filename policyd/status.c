@@ -7,11 +7,13 @@
 #include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/units.h"
 #include "policyd/breakers.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
 #include "policyd/lists.h"
 #include "policyd/mx_report.h"
+#include "policyd/pace.h"
 #include "policyd/peers.h"
 #include "policyd/policy_server.h"
 #include "policyd/server.h"
@@ -49,10 +51,17 @@ add_streams(struct json *json, const struct status *status)
 
     json_open(json, "streams", '[');
     for (size_t i = 0; i < snapshot->stream_count; i++) {
+        int64_t oldest_ms;
+
         json_open(json, NULL, '{');
         json_text(json, "name", snapshot->streams[i].name);
         json_text(json, "pool", snapshot->streams[i].pool->name);
         json_number(json, "decisions", (long long)status->figures->by_stream[i]);
+        json_number(json, "under_way",
+                    (long long)volume_under_way(status->volume, &snapshot->streams[i]));
+        json_number(json, "waiting",
+                    (long long)pace_waiting(status->pace, &snapshot->streams[i], &oldest_ms));
+        json_number(json, "oldest_waiting_ms", oldest_ms);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -122,6 +131,7 @@ status_json(const struct status *status)
     add_addresses(&json, status);
     feedback_status(status->feedback, NULL, &json);
     breakers_status(status->breakers, NULL, &json);
+    pace_status(status->pace, NULL, &json);
     lists_status(status->lists, NULL, &json);
     volume_status(status->volume, NULL, &json);
     json_close(&json, '}');
@@ -151,6 +161,26 @@ widest_name(const struct snapshot *snapshot)
     return (int)width;
 }
 
+static void
+print_streams(struct buf *text, const struct status *status, int width)
+{
+    const struct snapshot *snapshot = status->conf->snapshot;
+
+    buf_printf(text, "%-*s  %-*s  %12s  %9s  %9s  %s\n", width, "stream", width, "pool",
+               "decisions", "under way", "waiting", "since");
+    for (size_t i = 0; i < snapshot->stream_count; i++) {
+        const struct stream *stream = &snapshot->streams[i];
+        char span[UNITS_SPAN_SIZE];
+        int64_t oldest_ms;
+        uint64_t waiting = pace_waiting(status->pace, stream, &oldest_ms);
+
+        buf_printf(text, "%-*s  %-*s  %12llu  %9zu  %9llu  %s\n", width, stream->name, width,
+                   stream->pool->name, (unsigned long long)status->figures->by_stream[i],
+                   volume_under_way(status->volume, stream), (unsigned long long)waiting,
+                   waiting > 0 ? units_print_span(oldest_ms, span) : "-");
+    }
+}
+
 char *
 status_text(const struct status *status)
 {
@@ -178,14 +208,11 @@ status_text(const struct status *status)
                (unsigned long long)status->figures->busy);
     mx_report_status_text(&text, status->mx);
     feedback_status(status->feedback, &text, NULL);
+    pace_status(status->pace, &text, NULL);
     breakers_status(status->breakers, &text, NULL);
     lists_status(status->lists, &text, NULL);
     buf_puts(&text, "\n");
-    buf_printf(&text, "%-*s  %-*s  %12s\n", width, "stream", width, "pool", "decisions");
-    for (size_t i = 0; i < snapshot->stream_count; i++)
-        buf_printf(&text, "%-*s  %-*s  %12llu\n", width, snapshot->streams[i].name, width,
-                   snapshot->streams[i].pool->name,
-                   (unsigned long long)status->figures->by_stream[i]);
+    print_streams(&text, status, width);
     buf_printf(&text, "\n%-*s  %-39s  %-9s  %12s\n", width, "address", "ip", "here", "decisions");
     for (size_t i = 0; i < snapshot->address_count; i++) {
         char ip[IP_TEXT_SIZE];

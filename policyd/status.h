@@ -13,6 +13,7 @@ struct conf;
 struct figures;
 struct lists;
 struct mx;
+struct pace;
 struct roster;
 struct policy_server;
 struct server;
@@ -30,6 +31,7 @@ struct status {
     time_t started;
     const struct mx *mx;
     struct breakers *breakers;
+    const struct pace *pace;
     const struct lists *lists;
 };
 

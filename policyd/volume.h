@@ -11,12 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct address;
 struct buf;
 struct conf;
 struct control_call;
 struct decide_question;
 struct err;
 struct event_base;
+struct grant_key;
 struct json;
 struct lookup_view;
 struct meters;
@@ -100,6 +102,13 @@ bool volume_is_up(const struct volume *volume);
  */
 bool volume_spend(struct volume *volume, const char *message_id, const char *recipient);
 bool volume_give_back(struct volume *volume, const char *message_id, const char *recipient);
+
+/* The same by its key; what is settled meanwhile is left alone. */
+void volume_give_back_key(struct volume *volume, const struct grant_key *key);
+
+/* The address of the grant that is open for it; NULL: none is, or this host lost it. */
+const struct address *volume_chosen(struct volume *volume, const char *message_id,
+                                    const char *recipient);
 
 /* Recipients of stream whose grants are open. */
 size_t volume_under_way(const struct volume *volume, const struct stream *stream);

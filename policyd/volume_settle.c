@@ -29,15 +29,24 @@ volume_spend(struct volume *volume, const char *message_id, const char *recipien
     return grants_spend(volume->grants, &key, clock_ms(CLOCK_MONOTONIC_COARSE));
 }
 
-bool
-volume_give_back(struct volume *volume, const char *message_id, const char *recipient)
+const struct address *
+volume_chosen(struct volume *volume, const char *message_id, const char *recipient)
 {
-    int64_t now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+    const struct grant *grant;
     struct grant_key key;
-    struct grant grant;
 
     grant_key(volume->grant_secret, message_id, recipient, &key);
-    if (!grants_give_back(volume->grants, &key, now_ms, &grant))
+    grant = grants_find(volume->grants, &key, clock_ms(CLOCK_MONOTONIC_COARSE));
+    return grant != NULL ? &volume->conf->snapshot->addresses[grant->address] : NULL;
+}
+
+static bool
+give_back(struct volume *volume, const struct grant_key *key)
+{
+    int64_t now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+    struct grant grant;
+
+    if (!grants_give_back(volume->grants, key, now_ms, &grant))
         return false;
     for (size_t i = 0; i < GRANT_METERS && volume->meters != NULL; i++) {
         int64_t store_ms = volume_now_ms(volume);
@@ -50,6 +59,21 @@ volume_give_back(struct volume *volume, const char *message_id, const char *reci
     volume_flush(volume);
     volume->on_room(volume->arg);
     return true;
+}
+
+bool
+volume_give_back(struct volume *volume, const char *message_id, const char *recipient)
+{
+    struct grant_key key;
+
+    grant_key(volume->grant_secret, message_id, recipient, &key);
+    return give_back(volume, &key);
+}
+
+void
+volume_give_back_key(struct volume *volume, const struct grant_key *key)
+{
+    give_back(volume, key);
 }
 
 /* Recipients on their way from "other" to a provider. */

@@ -32,7 +32,7 @@ teardown(void **state)
 static bool
 add_of(const char *id, size_t stream, size_t provider, const char *account, int64_t since_ms)
 {
-    struct waiting_kind kind = {stream, provider};
+    struct waiting_kind kind = {stream, provider, account[0] == 's' ? 1 : 2};
     struct waiter what = {.since_ms = since_ms,
                           .queue_id = id,
                           .message_id = "m",
@@ -93,7 +93,7 @@ test_priority_then_age(void **state)
 static void
 test_what_is_urgent_goes_first_in_its_stream(void **state)
 {
-    struct waiting_kind kind = {NEWS, 0};
+    struct waiting_kind kind = {NEWS, 0, 1};
 
     (void)state;
     add("n1", NEWS, 10);
@@ -251,7 +251,7 @@ test_there_is_a_most(void **state)
 static void
 test_bytes_are_bounded_too(void **state)
 {
-    struct waiting_kind kind = {NEWS, 0};
+    struct waiting_kind kind = {NEWS, 0, 1};
     char *big = malloc(100 * 1000);
     char id[16];
     int taken = 0;
@@ -352,7 +352,7 @@ model_step(int64_t now_ms, int64_t *since_ms)
                                    rand() % ACCOUNTS,
                                    (*since_ms)++,
                                    0};
-        add_of(id, models[i].stream, models[i].provider, models[i].account == 0 ? "a" : "b",
+        add_of(id, models[i].stream, models[i].provider, models[i].account == 0 ? "s" : "b",
                models[i].since_ms);
         break;
     case 2:

@@ -1,0 +1,260 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/deferrals.h"
+#include "engine/hash.h"
+#include "engine/snapshot.h"
+#include "engine/waiting.h"
+#include "lib/clock.h"
+#include "lib/conf.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "policyd/choice.h"
+#include "policyd/lookup.h"
+#include "policyd/outcome.h"
+#include "policyd/pace_inside.h"
+#include "policyd/volume.h"
+#include "policyd/wake.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static int64_t
+monotonic_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC_COARSE);
+}
+
+/* Where accounts are counted each by itself, one without room says nothing of the others. */
+static uint64_t
+account_of(const struct pace *pace, const struct stream *stream, const char *account)
+{
+    static const uint8_t key[HASH_KEY_SIZE] = "postpool account";
+
+    if (stream->account_caps.count == 0 || pace->conf->policy != NULL)
+        return 0;
+    return hash_sip(key, account, strlen(account));
+}
+
+/* When the message came in, by the time of day. */
+static int64_t
+since_of(const struct outcome *outcome)
+{
+    return outcome->at_ms - (outcome->delay_ms > 0 ? outcome->delay_ms : 0);
+}
+
+static void
+wait_for_room(struct pace *pace, const struct outcome *outcome, bool urgent)
+{
+    struct waiting_kind kind = {
+        .stream = outcome->stream->index,
+        .provider = outcome->provider->index,
+        .account = account_of(pace, outcome->stream, outcome->account),
+    };
+    struct waiter what = {
+        .since_ms = since_of(outcome),
+        .told_ms = monotonic_ms(),
+        .queue_id = outcome->queue_id,
+        .message_id = outcome->message_id,
+        .account = outcome->account,
+        .recipient = outcome->recipient,
+        .urgent = urgent,
+    };
+
+    pace->hits += urgent;
+    deferrals_forget(pace->deferrals, outcome->queue_id);
+    if (waiting_add(pace->waiting, &kind, &what))
+        pace_schedule(pace, 0);
+}
+
+static void
+note_deferral(struct pace *pace, const struct outcome *outcome, const struct address *address)
+{
+    deferrals_note(pace->deferrals, &(struct deferral){
+                                        .at_ms = monotonic_ms(),
+                                        .since_ms = since_of(outcome),
+                                        .queue_id = outcome->queue_id,
+                                        .message_id = outcome->message_id,
+                                        .account = outcome->account,
+                                        .recipient = outcome->recipient,
+                                        .domain = outcome->domain,
+                                        .stream = outcome->stream->name,
+                                        .address = address->name,
+                                        .provider = outcome->provider->name,
+                                    });
+}
+
+/* It was woken, and yet Postfix did not ask for the grant that waits for it. */
+static void
+give_back(struct pace *pace, const struct outcome *outcome)
+{
+    struct choice_mail mail = {.message_id = outcome->message_id, .recipient = outcome->recipient};
+    struct lookup_view view;
+    struct grant_key key;
+
+    pace->start.view(pace->start.arg, &view);
+    if (view.grants == NULL)
+        return;
+    view.now_ms = monotonic_ms();
+    choice_key(&view, &mail, &key);
+    for (size_t i = 0; i < pace->reserved_count; i++) {
+        if (memcmp(&pace->reserved[i].key, &key, sizeof(key)) != 0)
+            continue;
+        if (grants_state(view.grants, &key, view.now_ms) != GRANT_RESERVED)
+            return;
+        volume_give_back_key(pace->start.volume, &key);
+        pace->unused++;
+        pace_drop_reserved(pace, i);
+        return;
+    }
+}
+
+static bool
+is_greylisted(const struct outcome *outcome)
+{
+    return outcome->rule != NULL && outcome->rule->accused == ACCUSED_GREYLIST;
+}
+
+static void
+on_deferred(struct pace *pace, const struct outcome *outcome)
+{
+    const struct address *address = outcome->address != NULL ? outcome->address : outcome->chosen;
+    struct waiter *waiter;
+
+    if (is_greylisted(outcome)) {
+        waiter = waiting_find(pace->waiting, outcome->queue_id);
+        if (waiter != NULL)
+            waiting_remove(pace->waiting, waiter);
+        deferrals_forget(pace->deferrals, outcome->queue_id);
+        wake_hold(pace->start.wake, outcome->queue_id, monotonic_ms() + PACE_GREYLIST_MS,
+                  monotonic_ms());
+    } else if (outcome->own) {
+        give_back(pace, outcome);
+        wait_for_room(pace, outcome, false);
+    } else if (address == NULL) {
+        return;
+    } else if (outcome->rescued || pace->start.is_suspended(pace->start.arg, outcome, address)) {
+        wait_for_room(pace, outcome, true);
+    } else {
+        note_deferral(pace, outcome, address);
+    }
+}
+
+void
+pace_on_outcome(void *arg, const struct outcome *outcome)
+{
+    struct pace *pace = arg;
+    struct waiter *waiter;
+
+    if (pace->heard_ms == 0)
+        pace->heard_ms = monotonic_ms();
+    if (!wake_is_on(pace->start.wake))
+        return;
+    if (outcome->status == MAILLOG_DEFERRED) {
+        on_deferred(pace, outcome);
+        return;
+    }
+    waiter = waiting_find(pace->waiting, outcome->queue_id);
+    if (waiter != NULL && strcmp(waiter->recipient, outcome->recipient) == 0)
+        waiting_remove(pace->waiting, waiter);
+}
+
+void
+pace_on_gone(void *arg, const char *queue_id)
+{
+    struct pace *pace = arg;
+    struct waiter *waiter = waiting_find(pace->waiting, queue_id);
+
+    if (waiter != NULL)
+        waiting_remove(pace->waiting, waiter);
+    deferrals_forget(pace->deferrals, queue_id);
+}
+
+void
+pace_on_idle(void *arg)
+{
+    struct pace *pace = arg;
+
+    pace->heard_ms = 0;
+}
+
+static void
+on_hit(void *arg, const struct deferral *deferral)
+{
+    struct pace *pace = arg;
+    const struct snapshot *snapshot = pace->conf->snapshot;
+    const struct stream *stream =
+        snapshot_find_stream(snapshot, deferral->stream, strlen(deferral->stream));
+    const struct provider *provider = snapshot_find_provider(snapshot, deferral->provider);
+    struct waiting_kind kind;
+
+    if (stream == NULL || provider == NULL)
+        return;
+    kind = (struct waiting_kind){stream->index, provider->index,
+                                 account_of(pace, stream, deferral->account)};
+    pace->hits++;
+    waiting_add(pace->waiting, &kind,
+                &(struct waiter){
+                    .since_ms = deferral->since_ms,
+                    .told_ms = monotonic_ms(),
+                    .queue_id = deferral->queue_id,
+                    .message_id = deferral->message_id,
+                    .account = deferral->account,
+                    .recipient = deferral->recipient,
+                    .urgent = true,
+                });
+}
+
+void
+pace_on_suspended(struct pace *pace, const struct address *address, const struct provider *provider,
+                  const char *domain)
+{
+    deferrals_take(pace->deferrals, address->name, provider != NULL ? provider->name : NULL, domain,
+                   monotonic_ms() - PACE_HIT_MS, on_hit, pace);
+    pace_schedule(pace, 0);
+}
+
+uint64_t
+pace_waiting(const struct pace *pace, const struct stream *stream, int64_t *ret_oldest_ms)
+{
+    struct waiting_figures figures;
+
+    waiting_figures(pace->waiting, stream->index, &figures);
+    *ret_oldest_ms =
+        figures.oldest_ms != INT64_MAX ? clock_ms(CLOCK_REALTIME_COARSE) - figures.oldest_ms : 0;
+    return figures.count;
+}
+
+void
+pace_status(const struct pace *pace, struct buf *text, struct json *json)
+{
+    uint64_t refused = 0;
+
+    if (!wake_is_on(pace->start.wake))
+        return;
+    for (size_t i = 0; i < pace->conf->snapshot->stream_count; i++) {
+        struct waiting_figures figures;
+
+        waiting_figures(pace->waiting, i, &figures);
+        refused += figures.refused;
+    }
+    if (json != NULL) {
+        json_open(json, "wake", '{');
+        json_number(json, "waiting", (long long)waiting_count(pace->waiting));
+        json_number(json, "not_kept", (long long)refused);
+        json_number(json, "hit", (long long)pace->hits);
+        json_number(json, "reserved", (long long)pace->reserved_count);
+        json_number(json, "reserved_used", (long long)pace->used);
+        json_number(json, "reserved_unused", (long long)pace->unused);
+        wake_status(pace->start.wake, NULL, json);
+        json_close(json, '}');
+        return;
+    }
+    wake_status(pace->start.wake, text, NULL);
+    buf_printf(text,
+               "%zu messages wait for room or another address; %" PRIu64
+               " were hit by a suspension or a refusal of the address, %" PRIu64
+               " were too many to keep; of grants reserved for those woken, %" PRIu64
+               " were asked for and %" PRIu64 " went back\n",
+               waiting_count(pace->waiting), pace->hits, refused, pace->used, pace->unused);
+}

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Deferred mail is taken up again by postpool, when it can leave and not before."""
+
+import re
+import time
+
+import pytest
+
+from harness.caps import A1, submit_many, window, with_caps
+from harness.wait import wait_for
+from harness.waking import AS_SYSTEMD, NEVER, arrivals, of_stream, status, waking
+
+BULK = ("X-Stream: bulk",)
+
+
+def test_a_cap_is_used(make_host):
+    """Four times as much as fits, and nobody but postpool takes it up: the cap is used."""
+    host = make_host(with_caps(a1=window("20s", 40), a2=window("20s", 20)), NEVER, start=False)
+    waking(host)
+    host.start()
+    ids = submit_many(host, 240)
+    wait_for(lambda: len(arrivals(host, ids)) >= 60, what="what has room at once")
+    begin = arrivals(host, ids)[0][0]
+    wait_for(lambda: time.time() > begin + 80, 120, "four windows")
+    seen = arrivals(host, ids)
+    assert sum(at < begin + 80 for at, _ in seen) >= 0.95 * 240
+    wait_for(lambda: len(arrivals(host, ids)) == 240, what="the rest")
+    for source, most in ((A1, 40), ("127.0.1.2", 20)):
+        times = sorted(d.at for d in host.sink.deliveries if d.source == source)
+        # Deliveries are not grants: what was granted before may arrive a little later.
+        assert max(sum(at <= t < at + 19 for t in times) for at in times) <= most
+    told = status(host)["wake"]
+    assert told["woken"] <= 180 * 1.1  # no message was taken up in vain
+    assert told["waiting"] == 0
+    host.postfix.wait_queue_empty()
+
+
+def shared_pool(conf):
+    """Two streams leave by one address with room for 6 in 10 s."""
+    with_caps(a1=window("10s", 6))(conf)
+    conf["pools"]["fast"].pop("overflow")
+    for stream in conf["streams"][:2]:
+        stream["pool"] = "fast"
+        if stream["name"] == "transactional":
+            stream["priority"] = 10
+
+
+def test_the_oldest_first_and_priority_before(make_host):
+    host = make_host(shared_pool, NEVER, start=False)
+    waking(host)
+    host.start()
+    older = submit_many(host, 12, headers=BULK)
+    wait_for(lambda: of_stream(host, "bulk")["waiting"] == 6, what="six to wait")
+    time.sleep(3)  # Postfix tells how old a message is in seconds
+    younger = submit_many(host, 6, headers=BULK)
+    urgent = submit_many(host, 6)
+    # Postfix' resolver keeps its last answer, which must be none of theirs.
+    host.deliver("x@site.test", "last@one.test")
+    wait_for(lambda: of_stream(host, "bulk")["waiting"] == 12, what="twelve to wait")
+    assert of_stream(host, "transactional")["waiting"] == 6
+    assert of_stream(host, "bulk")["oldest_waiting_ms"] > 2000
+    assert re.search(r"(?m)^bulk +fast +\d+ +0 +12 +\d", host.postpool("status").stdout)
+    ids = older + urgent + younger
+    wait_for(lambda: len(arrivals(host, ids)) == 24, 120, what="all of them")
+    order = [ids[place] for _, place in arrivals(host, ids)]
+    assert set(order[6:12]) == set(urgent)
+    assert set(order[18:]) == set(younger)
+
+
+def test_so_many_of_a_stream_are_under_way(make_host):
+    """No caps: what is one too many is deferred, and taken up as others are done."""
+    def change(conf):
+        next(s for s in conf["streams"] if s["name"] == "bulk")["active"] = 3
+    host = make_host(change, NEVER, start=False)
+    waking(host)
+    host.start()
+    # A log that says nothing is not counted on: let there be a line.
+    host.deliver("app@site.test", "first@one.test")
+    host.postfix.wait_log("status=sent")
+    wait_for(lambda: of_stream(host, "default")["under_way"] == 0, what="the log to be read")
+    ids = submit_many(host, 40, headers=BULK)
+    fast = submit_many(host, 5)
+    wait_for(lambda: len(arrivals(host, ids)) == 40, what="all of them")
+    wait_for(lambda: len(arrivals(host, fast)) == 5, what="the others")
+    assert "status=deferred (postpool: enough mail of its stream is under way)" in \
+        host.postfix.log()
+    assert status(host)["busy"] > 0
+    wait_for(lambda: of_stream(host, "bulk")["under_way"] == 0, what="all results")
+
+
+OUTAGES = [
+    ({"postqueue": "/usr/sbin/no-such-command"}, AS_SYSTEMD,
+     r"/usr/sbin/no-such-command: No such file or directory"),
+    ({}, ["nogroup" if word == "postdrop" else word for word in AS_SYSTEMD],
+     r"postqueue: fatal: Cannot flush mail queue - mail system is down"),
+    ({"postqueue": "/bin/false"}, AS_SYSTEMD, r"/bin/false: status 1"),
+]
+
+
+@pytest.mark.parametrize("wake, rights, why", OUTAGES, ids=["missing", "not-let-in", "fails"])
+def test_a_command_that_fails_is_said_once(make_host, wake, rights, why):
+    """Then mail comes at Postfix' own pace, here after seconds."""
+    host = make_host(with_caps(a1=window("10s", 5), a2=window("10s", 5)), start=False)
+    plain = host.policyd.argv
+    waking(host, **wake)
+    host.policyd.argv = rights + plain
+    host.start()
+    ids = submit_many(host, 25)
+    wait_for(lambda: len(arrivals(host, ids)) == 25, 120, what="all of them")
+    said = re.findall(r"wake: postqueue: \d+ failures in a row, the last: (.*) -- deferred mail "
+                      r"comes at Postfix' own pace until it works", host.policyd.log())
+    assert len(said) == 1
+    assert re.fullmatch(why, said[0])
+    assert status(host)["wake"]["fails"]
+    host.postfix.wait_flushed()
+
+
+def test_it_works_again(make_host):
+    """A command that comes to be is noticed, and its outage said to be over."""
+    host = make_host(with_caps(a1=window("10s", 5), a2=window("10s", 5)), NEVER, start=False)
+    command = host.root / "postqueue"
+    waking(host, postqueue=str(command))
+    host.start()
+    ids = submit_many(host, 25)
+    host.policyd.wait_log(r"wake: postqueue: 1 failures in a row")
+    command.write_text('#!/bin/sh\nexec /usr/sbin/postqueue "$@"\n')
+    command.chmod(0o755)
+    host.policyd.wait_log(r"wake: postqueue is back after \d+ s")
+    wait_for(lambda: len(arrivals(host, ids)) == 25, 120, what="all of them")
+
+
+def test_one_that_hangs_is_killed(make_host):
+    host = make_host(with_caps(a1=window("10s", 5), a2=window("10s", 5)), start=False)
+    command = host.root / "postqueue"
+    command.write_text("#!/bin/sh\nexec sleep 1000\n")
+    command.chmod(0o755)
+    waking(host, postqueue=str(command), timeout="1s")
+    host.start()
+    submit_many(host, 12)
+    host.policyd.wait_log(rf"the last: {command} did not end within 1000 ms")
+    host.policyd.stop()
+    host.policyd.start()
+    host.postfix.wait_flushed()
+
+
+def test_nothing_is_woken_where_that_is_not_wanted(make_host):
+    host = make_host(with_caps(a1=window("10s", 5), a2=window("10s", 5)), start=False)
+    waking(host, rate=0)
+    host.start()
+    ids = submit_many(host, 12)
+    wait_for(lambda: len(arrivals(host, ids)) == 12, 120, what="all of them, by Postfix alone")
+    assert "wake" not in status(host)
+    host.conf["wake"]["rate"] = 100
+    host.reload_conf(host.conf)
+    assert status(host)["wake"]["per_second"] == 100
