@@ -66,7 +66,9 @@ int ctl_nodes(const struct ctl *ctl, int argc, char **argv);
 int ctl_provider(const struct ctl *ctl, int argc, char **argv);
 int ctl_replies(const struct ctl *ctl, int argc, char **argv);
 int ctl_feedback(const struct ctl *ctl, int argc, char **argv);
-int ctl_story(const struct ctl *ctl, int argc, char **argv); /* explain QUEUE-ID */
+int ctl_story(const struct ctl *ctl, int argc, char **argv);   /* explain QUEUE-ID */
+int ctl_suspend(const struct ctl *ctl, int argc, char **argv); /* resume and drain, too */
+int ctl_suspensions(const struct ctl *ctl, int argc, char **argv);
 int ctl_tail(const struct ctl *ctl, int argc, char **argv);
 int ctl_reload(const struct ctl *ctl, int argc, char **argv);
 

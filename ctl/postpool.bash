@@ -24,7 +24,7 @@ _postpool()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             -c) [[ $command ]] || ((i++)) ;;
-            --config-dir | --sender | --recipient | --header | --sasl-user | --client | --daemon | --stream | --address)
+            --config-dir | --sender | --recipient | --header | --sasl-user | --client | --daemon | --stream | --address | --provider | --domain | --account | --for | --why)
                 ((i++)) ;;
             -*) ;;
             *)
@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain tail feedback nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain tail feedback suspensions suspend drain resume nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -56,6 +56,10 @@ _postpool()
         feedback)
             _postpool_words "- --help" "$cur" ;;
         status | reload | provider | lists)
+            _postpool_words "--json --help" "$cur" ;;
+        suspend | drain | resume)
+            _postpool_words "--provider --domain --account --for --why --help" "$cur" ;;
+        suspensions)
             _postpool_words "--json --help" "$cur" ;;
         tail)
             _postpool_words "-n --once --stream --address --json --help" "$cur" ;;

@@ -28,6 +28,7 @@ struct address;
 struct breakers;
 struct buf;
 struct conf;
+struct control_call;
 struct curbs;
 struct event_base;
 struct json;
@@ -109,8 +110,12 @@ bool breakers_resume(struct breakers *breakers, const struct breakers_whose *who
 bool breakers_keep_suspended(struct breakers *breakers, const struct breakers_whose *whose,
                              int64_t until_ms, const char *why);
 
-/* A suspension whose why begins with cause is over, and probes follow; any other is not touched. */
-void breakers_end(struct breakers *breakers, const struct breakers_whose *whose, const char *cause);
+/*
+ * A suspension whose why begins with cause is over: probes follow, or, where nothing was
+ * wrong with it, it is whole at once.  Any other is not touched.
+ */
+void breakers_end(struct breakers *breakers, const struct breakers_whose *whose, const char *cause,
+                  bool whole);
 
 /* What holds, or NULL: nothing ever happened.  Good until anything else is called. */
 const struct breaker *breakers_find(struct breakers *breakers, const struct breakers_whose *whose);
@@ -123,6 +128,10 @@ int64_t breakers_now_ms(const struct breakers *breakers);
 
 /* Let time pass: called each second. */
 void breakers_tick(struct breakers *breakers);
+
+/* Answer a question of the control socket.  False: it is none about suspensions. */
+bool breakers_question(struct breakers *breakers, const char *question, struct control_call *call,
+                       struct buf *answer);
 
 /*
  * What is held back: a line for each, or an array "suspensions" in the open JSON

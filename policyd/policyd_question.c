@@ -8,6 +8,7 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "policyd/breakers.h"
 #include "policyd/control.h"
 #include "policyd/explain.h"
 #include "policyd/feedback.h"
@@ -150,6 +151,8 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
 
         explain_answer(&explain, question + 8, &answer);
         control_answer(call, buf_text(&answer));
+    } else if (breakers_question(policyd->breakers, question, call, &answer)) {
+        control_answer(call, buf_text(&answer));
     } else if (story_question(policyd->story, policyd->feedback, question, &answer)) {
         control_answer(call, buf_text(&answer));
     } else if (strcmp(question, "nodes") == 0 || strcmp(question, "nodes json") == 0) {
@@ -166,7 +169,8 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
         control_answer(
             call,
             "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
-            "each also with json, explain, story, tail, feed, forget, release, reset and settle");
+            "each also with json, explain, story, tail, feed, suspensions, suspend, drain, resume, "
+            "forget, release, reset and settle");
     }
     buf_clear(&answer);
 }

@@ -3,15 +3,33 @@
 
 import json
 import shutil
+import threading
+import time
+from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from harness import client, provider_rules as rules
+from harness.feeder import Feeder
 from harness.wait import wait_for
 
 POOL = {"a1": "127.0.1.1", "a2": "127.0.1.2", "b1": "127.0.1.11"}
 A1, A2, B1 = POOL.values()
 DOCS = Path(__file__).parents[2] / "docs"
 PROBES = 2
+SETTLE_S = 2  # for what Postfix has chosen an address for already
+
+# As those that are installed, with times that a test can wait for.
+BLOCKED = {"name": "blocked", "class": "address_provider", "code": 5, "pattern": "has been blocked",
+           "after": 1, "within": "1m", "suspend": "3s", "suspend_most": "3s",
+           "samples": ["550 5.7.1 Service refused: your IP address 192.0.2.11 has been blocked"]}
+REPUTATION = {"name": "reputation", "class": "account", "pattern": "of the sending domain",
+              "after": 20, "within": "1m", "suspend": "10s",
+              "slow": 5, "slow_after": 2, "slow_for": "10s",
+              "samples": ["421 4.7.0 Very low reputation of the sending domain example.com"]}
+GREYLISTED = {"name": "greylisted", "class": "greylist", "code": 4, "pattern": "greylisted",
+              "samples": ["450 4.2.0 <bob@example.net>: Recipient address rejected: Greylisted"]}
 
 
 def reacting(make_host, simulator, *replies, main=None, **pool):
@@ -56,6 +74,87 @@ def submit(host, recipients, sender="app@site.test"):
     return ids
 
 
+class Watch(threading.Thread):
+    """Looks at what is held back of an address, until stop(): all that it saw, in its order."""
+
+    def __init__(self, host, address):
+        super().__init__(daemon=True)
+        self.seen = []
+        self._host, self._address = host, address
+        self._over = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self._over.wait(0.1):
+            now = next(((s["state"], s["share_percent"]) for s in suspensions(self._host)
+                        if s.get("address") == self._address), ("well", 100))
+            if self.seen[-1:] != [now]:
+                self.seen.append(now)
+
+    def stop(self):
+        self._over.set()
+        self.join(60)
+        return self.seen
+
+
+@pytest.mark.parametrize("at", ["rcpt", "mail"])
+def test_a_blocked_address_hands_its_mail_to_the_others(make_host, simulator, at):
+    """No message is lost; the address is only probed until it is well, and grows back in steps."""
+    block = simulator.add(rules.Block(at))
+    host = reacting(make_host, simulator, BLOCKED)
+    host.start()
+    feeder = Feeder(host.postfix.port, "app@site.test", 1200)
+    watch = Watch(host, "a1")
+    wait_for(lambda: {d.source for d in list(simulator.deliveries)} == {A1, A2, B1},
+             what="mail from all three")
+
+    block.blocked.add(A1)
+    first = wait_for(lambda: next(iter(simulator.refusals()), None), what="the first refusal")
+    then = wait_for(lambda: [a for a in simulator.attempts_to(first.recipient) if a.taken],
+                    what="that message from elsewhere")
+    assert then[0].source in (A2, B1)
+    assert then[0].at - first.at < 5
+    time.sleep(10)
+    block.blocked.discard(A1)
+    well = time.time()
+
+    wait_for(lambda: watch.seen[-1] == ("well", 100) and len(watch.seen) > 2, what="a1 to be well")
+    back = time.time()
+    wait_for(lambda: any(d.source == A1 and d.at > back for d in list(simulator.deliveries)),
+             what="mail from a1 as before")
+    ids = feeder.stop()
+    host.postfix.wait_queue_empty()
+    seen = watch.stop()
+
+    assert Counter(d.id for d in simulator.deliveries) == Counter(ids)
+    assert "status=bounced" not in host.postfix.log()
+    probes = [a for a in simulator.attempts_from(A1) if first.at + SETTLE_S < a.at < well]
+    assert 1 <= len(probes) <= PROBES * (1 + (well - first.at) / 3), probes
+    recovery = seen[seen.index(("recovering", 25)):]
+    assert recovery == [("recovering", 25), ("recovering", 50), ("well", 100)], seen
+    by_source = Counter(d.source for d in simulator.deliveries)
+    assert min(by_source[A2], by_source[B1]) > by_source[A1] > 0
+
+
+def test_a_greylisted_message_keeps_its_address(make_host, simulator):
+    """Also when another one comes first again that had no room at the first try."""
+    simulator.add(rules.Greylist(5))
+    # Retries come when the window of the cap has turned.
+    host = reacting(make_host, simulator, GREYLISTED, main={"minimal_backoff_time": "12s", "maximal_backoff_time": "12s"},
+                    addresses=[{"name": "a1", "weight": 1000}, {"name": "a2", "weight": 1},
+                               {"name": "b1", "weight": 1}])
+    host.conf["addresses"]["a1"]["caps"] = {"windows": [{"length": "10s", "recipients": 10}]}
+    host.write_conf()
+    host.start()
+    recipients = [f"r{n}@one.test" for n in range(25)]
+    submit(host, recipients)
+    wait_for(lambda: len(simulator.deliveries) == 25, 120, "all mail")
+    sources = {r: [a.source for a in simulator.attempts_to(r)] for r in recipients}
+    assert all(len(set(tries)) == 1 for tries in sources.values()), sources
+    assert all(len(tries) == 2 for tries in sources.values())
+    assert Counter(tries[0] for tries in sources.values())[A1] == 10
+
+
 def test_trouble_of_recipients_suspends_nothing(make_host, simulator):
     """With the rules that are installed: unknown, full for now, full for good."""
     for rule in (rules.Unknown(), rules.OverQuota(), rules.OverQuota("over*", for_good=True)):
@@ -77,3 +176,25 @@ def test_trouble_of_recipients_suspends_nothing(make_host, simulator):
     wait_for(lambda: len(simulator.deliveries) == 60, what="all other mail")
     assert {d.id for d in simulator.deliveries} == set(good.values())
     assert {d.source for d in simulator.deliveries} == {A1, A2, B1}
+
+
+def test_a_domain_without_reputation_slows_its_account(make_host, simulator):
+    """Others' mail goes on from the same addresses; the account's own waits, and goes later."""
+    reputation = simulator.add(rules.DomainReputation("bad.test"))
+    host = reacting(make_host, simulator, REPUTATION)
+    host.start()
+    submit(host, [f"first{n}@one.test" for n in range(4)], "app@bad.test")
+    slowed = wait_for(lambda: suspensions(host), what="something to be held back")
+    assert [(s["account"], s["state"], s["share_percent"]) for s in slowed] == \
+        [("bad.test", "slowed", 5)]
+    before = len(simulator.attempts)
+    bad = submit(host, [f"bad{n}@one.test" for n in range(100)], "app@bad.test")
+    good = submit(host, [f"good{n}@one.test" for n in range(100)], "app@good.test")
+    wait_for(lambda: len(simulator.deliveries) == 100, what="the other account's mail")
+    assert {d.id for d in simulator.deliveries} == set(good.values())
+    assert {d.source for d in simulator.deliveries} == {A1, A2, B1}
+    tried = {a.recipient for a in simulator.attempts[before:] if a.sender == "app@bad.test"}
+    assert len(tried & set(bad)) <= 40
+    assert not [s for s in suspensions(host) if "address" in s]
+    simulator.remove(reputation)
+    wait_for(lambda: len(simulator.deliveries) == 204, 120, "the account's mail")
