@@ -192,6 +192,11 @@ choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool
     question.account = account_of(view, mail);
     result->decided = true;
     decide(&question, ret_decision);
+    if (ret_decision->refused && result->words == NULL && question.avoid[0] != NULL) {
+        /* Nobody has refused it for good, so that they may be tried again. */
+        memset(question.avoid, 0, sizeof(question.avoid));
+        decide(&question, ret_decision);
+    }
     result->waits = ret_decision->cold && view->may_wait;
     if (!result->waits)
         carry_out(view, mail, &question, ret_decision, &key, ahead, result);

@@ -307,6 +307,10 @@ test_refused(void **state)
     assert_null(choose(w, 0, "m1", false)->address);
     assert_true(w->result.refused && w->result.decided);
     assert_string_equal(w->result.words, "5.7.1 no");
+    w->history.words = NULL; /* not for good: both may be tried again */
+    assert_non_null(choose(w, 0, "m1", false)->address);
+    assert_false(w->result.refused);
+    settle(w, "m1");
     w->history = (struct lookup_history){.avoid = {&addresses[0]}, .ended = true, .words = "5.7.1"};
     assert_null(choose(w, 0, "m1", false)->address);
     assert_true(w->result.refused && !w->result.decided);
