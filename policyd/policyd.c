@@ -62,9 +62,9 @@ on_unknown(void *arg, const char *domain, const struct address *address)
 static bool
 on_counted(void *arg)
 {
-    const struct policyd *policyd = arg;
+    struct policyd *policyd = arg;
 
-    return feedback_is_read(policyd->feedback);
+    return feedback_counts(policyd->feedback, clock_ms(CLOCK_MONOTONIC_COARSE));
 }
 
 static void
