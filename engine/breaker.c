@@ -209,10 +209,16 @@ breaker_advance(struct breaker *breaker, const struct breaker_policy *policy, in
 
 enum breaker_change
 breaker_end(struct breaker *breaker, const struct breaker_policy *policy, const char *cause,
-            int64_t now_ms)
+            bool whole, int64_t now_ms)
 {
-    if (breaker->state != BREAKER_OPEN || breaker->by_hand ||
+    if (breaker->state == BREAKER_CLOSED || breaker->by_hand ||
         strncmp(breaker->why, cause, strlen(cause)) != 0)
+        return BREAKER_SAME;
+    if (whole) {
+        set_state(breaker, BREAKER_CLOSED, now_ms);
+        return BREAKER_CLOSES;
+    }
+    if (breaker->state != BREAKER_OPEN)
         return BREAKER_SAME;
     breaker->until_ms = now_ms;
     return breaker_advance(breaker, policy, now_ms);

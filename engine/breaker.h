@@ -119,9 +119,12 @@ void breaker_suspend(struct breaker *breaker, int64_t until_ms, bool by_hand, co
 enum breaker_change breaker_keep_suspended(struct breaker *breaker, int64_t until_ms,
                                            const char *why, int64_t now_ms);
 
-/* A suspension whose why begins with cause is over: probes follow.  Others are not touched. */
+/*
+ * A suspension whose why begins with cause is over: probes follow; or it is whole at once,
+ * also when it was coming back already.  Others are not touched.
+ */
 enum breaker_change breaker_end(struct breaker *breaker, const struct breaker_policy *policy,
-                                const char *cause, int64_t now_ms);
+                                const char *cause, bool whole, int64_t now_ms);
 
 /* By hand: no new messages, until breaker_resume(). */
 void breaker_drain(struct breaker *breaker, const char *why);

@@ -89,6 +89,7 @@ struct conf {
     struct breaker_policy suspension;  /* how what is suspended comes back */
     struct conf_list suspension_steps; /* as written */
     int64_t suspension_probe_ms;       /* probes that are not answered are sent again after that */
+    bool suspension_network;           /* addresses that reach nobody are suspended */
 
     int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */
 

@@ -23,6 +23,8 @@ const struct conf_key conf_suspension_keys[] = {
      "How long each of these lasts.", NULL, NULL},
     {"forget", KEY_DURATION, AT(suspension.forget_ms), "1d", SECOND, 60LL * DAY,
      "After so long without one, the next suspension is as short as a first one.", NULL, NULL},
+    {"network", KEY_BOOL, AT(suspension_network), "true", 0, 0,
+     "Suspend addresses that cannot be bound, or whose packets do not leave.", NULL, NULL},
     CONF_KEY_END,
 };
 

@@ -264,6 +264,92 @@ reply_said_by(const char *text, size_t length, struct span *ret_host)
     return cursor_take_until(&host, "[", ret_host);
 }
 
+/* --------------------------------------------------------------- Exim's words */
+
+static enum reply_phase
+phase_of_command(struct cursor command)
+{
+    static const struct {
+        const char *text;
+        enum reply_phase phase;
+    } commands[] = {
+        {"RCPT TO:", REPLY_RECIPIENT}, {"MAIL FROM:", REPLY_MAIL}, {"end of data", REPLY_END},
+        {"DATA", REPLY_DATA},          {"BDAT", REPLY_DATA},       {"sending data", REPLY_DATA},
+        {"pipelined", REPLY_MAIL}, /* something behind it that is not known */
+    };
+
+    cursor_take(&command, "pipelined ");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (cursor_take(&command, commands[i].text))
+            return commands[i].phase;
+    return REPLY_GREETING;
+}
+
+/* Exim prints what ends the lines of a long reply as "\n". */
+static void
+read_exim_words(struct reply *reply, struct cursor words)
+{
+    char plain[2 * REPLY_TEXT_MAX];
+    size_t length = 0;
+
+    while (words.at < words.end && length < sizeof(plain)) {
+        bool newline = cursor_take(&words, "\\n");
+
+        plain[length++] = newline ? '\n' : *words.at++;
+    }
+    read_words(reply, (struct cursor){plain, plain + length});
+}
+
+/* "RCPT TO:<b@c.test>: 550 no": put words at the code; command is what stands before. */
+static bool
+take_command(struct cursor *words, struct cursor *ret_command)
+{
+    struct cursor all = *words;
+    struct span span;
+
+    while (cursor_take_until(words, ": ", &span)) {
+        struct cursor after = *words;
+        int code;
+
+        if (take_code(&after, &code)) {
+            *ret_command = (struct cursor){all.at, span.start + span.length};
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+reply_read_exim(const char *text, size_t length, struct reply *ret_reply)
+{
+    struct cursor words = {text, text + length}, command = words;
+    struct cursor code = words;
+    int number;
+
+    *ret_reply = (struct reply){.origin = REPLY_LOCAL, .phase = REPLY_BEFORE};
+    if (cursor_take(&command, "SMTP error from remote mail server after ")) {
+        words = command;
+        if (take_command(&words, &command)) {
+            ret_reply->origin = REPLY_SAID;
+            ret_reply->phase = phase_of_command(command);
+            read_exim_words(ret_reply, words);
+            return;
+        }
+        words = (struct cursor){text, text + length};
+    } else if (cursor_take(&command, "Remote host closed connection in response to ") ||
+               cursor_take(&command, "Malformed SMTP reply in response to ") ||
+               cursor_take(&command, "SMTP timeout after ")) {
+        ret_reply->origin = REPLY_LOST;
+        ret_reply->phase = phase_of_command(command);
+    } else if (take_code(&code, &number) && number < 300) {
+        ret_reply->origin = REPLY_SAID;
+        ret_reply->phase = REPLY_END;
+        read_exim_words(ret_reply, words);
+        return;
+    }
+    copy_text(ret_reply, words, false);
+}
+
 bool
 reply_reached(const struct reply *reply)
 {

@@ -68,6 +68,18 @@ void reply_read_words(const char *words, size_t length, struct reply *ret_reply)
  */
 bool reply_said_by(const char *text, size_t length, struct span *ret_host);
 
+/*
+ * Read text as Exim has it in its log, the C= of a delivery or what follows a
+ * failure:
+ *
+ *   250 2.0.0 OK
+ *   SMTP error from remote mail server after RCPT TO:<b@c.test>: 550-5.1.1 no\n550 5.1.1 such user
+ *   Remote host closed connection in response to end of data
+ *
+ * Source: Exim transports/smtp.c, check_response(); deliver.c.
+ */
+void reply_read_exim(const char *text, size_t length, struct reply *ret_reply);
+
 /* Did the other side hear of the recipient, so that it counts what was tried? */
 bool reply_reached(const struct reply *reply);
 

@@ -105,7 +105,7 @@ breakers_event_apply(const struct breakers *breakers, struct breaker *breaker,
     case BREAKERS_KEEP:
         return breaker_keep_suspended(breaker, event->until_ms, event->why, event->at_ms);
     case BREAKERS_END:
-        return breaker_end(breaker, policy, event->why, event->at_ms);
+        return breaker_end(breaker, policy, event->why, event->whole, event->at_ms);
     case BREAKERS_DRAIN:
         breaker_drain(breaker, event->why);
         return BREAKER_COUNTED;
@@ -257,9 +257,10 @@ breakers_keep_suspended(struct breakers *breakers, const struct breakers_whose *
 }
 
 void
-breakers_end(struct breakers *breakers, const struct breakers_whose *whose, const char *cause)
+breakers_end(struct breakers *breakers, const struct breakers_whose *whose, const char *cause,
+             bool whole)
 {
-    struct breakers_event event = {.kind = BREAKERS_END};
+    struct breakers_event event = {.kind = BREAKERS_END, .whole = whole};
     char key[BREAKERS_KEY_SIZE];
     struct breakers_entry *entry;
 

@@ -110,8 +110,12 @@ bool breakers_resume(struct breakers *breakers, const struct breakers_whose *who
 bool breakers_keep_suspended(struct breakers *breakers, const struct breakers_whose *whose,
                              int64_t until_ms, const char *why);
 
-/* A suspension whose why begins with cause is over, and probes follow; any other is not touched. */
-void breakers_end(struct breakers *breakers, const struct breakers_whose *whose, const char *cause);
+/*
+ * A suspension whose why begins with cause is over: probes follow, or, where nothing was
+ * wrong with it, it is whole at once.  Any other is not touched.
+ */
+void breakers_end(struct breakers *breakers, const struct breakers_whose *whose, const char *cause,
+                  bool whole);
 
 /* What holds, or NULL: nothing ever happened.  Good until anything else is called. */
 const struct breaker *breakers_find(struct breakers *breakers, const struct breakers_whose *whose);

@@ -32,6 +32,7 @@ struct breakers_event {
     uint32_t rule;              /* likewise */
     int64_t until_ms;           /* BREAKERS_SUSPEND, BREAKERS_KEEP */
     bool by_hand;               /* BREAKERS_SUSPEND */
+    bool whole;                 /* BREAKERS_END: without probes */
     char why[BREAKER_WHY_SIZE]; /* BREAKERS_END: what it begins with */
 };
 

@@ -72,6 +72,8 @@ open_grant(const struct lookup_view *view, const struct decide_question *questio
     if (grant == NULL || !view->roster->present[grant->address])
         return NULL;
     address = &view->conf->snapshot->addresses[grant->address];
+    if (ahead && grants_state(view->grants, key, view->now_ms) == GRANT_ASKED)
+        return address; /* it is under way there */
     if (!is_suspended(question, address) && !has_refused(question, address))
         return address;
     grants_spend(view->grants, key, view->now_ms); /* where it is now nobody knows */
@@ -192,6 +194,11 @@ choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool
     question.account = account_of(view, mail);
     result->decided = true;
     decide(&question, ret_decision);
+    if (ret_decision->refused && result->words == NULL && question.avoid[0] != NULL) {
+        /* Nobody has refused it for good, so that they may be tried again. */
+        memset(question.avoid, 0, sizeof(question.avoid));
+        decide(&question, ret_decision);
+    }
     result->waits = ret_decision->cold && view->may_wait;
     if (!result->waits)
         carry_out(view, mail, &question, ret_decision, &key, ahead, result);

@@ -36,7 +36,8 @@ struct feedback {
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
     size_t listener_count;
     struct feedback_figures figures;
-    int64_t line_ms; /* when the last line was read; 0: never */
+    int64_t line_ms;   /* when the last line was read; 0: never */
+    int64_t unread_ms; /* since when the log cannot be read, as far as was asked; 0: it can */
 };
 
 static void
@@ -304,6 +305,18 @@ feedback_is_read(const struct feedback *feedback)
         return false;
     source_lag(feedback->source, &lag);
     return lag.bytes >= 0 && lag.ms >= 0 && source_feeders(feedback->source) != 0;
+}
+
+bool
+feedback_counts(struct feedback *feedback, int64_t now_ms)
+{
+    if (feedback->path == NULL)
+        return false;
+    if (feedback_is_read(feedback))
+        feedback->unread_ms = 0;
+    else if (feedback->unread_ms == 0)
+        feedback->unread_ms = now_ms;
+    return feedback->unread_ms == 0 || now_ms - feedback->unread_ms < FEEDBACK_UNREAD_MS;
 }
 
 void

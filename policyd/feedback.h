@@ -33,6 +33,7 @@ struct queued;
 enum {
     FEEDBACK_LISTENERS_MAX = 8,
     FEEDBACK_SILENT_MS = 60 * 1000, /* a log with no line in that time is not counted on */
+    FEEDBACK_UNREAD_MS = 5 * 60 * 1000,
 };
 
 struct feedback_figures {
@@ -100,6 +101,12 @@ bool feedback_is_live(const struct feedback *feedback, int64_t now_ms);
 
 /* Can the log be read?  False without one. */
 bool feedback_is_read(const struct feedback *feedback);
+
+/*
+ * Are results counted?  A log that has gone may come again: only after
+ * FEEDBACK_UNREAD_MS, since this was asked first, they are not.  now_ms: as above.
+ */
+bool feedback_counts(struct feedback *feedback, int64_t now_ms);
 
 /* A batch of lines is handed in; done hears what became of it, exactly once (policyd/feeds.h). */
 void feedback_feed(struct feedback *feedback, const struct feed_head *head, const char *bytes,

@@ -29,7 +29,7 @@ struct outcome;
 
 enum {
     HISTORY_MAX = 100 * 1000,                        /* recipients of messages */
-    HISTORY_BYTES_MAX = 64 * 1024 * 1024,            /* that they take */
+    HISTORY_BYTES_MAX = 32 * 1024 * 1024,            /* that they take */
     HISTORY_REFUSED_MAX = CONF_RESCUE_ADDRESSES_MAX, /* addresses that are named of one */
     HISTORY_MS = 24 * 3600 * 1000,
     HISTORY_GREYLIST_MS = 6 * 3600 * 1000, /* the address is kept for the retry so long */

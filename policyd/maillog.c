@@ -3,49 +3,13 @@
  */
 #include "policyd/maillog.h"
 
+#include "policyd/logtext.h"
+
 #include <string.h>
 
 enum { DELAY_DIGITS_MAX = 9 }; /* of seconds: more is no delay */
 
-static bool
-is_word(char c)
-{
-    return cursor_is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* A number of exactly so many digits. */
-static bool
-take_number(struct cursor *reader, size_t digits, int *ret_number)
-{
-    int number = 0;
-
-    if (cursor_left(reader) < digits)
-        return false;
-    for (size_t i = 0; i < digits; i++) {
-        if (!cursor_is_digit(reader->at[i]))
-            return false;
-        number = number * 10 + (reader->at[i] - '0');
-    }
-    reader->at += digits;
-    *ret_number = number;
-    return true;
-}
-
-static bool
-span_is(struct span span, const char *text)
-{
-    return span.length == strlen(text) && memcmp(span.start, text, span.length) == 0;
-}
-
 /* ---------------------------------------------------------------- the frame */
-
-static bool
-take_clock(struct cursor *reader, struct maillog_time *time)
-{
-    return take_number(reader, 2, &time->hour) && cursor_take(reader, ":") &&
-           take_number(reader, 2, &time->minute) && cursor_take(reader, ":") &&
-           take_number(reader, 2, &time->second);
-}
 
 /* "Nov  5 10:11:12" */
 static bool
@@ -63,33 +27,29 @@ take_old_time(struct cursor *reader, struct maillog_time *time)
     reader->at += 3;
     if (!cursor_take(reader, " "))
         return false;
-    if (cursor_take(reader, " ") ? !take_number(reader, 1, &time->day)
-                                 : !take_number(reader, 2, &time->day))
+    if (cursor_take(reader, " ") ? !logtext_take_number(reader, 1, &time->day)
+                                 : !logtext_take_number(reader, 2, &time->day))
         return false;
-    return cursor_take(reader, " ") && take_clock(reader, time);
+    return cursor_take(reader, " ") && logtext_take_clock(reader, time);
 }
 
 /* "2026-11-05T10:11:12.345678+01:00" */
 static bool
 take_new_time(struct cursor *reader, struct maillog_time *time)
 {
-    int scale = 100, hours, minutes;
+    int hours, minutes;
     bool minus;
 
-    if (!take_number(reader, 4, &time->year) || !cursor_take(reader, "-") ||
-        !take_number(reader, 2, &time->month) || !cursor_take(reader, "-") ||
-        !take_number(reader, 2, &time->day) || !cursor_take(reader, "T") ||
-        !take_clock(reader, time))
+    if (!logtext_take_date(reader, time) || !cursor_take(reader, "T") ||
+        !logtext_take_clock(reader, time))
         return false;
-    if (cursor_take(reader, "."))
-        for (; cursor_left(reader) > 0 && cursor_is_digit(*reader->at); reader->at++, scale /= 10)
-            time->millisecond += (*reader->at - '0') * scale;
+    logtext_take_fraction(reader, time);
     time->has_offset = true;
     if (cursor_take(reader, "Z"))
         return true;
     minus = cursor_take(reader, "-");
-    if ((!minus && !cursor_take(reader, "+")) || !take_number(reader, 2, &hours) ||
-        !cursor_take(reader, ":") || !take_number(reader, 2, &minutes))
+    if ((!minus && !cursor_take(reader, "+")) || !logtext_take_number(reader, 2, &hours) ||
+        !cursor_take(reader, ":") || !logtext_take_number(reader, 2, &minutes))
         return false;
     time->offset_s = (hours * 60 + minutes) * (minus ? -60 : 60);
     return true;
@@ -168,36 +128,6 @@ maillog_time_ms(const struct maillog_time *time, int64_t now_ms, int local_offse
 
 /* ---------------------------------------------------------------- addresses */
 
-/* In a local part without quotes; all else only stands in quotes (RFC 5321, 4.1.2, RFC 6531). */
-static bool
-is_plain(char c)
-{
-    return is_word(c) || (unsigned char)c >= 0x80 ||
-           (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c));
-}
-
-/* In a domain, an address literal, or one that somebody made up. */
-static bool
-is_domain(char c)
-{
-    return is_plain(c) || c == '[' || c == ']' || c == ':';
-}
-
-/* Put reader behind the quoted string that begins there. */
-static bool
-skip_quoted(struct cursor *reader)
-{
-    for (reader->at++; cursor_left(reader) > 0; reader->at++) {
-        if (*reader->at == '"') {
-            reader->at++;
-            return true;
-        }
-        if (*reader->at == '\\' && cursor_left(reader) > 1)
-            reader->at++;
-    }
-    return false;
-}
-
 /*
  * "<address>".  A '>' ends it only where no quoted string is open.  Postfix
  * before 3.5 leaves quotes out, so that a local part can hold anything there:
@@ -206,23 +136,12 @@ skip_quoted(struct cursor *reader)
 static bool
 take_address(struct cursor *reader, struct span *ret_span)
 {
-    const char *start;
+    struct span span;
 
-    if (!cursor_take(reader, "<"))
+    if (!cursor_take(reader, "<") || !logtext_take_address(reader, &span) ||
+        !cursor_take(reader, ">"))
         return false;
-    start = reader->at;
-    if (cursor_left(reader) > 0 && *reader->at == '"' && !skip_quoted(reader))
-        return false;
-    while (cursor_left(reader) > 0 && is_plain(*reader->at))
-        reader->at++;
-    if (cursor_take(reader, "@"))
-        while (cursor_left(reader) > 0 && is_domain(*reader->at))
-            reader->at++;
-    if (cursor_left(reader) == 0 || *reader->at != '>')
-        return false;
-    ret_span->start = start;
-    ret_span->length = (size_t)(reader->at - start);
-    reader->at++;
+    *ret_span = span;
     return true;
 }
 
@@ -285,20 +204,20 @@ is_dsn(struct span value)
 static bool
 read_field(struct maillog *line, struct span key, struct span value)
 {
-    if (span_is(key, "relay")) {
+    if (logtext_is(key, "relay")) {
         if (line->relay.length > 0)
             return false;
         line->relay = value;
-    } else if (span_is(key, "dsn")) {
+    } else if (logtext_is(key, "dsn")) {
         if (line->dsn.length > 0 || !is_dsn(value))
             return false;
         line->dsn = value;
-    } else if (span_is(key, "delay")) {
+    } else if (logtext_is(key, "delay")) {
         struct cursor reader = {value.start, value.start + value.length};
 
         return line->delay_ms < 0 && take_delay(&reader, &line->delay_ms) &&
                cursor_left(&reader) == 0;
-    } else if (span_is(key, "delays")) {
+    } else if (logtext_is(key, "delays")) {
         return line->delays_ms[0] < 0 && read_delays(value, line->delays_ms);
     }
     return true;
@@ -307,11 +226,11 @@ read_field(struct maillog *line, struct span key, struct span value)
 static enum maillog_status
 status_of(struct span word)
 {
-    if (span_is(word, "sent"))
+    if (logtext_is(word, "sent"))
         return MAILLOG_SENT;
-    if (span_is(word, "deferred"))
+    if (logtext_is(word, "deferred"))
         return MAILLOG_DEFERRED;
-    if (span_is(word, "bounced"))
+    if (logtext_is(word, "bounced"))
         return MAILLOG_BOUNCED;
     return MAILLOG_OTHER_STATUS;
 }
@@ -330,7 +249,7 @@ read_status(struct maillog *line, struct cursor *reader)
     if (!cursor_take_until(reader, " (", &word) || word.length == 0)
         return false;
     for (size_t i = 0; i < word.length; i++)
-        if (!is_word(word.start[i]) && word.start[i] != '-')
+        if (!logtext_is_word(word.start[i]) && word.start[i] != '-')
             return false;
     line->status = status_of(word);
     rest = *reader;
@@ -362,7 +281,7 @@ read_result(struct maillog *line, struct cursor *reader)
             return false;
         reader->at -= strlen(", ");
         for (size_t i = 0; i < key.length; i++)
-            if (!is_word(key.start[i]) && key.start[i] != '_')
+            if (!logtext_is_word(key.start[i]) && key.start[i] != '_')
                 return false;
         if (!read_field(line, key, value))
             return false;
@@ -377,7 +296,7 @@ of_qmgr(struct maillog *line, struct cursor *reader)
 {
     struct span rest = {reader->at, cursor_left(reader)};
 
-    if (span_is(rest, "removed"))
+    if (logtext_is(rest, "removed"))
         return MAILLOG_REMOVED;
     if (cursor_take(reader, "to=")) /* it defers by itself where a destination is throttled */
         return read_result(line, reader) ? MAILLOG_RESULT : MAILLOG_ODD;
@@ -437,7 +356,7 @@ take_queue_id(struct cursor *reader, struct span *ret_span)
 {
     const char *start = reader->at;
 
-    while (cursor_left(reader) > 0 && is_word(*reader->at))
+    while (cursor_left(reader) > 0 && logtext_is_word(*reader->at))
         reader->at++;
     ret_span->start = start;
     ret_span->length = (size_t)(reader->at - start);
@@ -462,6 +381,6 @@ maillog_parse(struct span ident, struct span message, struct maillog *ret_line)
     if (!take_queue_id(&reader, &ret_line->queue_id))
         return;
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-        if (span_is(ret_line->daemon, programs[i].daemon))
+        if (logtext_is(ret_line->daemon, programs[i].daemon))
             ret_line->kind = programs[i].read(ret_line, &reader);
 }

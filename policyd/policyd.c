@@ -21,6 +21,7 @@
 #include "policyd/pace.h"
 #include "policyd/policy_server.h"
 #include "policyd/queued.h"
+#include "policyd/reach.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
 #include "policyd/story.h"
@@ -61,9 +62,9 @@ on_unknown(void *arg, const char *domain, const struct address *address)
 static bool
 on_counted(void *arg)
 {
-    const struct policyd *policyd = arg;
+    struct policyd *policyd = arg;
 
-    return feedback_is_read(policyd->feedback);
+    return feedback_counts(policyd->feedback, clock_ms(CLOCK_MONOTONIC_COARSE));
 }
 
 static void
@@ -192,25 +193,6 @@ on_now(void *arg)
     struct policyd *policyd = arg;
 
     return volume_now_ms(policyd->volume);
-}
-
-static void
-on_listed(void *arg, const struct address *address, int64_t for_ms, const char *why)
-{
-    const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
-    struct policyd *policyd = arg;
-
-    breakers_keep_suspended(policyd->breakers, &whose, breakers_now_ms(policyd->breakers) + for_ms,
-                            why);
-}
-
-static void
-on_unlisted(void *arg, const struct address *address, const char *cause)
-{
-    const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
-    struct policyd *policyd = arg;
-
-    breakers_end(policyd->breakers, &whose, cause);
 }
 
 static void
@@ -346,6 +328,7 @@ init_feedback(struct policyd *policyd)
     feedback_listen(
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
+    policyd_watch_reach(policyd);
     policyd_init_wake(policyd);
     queued_free(feedback_follow(policyd->feedback, NULL, NULL));
 }
@@ -381,9 +364,7 @@ init(struct policyd *policyd)
 static void
 on_ready(void *arg)
 {
-    static const struct lists_events lists_events = {on_listed, on_unlisted};
     struct policyd *policyd = arg;
-    struct dns_start dns = policyd_dns_start(policyd->conf);
     const struct snapshot *snapshot = policyd->conf->snapshot;
 
     policyd->server =
@@ -393,7 +374,7 @@ on_ready(void *arg)
         policyd->policy =
             policy_server_new(policyd->base, policyd->start->policy, (size_t)policyd->conf->clients,
                               on_policy_view, on_policy_answered, policyd);
-    policyd->lists = lists_new(policyd->base, policyd->conf, &dns, &lists_events, policyd);
+    policyd_ask_lists(policyd);
     log_info("ready: %zu addresses, %zu pools, %zu streams", snapshot->address_count,
              snapshot->pool_count, snapshot->stream_count);
 #ifdef HAVE_LIBSYSTEMD
@@ -454,6 +435,7 @@ out:
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
     lists_free(policyd.lists);
+    reach_free(policyd.reach);
     mx_free(policyd.mx);
     for (int i = 0; i < 4; i++)
         if (events[i] != NULL)

@@ -30,8 +30,9 @@ struct policyd {
     struct story *story;
     struct feedback *feedback;
     struct history *history; /* what feedback told of messages in the queue */
-    struct mx *mx; /* whose are the recipient domains? */
-    struct lists *lists; /* DNS lists that are asked for the addresses */
+    struct mx *mx;           /* whose are the recipient domains? */
+    struct reach *reach;     /* which addresses reach nobody */
+    struct lists *lists;     /* DNS lists that are asked for the addresses; NULL: not ready yet */
     struct netwatch *netwatch;
     struct server *server;        /* NULL: not ready yet */
     struct policy_server *policy; /* NULL: not ready yet, or none is wanted */
@@ -42,6 +43,13 @@ struct policyd {
     bool reload_json;                 /* and how the answer is wanted */
     time_t started;
 };
+
+/* What suspends addresses beside replies: from the log, and, when all is ready, from DNS. */
+void policyd_watch_reach(struct policyd *policyd);
+void policyd_ask_lists(struct policyd *policyd);
+
+/* conf takes the place of policyd->conf, and is known to breakers already. */
+void policyd_causes_set_conf(struct policyd *policyd, const struct conf *conf);
 
 /* What the configuration says about DNS; holds as long as conf does. */
 struct dns_start policyd_dns_start(const struct conf *conf);

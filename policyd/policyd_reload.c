@@ -13,7 +13,6 @@
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
-#include "policyd/lists.h"
 #include "policyd/mx.h"
 #include "policyd/pace.h"
 #include "policyd/policy_server.h"
@@ -109,7 +108,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     pace_set_conf(policyd->pace, conf);
     mx_set_snapshot(policyd->mx, conf->snapshot);
     mx_set_dns(policyd->mx, &dns);
-    lists_set_conf(policyd->lists, conf, &dns);
+    policyd_causes_set_conf(policyd, conf);
     roster_free(policyd->roster);
     figures_free(policyd->figures);
     reload_let_go(policyd->conf);

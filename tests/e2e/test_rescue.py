@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A message whose address is refused goes on from another, and is returned when all refuse it."""
 
+import json
 import re
 
 import pytest
@@ -20,6 +21,9 @@ REPLIES = [
      "samples": ["450 4.2.0 Greylisted"]},
 ]
 SENDER = "app@site.test"
+# Deferred mail is taken up when a test says so.
+NOT_BY_ITSELF = {"minimal_backoff_time": "1h", "maximal_backoff_time": "1h",
+                 "queue_run_delay": "1h"}
 
 
 @pytest.fixture
@@ -91,6 +95,153 @@ def test_without_policyd_the_result_stands(make, simulator):
     simulator.remove(slow)
     assert [status for status, _ in wait_results(host, queue_id, 1)] == ["bounced"]
     host.policyd.start()
+
+
+def told(host):
+    """How many results policyd has read."""
+    return json.loads(host.postpool("--json", "status").stdout)["feedback"]["results"]
+
+
+def wait_told(host):
+    """Until policyd has read all that there is."""
+    def logged():
+        return len(re.findall(r"/(?:smtp|error)\[\d+\]: \w+: to=<.* status=(?:sent|deferred|bounced) ",
+                              host.postfix.log()))
+    wait_for(lambda: told(host) >= logged(), what=lambda: f"{logged()} results, has {told(host)}")
+
+
+def flush(host):
+    """When all is told, and Postfix has forgotten what it was answered last, which it keeps for
+    30 s: it asks for a local recipient in between."""
+    wait_told(host)
+    with host.smtp() as smtp:
+        queue_id = smtp.send("news@local.test", ["news@local.test"],
+                             client.message(client.new_id()))
+    host.postfix.wait_log(f"{queue_id}: removed")
+    host.postfix.flush()
+
+
+def sources(simulator, recipient):
+    return [a.source for a in simulator.attempts_to(recipient)]
+
+
+def test_a_blocked_address_of_three(make, simulator):
+    """All arrive, from the others; what it refused is tried there once."""
+    host = make(main=NOT_BY_ITSELF)
+    simulator.block("127.0.1.1")
+    queue_ids = {f"r{n}@one.test": submit(host, f"r{n}@one.test") for n in range(30)}
+    for queue_id in queue_ids.values():
+        wait_results(host, queue_id, 1)
+    refused = [r for r in queue_ids if "127.0.1.1" in sources(simulator, r)]
+    assert refused and len(refused) < 30
+    flush(host)
+    host.postfix.wait_queue_empty()
+    for recipient, queue_id in queue_ids.items():
+        assert results(host, queue_id)[-1][0] == "sent"
+        assert len(sources(simulator, recipient)) == (2 if recipient in refused else 1)
+    assert "status=bounced" not in host.postfix.log()
+
+
+@pytest.mark.parametrize("addresses", [None, 2])
+def test_refused_by_all(make, simulator, addresses):
+    """Its sender reads what the last of them was told."""
+    change = addresses and (lambda conf: conf.update(rescue={"addresses": addresses}))
+    host = make(change, NOT_BY_ITSELF)
+    for source in THREE:
+        simulator.block(source)
+    queue_id = submit(host, "x@one.test", "games@local.test")
+    for tries in range(1, (addresses or 3) + 1):
+        assert wait_results(host, queue_id, tries)[-1][0] == "deferred"
+        flush(host)
+    tried = sources(simulator, "x@one.test")
+    status, words = wait_results(host, queue_id, tries + 1)[-1]
+    assert status == "bounced"
+    assert words == (f"host one.test[127.0.9.1] said: 550 5.7.1 Service refused: your IP address "
+                     f"{tried[-1]} has been blocked (in reply to RCPT TO command)")
+    assert len(tried) == len(set(tried)) == tries
+    bounce = host.postfix.wait_mailbox("games", "has been blocked").decode()
+    assert "Status: 5.7.1" in bounce
+    assert f"550 5.7.1 Service refused: your IP\n    address {tried[-1]} has been blocked" in bounce
+    host.postfix.wait_queue_empty()
+
+
+def test_fewer_addresses_than_may_refuse(make, simulator):
+    """Of two addresses both refused it: there is nothing to wait for."""
+    host = make(lambda conf: conf["pools"].update(fast={"addresses": ["a1", "a2"]}), NOT_BY_ITSELF)
+    for source in THREE:
+        simulator.block(source)
+    queue_id = submit(host, "x@one.test")
+    for tries in (1, 2):
+        assert wait_results(host, queue_id, tries)[-1][0] == "deferred"
+        flush(host)
+    assert wait_results(host, queue_id, 3)[-1][0] == "bounced"
+    assert len(set(sources(simulator, "x@one.test"))) == 2
+
+
+def test_refused_in_the_greeting(make, simulator):
+    """Postfix tries such mail again by itself, and goes on to: it leaves from another address,
+    and it is not returned."""
+    host = make(main=NOT_BY_ITSELF)
+    rule = simulator.add(rules.Rule("554 5.7.1 {source} has been blocked", at="connect"))
+    queue_id = submit(host, "x@one.test")
+    for tries in (1, 2, 3, 4):
+        assert wait_results(host, queue_id, tries)[-1][0] == "deferred"
+        if tries == 4:
+            simulator.remove(rule)
+        flush(host)
+    assert wait_results(host, queue_id, 5)[-1][0] == "sent"
+    tried = [a.source for a in simulator.attempts if a.stage == "connect"]
+    assert set(tried[:3]) == THREE
+
+
+def test_messages_without_a_sender(make, simulator):
+    """They have no tag; what is known of them is by their recipient."""
+    host = make(lambda conf: conf["streams"].insert(0, {
+        "name": "bounces", "pool": "fast", "match": [{"sender": "<>"}]}), NOT_BY_ITSELF)
+    simulator.block("127.0.1.1")
+    simulator.block("127.0.1.2")
+    recipients = [f"r{n}@one.test" for n in range(6)]
+    queue_ids = [submit(host, recipient, "") for recipient in recipients]
+    for tries in range(1, 4):
+        for queue_id in queue_ids:
+            wait_results(host, queue_id, 1)
+        left = sum(results(host, q)[-1][0] != "sent" for q in queue_ids)
+        if not left:
+            break
+        flush(host)
+        for queue_id in queue_ids:
+            if results(host, queue_id)[-1][0] != "sent":
+                wait_results(host, queue_id, tries + 1)
+    for recipient, queue_id in zip(recipients, queue_ids):
+        assert results(host, queue_id)[-1][0] == "sent"
+        tried = sources(simulator, recipient)
+        assert tried[-1] == "127.0.1.41" and len(tried) == len(set(tried))
+
+
+def test_greylisted_mail_keeps_its_address(make, simulator):
+    """Although at the retry there is room again where it would have gone first."""
+    def change(conf):
+        conf["pools"]["fast"] = {"addresses": [{"name": "a1", "weight": 1000}, "a2"]}
+        conf["addresses"]["a1"]["caps"] = {"hour": 1}
+    host = make(change, NOT_BY_ITSELF)
+    assert wait_results(host, submit(host, "first@one.test"), 1)[-1][0] == "sent"
+    simulator.add(rules.Greylist(1))
+    queue_ids = {f"r{n}@one.test": submit(host, f"r{n}@one.test") for n in range(6)}
+    for queue_id in queue_ids.values():
+        assert wait_results(host, queue_id, 1)[-1][0] == "deferred"
+    wait_told(host)
+    del host.conf["addresses"]["a1"]["caps"]
+    host.reload_conf(host.conf)
+    new = submit(host, "new@one.test")
+    wait_results(host, new, 1)
+
+    def pushed():
+        host.postfix.flush()
+        return not host.postfix.queue()
+    wait_for(pushed, every=1, what="an empty queue")
+    for recipient in queue_ids:
+        assert set(sources(simulator, recipient)) == {"127.0.1.2"}
+    assert set(sources(simulator, "new@one.test")) == {"127.0.1.1"}
 
 
 @pytest.mark.parametrize("change", [

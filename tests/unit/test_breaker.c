@@ -217,9 +217,9 @@ test_lasting_cause(void **state)
                      BREAKER_COUNTED); /* never sooner */
     assert_int_equal(breaker.until_ms, 2 * HOUR);
     assert_string_equal(breaker.why, "listed by zen (2)");
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by xen (", 3), BREAKER_SAME);
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 3), BREAKER_PROBES);
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 4), BREAKER_SAME);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by xen (", false, 3), BREAKER_SAME);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", false, 3), BREAKER_PROBES);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", false, 4), BREAKER_SAME);
     assert_int_equal(share(4), 0);
     assert_int_equal(breaker_keep_suspended(&breaker, HOUR, "listed by zen (1)", 5),
                      BREAKER_SUSPENDED);
@@ -227,14 +227,27 @@ test_lasting_cause(void **state)
     breaker_suspend(&breaker, HOUR, true, "listed by zen (not)", 7);
     assert_int_equal(breaker_keep_suspended(&breaker, 2 * HOUR, "listed by zen (1)", 8),
                      BREAKER_SAME);
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 9), BREAKER_SAME);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", false, 9), BREAKER_SAME);
     assert_int_equal(breaker.until_ms, HOUR);
     breaker_resume(&breaker, 10);
     hit(&blocked, 11, BREAKER_SUSPENDED);
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", 12), BREAKER_SAME);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", false, 12), BREAKER_SAME);
     assert_true(breaker.until_ms < 8 * 24 * HOUR);
     breaker_keep_suspended(&breaker, 9 * 24 * HOUR, "listed by zen (1)", 13);
     assert_true(breaker.until_ms == 9 * 24 * HOUR);
+    breaker_drain(&breaker, "listed by zen (1)");
+    assert_int_equal(breaker_end(&breaker, &policy, "network: ", true, 14), BREAKER_SAME);
+    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", true, 14), BREAKER_CLOSES);
+    assert_int_equal(share(14), 100);
+    assert_true(breaker.drained);
+    breaker_keep_suspended(&breaker, HOUR, "network: no", 15);
+    assert_int_equal(share(HOUR), 0);
+    accept_probes(HOUR);
+    assert_int_equal(share(HOUR), 10);
+    assert_int_equal(breaker_end(&breaker, &policy, "network: ", false, HOUR), BREAKER_SAME);
+    assert_int_equal(breaker_end(&breaker, &policy, "network: ", true, HOUR), BREAKER_CLOSES);
+    assert_int_equal(share(HOUR), 100);
+    assert_int_equal(breaker_end(&breaker, &policy, "network: ", true, HOUR), BREAKER_SAME);
 }
 
 static void

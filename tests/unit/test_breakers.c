@@ -393,7 +393,7 @@ test_lasting_cause(void **state)
     struct world *w = *state;
     const struct breakers_whose a1 = {BREAKERS_ADDRESS, w->a1, NULL, NULL};
 
-    breakers_end(w->hosts[0].breakers, &a1, "listed by zen (");
+    breakers_end(w->hosts[0].breakers, &a1, "listed by zen (", false);
     assert_true(curbs_is_empty(w->hosts[0].curbs));
     for (size_t i = 0; i < 2; i++)
         assert_true(breakers_keep_suspended(w->hosts[i].breakers, &a1, START + HOUR,
@@ -408,7 +408,7 @@ test_lasting_cause(void **state)
         assert_int_equal(breakers_find(w->hosts[i].breakers, &a1)->state, BREAKER_OPEN);
         assert_int_equal(w->hosts[i].suspensions, 1);
     }
-    breakers_end(w->hosts[1].breakers, &a1, "listed by zen (");
+    breakers_end(w->hosts[1].breakers, &a1, "listed by zen (", false);
     settle(w);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(breakers_find(w->hosts[i].breakers, &a1)->state, BREAKER_PROBING);

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""What a suspension hits is tried again at once from another address, by postpool alone."""
+
+import json
+import time
+
+from harness import client, provider_rules as rules
+from harness.feeder import Feeder
+from harness.wait import wait_for
+from harness.waking import NEVER, status, waking
+
+POOL = {"a1": "127.0.1.1", "a2": "127.0.1.2", "b1": "127.0.1.11"}
+A1, A2, B1 = POOL.values()
+BLOCKED = {"name": "blocked", "class": "address", "code": 550, "pattern": "has been blocked",
+           "after": 3, "within": "1m", "suspend": "1h", "suspend_most": "1h",
+           "samples": ["550 5.7.1 your IP has been blocked"]}
+GREYLIST = {"name": "greylist", "class": "greylist", "pattern": "greylisted",
+            "samples": ["450 4.2.0 greylisted, come again"]}
+
+
+def pooled(make_host, simulator, addresses=tuple(POOL)):
+    host = make_host(start=False, sink=simulator, main=NEVER)
+    host.conf["addresses"] = {name: {"ip": POOL[name], "helo": f"{name}.mail.test"}
+                              for name in addresses}
+    host.conf["pools"] = {"all": {"addresses": list(addresses)}}
+    host.conf["streams"] = [{"name": "default", "pool": "all", "match": []}]
+    host.conf["replies"] = [BLOCKED, GREYLIST]
+    waking(host)
+    host.start()
+    return host
+
+
+def submit(host, recipients, sender="app@site.test"):
+    with host.smtp() as smtp:
+        for recipient in recipients:
+            smtp.send(sender, [recipient], client.message(client.new_id()))
+
+
+def recipients_of(deliveries):
+    return {d.recipients[0] for d in list(deliveries)}
+
+
+def wait_read(host, results):
+    wait_for(lambda: json.loads(host.postpool("--json", "status").stdout)["feedback"]["results"]
+             >= results, what=f"{results} results to be read")
+
+
+def test_a_block_hits_nobody(make_host, simulator):
+    """One of three addresses is blocked for good: nothing bounces, and all arrives soon."""
+    host = pooled(make_host, simulator)
+    feeder = Feeder(host.postfix.port, "app@site.test", 300)
+    wait_for(lambda: {d.source for d in list(simulator.deliveries)} == {A1, A2, B1},
+             what="all three to be used")
+    simulator.block(A1)
+    wait_for(lambda: len(simulator.refusals()) >= 3, what="some to be refused")
+    hit = simulator.refusals()[0]
+    wait_for(lambda: hit.recipient in recipients_of(simulator.deliveries), what="the first again")
+    arrived = next(a for a in simulator.attempts_to(hit.recipient) if a.taken)
+    assert arrived.source in {A2, B1}
+    assert arrived.at - hit.at < 5
+    time.sleep(5)
+    sent = feeder.stop()
+    wait_for(lambda: {d.id for d in list(simulator.deliveries)} >= set(sent), what="all of it")
+    assert "status=bounced" not in host.postfix.log()
+    assert not [a for a in simulator.attempts if a.source == A1 and a.at > arrived.at + 10]
+    host.postfix.wait_queue_empty()
+
+
+def test_suspended_by_hand(make_host, simulator):
+    """What the address deferred before that, for whatever reason, leaves from the others."""
+    host = pooled(make_host, simulator)
+    simulator.add(rules.Rule("451 4.3.0 not now", source=A1))
+    wanted = [f"r{n}@one.test" for n in range(30)]
+    submit(host, wanted)
+    wait_read(host, 30)
+    late = {a.recipient for a in simulator.refusals()}
+    assert late and late | recipients_of(simulator.deliveries) == set(wanted)
+    submit(host, ["last@two.test"])  # Postfix' resolver keeps its last answer
+    wait_read(host, 31)
+    begin = time.time()
+    host.postpool("suspend", "a1", "--why", "test")
+    wait_for(lambda: recipients_of(simulator.deliveries) >= late, what="what was late")
+    first = min(a.at for a in simulator.attempts if a.taken and a.recipient in late)
+    assert first - begin < 5
+    assert {a.source for a in simulator.attempts if a.taken and a.recipient in late} <= {A2, B1}
+    assert status(host)["wake"]["hit"] >= len(late)
+
+
+def test_what_is_greylisted_is_left_alone(make_host, simulator):
+    """It must come from the same address, and not before its time."""
+    host = pooled(make_host, simulator)
+    greylist = simulator.add(rules.Greylist(3600, source=A1, local="g*"))
+    slow = simulator.add(rules.Rule("451 4.3.0 not now", source=A1, local="s*"))
+    submit(host, [f"{kind}{n}@one.test" for n in range(30) for kind in "gs"])
+    wait_read(host, 60)
+    submit(host, ["last@two.test"])
+    wait_read(host, 61)
+    grey = {a.recipient for a in simulator.refusals() if a.recipient[0] == "g"}
+    late = {a.recipient for a in simulator.refusals() if a.recipient[0] == "s"}
+    assert grey and late
+    host.postpool("suspend", "a1", "--why", "test")
+    wait_for(lambda: recipients_of(simulator.deliveries) >= late, what="what was late")
+    wait_for(lambda: status(host)["wake"]["waiting"] == 0, what="nothing to wait")
+    assert all(len(simulator.attempts_to(recipient)) == 1 for recipient in grey)
+    simulator.remove(greylist)
+    simulator.remove(slow)
+    host.postpool("resume", "a1")
+    host.postfix.flush()
+    wait_for(lambda: recipients_of(simulator.deliveries) >= grey, what="the others, in their time")
+
+
+def test_nothing_is_woken_in_vain(make_host, simulator):
+    """No other address may send it: it waits, and goes when the one may again."""
+    host = pooled(make_host, simulator, ("a1",))
+    host.postpool("suspend", "a1", "--why", "test")
+    submit(host, [f"r{n}@one.test" for n in range(20)])
+    wait_for(lambda: status(host)["wake"]["waiting"] == 20, what="twenty to wait")
+    tries = host.postfix.log().count("status=deferred")
+    time.sleep(3)
+    assert status(host)["wake"]["woken"] == 0
+    assert host.postfix.log().count("status=deferred") == tries == 20
+    host.postpool("resume", "a1")
+    wait_for(lambda: len(simulator.deliveries) == 20, what="all of them")
