@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """DNS lists that are asked for the addresses: a real nsd serves one."""
 
+import ipaddress
 import json
 import re
 import shutil
@@ -34,7 +35,7 @@ ALL = [line for name in ADDRESSES for line in entry(name)]
 class Policyd:
     """A policy daemon alone, that asks these lists of one server."""
 
-    def __init__(self, root, server, lists, timeout="1s", caps=False):
+    def __init__(self, root, server, lists, timeout="1s", caps=False, more=None):
         self.root = root
 
         def change(conf):
@@ -42,6 +43,7 @@ class Policyd:
             conf["lists"] = lists
             if caps:  # so that there is a store
                 conf["addresses"]["a1"]["caps"] = {"hour": 1000}
+            conf["addresses"].update(more or {})
             self.conf = conf
 
         self.daemon = make_policyd(root, change)
@@ -153,6 +155,24 @@ def test_suspended_until_it_is_not(serve, make):
     nsd.change(TEST_POINT)
     policyd.wait_suspended(set())
     policyd.daemon.wait_log("b1: its suspension is over")
+
+
+def test_six_and_public_ip(serve, make):
+    """Nibbles, for a list that knows IPv6; behind NAT what others see is asked for."""
+    six = {"six": {"ip": "2001:db8::a1", "helo": "six.test"},
+           "nat": {"ip": "127.0.1.99", "public_ip": "192.0.2.99", "helo": "nat.test"}}
+
+    def nibbles(ip):
+        return ".".join(reversed(ipaddress.ip_address(ip).exploded.replace(":", "")))
+
+    entries = [f"{nibbles('2001:db8::a1')} IN A 127.0.0.2", "99.2.0.192 IN A 127.0.0.2"]
+    nsd = serve(TEST_POINT + entries)
+    policyd = make(nsd.address, [zen()], more=six)
+    policyd.wait_listed({"nat"})
+    states = {one["name"]: one["state"] for one in policyd.lists()[0]["addresses"]}
+    assert states["six"] == "not asked"
+    nsd.change(TEST_POINT + entries + [f"{nibbles('::ffff:127.0.0.2')} IN A 127.0.0.2"])
+    policyd.wait_listed({"nat", "six"})
 
 
 def test_two_lists(serve, make):
