@@ -1,8 +1,8 @@
 /*
  * postpool explain: where would this message leave from, and why?
  *
- * The daemons' own code answers, on this host's addresses; where there are caps,
- * the running policy daemon is asked what room they have.
+ * The daemons' own code answers, on this host's addresses; the running policy
+ * daemon is asked what room caps have, and what is held back.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -192,26 +192,27 @@ out:
     return r;
 }
 
-/* What the running daemon says of it, which knows the caps.  NULL, after saying so: nothing. */
+/* What the running daemon says of it, which knows caps and suspensions.  NULL: nothing. */
 static char *
 ask_daemon(const struct ctl *ctl, const struct conf *conf, const struct asked *asked,
            const struct story *story)
 {
-    char domain[256], account[ADDR_MAX + 1], *question, *answer = NULL;
-    const char *from = asked->facts.sasl_user;
+    char domain[256], sender[ADDR_MAX + 1], *question, *answer = NULL;
+    const char *account = asked->facts.sasl_user;
 
-    if (!conf->snapshot->has_caps || story->bypass)
+    /* Without caps a daemon that does not run has nothing to say: it holds nothing back. */
+    if (story->bypass || (!conf->snapshot->has_caps && !ctl_answers(conf)))
         return NULL;
     addr_domain(asked->recipient, domain, sizeof(domain));
-    if (from == NULL) {
-        addr_domain(asked->facts.sender, account, sizeof(account));
-        from = account;
-    }
-    question = mem_printf("explain %s %llx %s %s%s", story->stream->name,
-                          (unsigned long long)decide_key(story->id, domain), domain,
-                          from[0] != '\0' ? from : "-", ctl->json ? " json" : "");
+    addr_domain(asked->facts.sender, sender, sizeof(sender));
+    if (account == NULL)
+        account = sender;
+    question = mem_printf("explain %s %llx %s %s %s%s", story->stream->name,
+                          (unsigned long long)decide_key(story->id, domain),
+                          domain[0] != '\0' ? domain : "-", account[0] != '\0' ? account : "-",
+                          sender[0] != '\0' ? sender : "-", ctl->json ? " json" : "");
     if (ctl_ask(conf, question, &answer) < 0)
-        fprintf(stderr, "postpool: so nothing is known of caps\n");
+        fprintf(stderr, "postpool: so nothing is known of caps and suspensions\n");
     free(question);
     return answer;
 }
@@ -229,7 +230,7 @@ print_text(const struct story *story, const char *told)
     }
     printf("pool       %s\n", story->stream->pool->name);
     if (told == NULL)
-        explained_text(&story->decision, NULL, 0, &text);
+        explained_text(&story->decision, &(struct explained_with){0}, &text);
     fputs(told != NULL ? told : buf_text(&text), stdout);
     buf_clear(&text);
 }
@@ -253,7 +254,7 @@ print_json(const struct story *story, const char *told)
         json_close(&json, ']');
         json_number(&json, "omitted", 0);
     } else {
-        explained_json(&story->decision, NULL, 0, &json);
+        explained_json(&story->decision, &(struct explained_with){0}, &json);
     }
     json_close(&json, '}');
     puts(buf_text(&text));

@@ -10,8 +10,9 @@
 #include "lib/mem.h"
 #include "lib/units.h"
 
-void
-explained_cap(struct meters *meters, uint32_t number, struct buf *out)
+/* "address/a1 (50 per hour)": the cap that room is waited for under. */
+static void
+add_cap(struct meters *meters, uint32_t number, struct buf *out)
 {
     const struct metered *metered = meters_at(meters, number);
     size_t window = metered->meter.window < metered->caps->count ? metered->meter.window : 0;
@@ -19,30 +20,91 @@ explained_cap(struct meters *meters, uint32_t number, struct buf *out)
     char key[METERS_KEY_SIZE];
 
     meters_key(meters, number, key);
-    buf_printf(out, "%s (%u per %s)", key, cap->limit, cap->name);
+    if (metered->off > 0)
+        buf_printf(out, "%s (%u of %u per %s for now)", key,
+                   book_limit(cap, 100 - (unsigned)metered->off), cap->limit, cap->name);
+    else
+        buf_printf(out, "%s (%u per %s)", key, cap->limit, cap->name);
+}
+
+static bool
+is_held_back(const struct candidate *candidate)
+{
+    return candidate->verdict == VERDICT_SUSPENDED || candidate->verdict == VERDICT_DRAINED ||
+           candidate->verdict == VERDICT_SLOWED;
+}
+
+/* ", WORD in 5 min" */
+static void
+add_time(int64_t at_ms, const char *word, const struct explained_with *with, struct buf *out)
+{
+    int64_t span_ms = at_ms > with->now_ms ? at_ms - with->now_ms : 0;
+    char span[UNITS_SPAN_SIZE];
+
+    if (at_ms != CURB_NOT_KNOWN)
+        buf_printf(out, ", %s in %s", word, units_print_span(span_ms, span));
+}
+
+static const char *
+cause_of(const struct candidate *candidate, const struct explained_with *with)
+{
+    return with->cause != NULL ? with->cause(with->arg, candidate) : NULL;
 }
 
 static void
-add_reason(const struct candidate *candidate, struct meters *meters, int64_t now_ms,
-           struct buf *out)
+add_curb(const struct candidate *candidate, const struct explained_with *with, struct buf *out)
 {
-    char span[UNITS_SPAN_SIZE];
+    const char *cause = cause_of(candidate, with);
 
+    if (candidate->scope == CURB_PROVIDER)
+        buf_puts(out, " at this provider");
+    if (candidate->scope == CURB_ACCOUNT)
+        buf_puts(out, " with all mail of this sender");
+    add_time(candidate->room_ms, "better", with, out);
+    if (cause != NULL && cause[0] != '\0')
+        buf_printf(out, ": %s", cause);
+}
+
+static void
+add_reason(const struct candidate *candidate, const struct explained_with *with, struct buf *out)
+{
     buf_puts(out, verdict_text(candidate->verdict));
-    if (meters == NULL || candidate->meter == METERS_NONE)
+    if (is_held_back(candidate))
+        add_curb(candidate, with, out);
+    if (with->meters == NULL || candidate->meter == METERS_NONE)
         return;
     buf_puts(out, ": ");
-    explained_cap(meters, candidate->meter, out);
-    if (candidate->verdict != VERDICT_FULL)
-        return;
-    buf_printf(out, ", expected in %s", units_print_span(candidate->room_ms - now_ms, span));
+    add_cap(with->meters, candidate->meter, out);
+    if (candidate->verdict == VERDICT_FULL)
+        add_time(candidate->room_ms, "expected", with, out);
+}
+
+/* Why there is no address. */
+static void
+add_none(const struct decision *decision, const struct explained_with *with, struct buf *out)
+{
+    buf_puts(out, "address    none: the recipient is ");
+    if (decision->full) {
+        buf_puts(out, "deferred (4.7.1) for want of room");
+        if (with->meters != NULL && decision->refused_by != METERS_NONE)
+            add_time(decision->room_ms, "expected", with, out);
+    } else if (decision->suspended) {
+        buf_puts(out, decision->held     ? "deferred (4.7.1), mail of this sender is held back"
+                      : decision->slowed ? "deferred (4.7.1), all addresses are slowed down"
+                                         : "deferred (4.7.1), all addresses are suspended");
+        add_time(decision->room_ms, "better", with, out);
+    } else if (decision->refused) {
+        buf_puts(out, "returned, every address has refused it");
+    } else {
+        buf_puts(out, "deferred (4.3.2)");
+    }
+    buf_puts(out, "\n");
 }
 
 void
-explained_text(const struct decision *decision, struct meters *meters, int64_t now_ms,
-               struct buf *out)
+explained_text(const struct decision *decision, const struct explained_with *with, struct buf *out)
 {
-    char ip[IP_TEXT_SIZE], span[UNITS_SPAN_SIZE];
+    char ip[IP_TEXT_SIZE];
 
     if (decision->address != NULL) {
         ip_print(&decision->address->ip, ip);
@@ -51,13 +113,8 @@ explained_text(const struct decision *decision, struct meters *meters, int64_t n
                    decision->exceeds ? ", over its cap"
                    : decision->cold  ? ", if its cap has room"
                                      : "");
-    } else if (decision->full) {
-        buf_puts(out, "address    none: the recipient is deferred (4.7.1) for want of room");
-        if (meters != NULL && decision->refused_by != METERS_NONE)
-            buf_printf(out, ", expected in %s", units_print_span(decision->room_ms - now_ms, span));
-        buf_puts(out, "\n");
     } else {
-        buf_puts(out, "address    none: the recipient is deferred (4.3.2)\n");
+        add_none(decision, with, out);
     }
     buf_puts(out, "candidates\n");
     for (size_t i = 0; i < decision->candidate_count; i++) {
@@ -66,7 +123,7 @@ explained_text(const struct decision *decision, struct meters *meters, int64_t n
         ip_print(&candidate->address->ip, ip);
         buf_printf(out, "  %-12s %-12s %-20s ", candidate->pool->name, candidate->address->name,
                    ip);
-        add_reason(candidate, meters, now_ms, out);
+        add_reason(candidate, with, out);
         buf_puts(out, "\n");
     }
     if (decision->omitted > 0)
@@ -74,7 +131,19 @@ explained_text(const struct decision *decision, struct meters *meters, int64_t n
 }
 
 static void
-json_candidate(const struct candidate *candidate, struct meters *meters, int64_t now_ms,
+json_curb(const struct candidate *candidate, const struct explained_with *with, struct json *json)
+{
+    static const char *const scopes[] = {
+        [CURB_ADDRESS] = "address", [CURB_PROVIDER] = "provider", [CURB_ACCOUNT] = "account"};
+
+    json_text(json, "scope", scopes[candidate->scope]);
+    if (candidate->room_ms != CURB_NOT_KNOWN)
+        json_number(json, "better_in_ms", candidate->room_ms - with->now_ms);
+    json_text(json, "cause", cause_of(candidate, with));
+}
+
+static void
+json_candidate(const struct candidate *candidate, const struct explained_with *with,
                struct json *json)
 {
     bool taken = candidate->verdict == VERDICT_TAKEN || candidate->verdict == VERDICT_EXCEEDS ||
@@ -88,26 +157,29 @@ json_candidate(const struct candidate *candidate, struct meters *meters, int64_t
     json_text(json, "ip", ip);
     json_bool(json, "taken", taken);
     json_text(json, "why", verdict_text(candidate->verdict));
-    if (meters != NULL && candidate->meter != METERS_NONE) {
-        meters_key(meters, candidate->meter, key);
+    if (with->meters != NULL && candidate->meter != METERS_NONE) {
+        meters_key(with->meters, candidate->meter, key);
         json_text(json, "cap", key);
     }
     if (candidate->verdict == VERDICT_FULL)
-        json_number(json, "room_in_ms", candidate->room_ms - now_ms);
+        json_number(json, "room_in_ms", candidate->room_ms - with->now_ms);
+    if (is_held_back(candidate))
+        json_curb(candidate, with, json);
     json_close(json, '}');
 }
 
 void
-explained_json(const struct decision *decision, struct meters *meters, int64_t now_ms,
+explained_json(const struct decision *decision, const struct explained_with *with,
                struct json *json)
 {
     json_text(json, "address", decision->address != NULL ? decision->address->name : NULL);
     json_bool(json, "full", decision->full);
+    json_bool(json, "suspended", decision->suspended);
     json_bool(json, "exceeds", decision->exceeds);
-    json_bool(json, "caps_known", meters != NULL);
+    json_bool(json, "caps_known", with->meters != NULL);
     json_open(json, "candidates", '[');
     for (size_t i = 0; i < decision->candidate_count; i++)
-        json_candidate(&decision->candidates[i], meters, now_ms, json);
+        json_candidate(&decision->candidates[i], with, json);
     json_close(json, ']');
     json_number(json, "omitted", (long long)decision->omitted);
 }

@@ -9,22 +9,26 @@
 #include <stdint.h>
 
 struct buf;
+struct candidate;
 struct decision;
 struct json;
 struct meters;
 
-/*
- * meters: what the decision's numbers stand for; NULL: caps were not looked at.
- * now_ms: of the question.
- */
-void explained_text(const struct decision *decision, struct meters *meters, int64_t now_ms,
+/* What else there is to know. */
+struct explained_with {
+    struct meters
+        *meters;    /* that the decision's numbers stand for; NULL: caps were not looked at */
+    int64_t now_ms; /* of the question */
+    /* Why a candidate is held back, good until the next call; NULL: not known.  May be NULL. */
+    const char *(*cause)(void *arg, const struct candidate *candidate);
+    void *arg;
+};
+
+void explained_text(const struct decision *decision, const struct explained_with *with,
                     struct buf *out);
 
 /* Members of the JSON object that is open. */
-void explained_json(const struct decision *decision, struct meters *meters, int64_t now_ms,
+void explained_json(const struct decision *decision, const struct explained_with *with,
                     struct json *json);
-
-/* "address/a1 (50 per hour)": the cap of a meter that room is waited for under. */
-void explained_cap(struct meters *meters, uint32_t number, struct buf *out);
 
 #endif

@@ -72,6 +72,8 @@ open_grant(const struct lookup_view *view, const struct decide_question *questio
     if (grant == NULL || !view->roster->present[grant->address])
         return NULL;
     address = &view->conf->snapshot->addresses[grant->address];
+    if (ahead && grants_state(view->grants, key, view->now_ms) == GRANT_ASKED)
+        return address; /* it is under way there */
     if (!is_suspended(question, address) && !has_refused(question, address))
         return address;
     grants_spend(view->grants, key, view->now_ms); /* where it is now nobody knows */

@@ -32,7 +32,8 @@ struct choice_mail {
  * of the pools.  *ret_decision is only set when ret_result->decided.
  *
  * A grant that is open at an address which is suspended meanwhile, or has refused
- * the message, counts as spent, and another address is decided on.
+ * the message, counts as spent, and another address is decided on; not ahead of a
+ * lookup, if one has asked for it.
  */
 void choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool ahead,
                  struct lookup_result *ret_result, struct decision *ret_decision);

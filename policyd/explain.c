@@ -3,6 +3,7 @@
  */
 #include "policyd/explain.h"
 
+#include "engine/curbs.h"
 #include "engine/decide.h"
 #include "engine/meters.h"
 #include "engine/roster.h"
@@ -11,6 +12,7 @@
 #include "lib/explained.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "policyd/breakers.h"
 #include "policyd/mx.h"
 #include "policyd/volume.h"
 
@@ -24,6 +26,7 @@ struct wanted {
     uint64_t key;
     char domain[256];
     char account[METERS_ACCOUNT_MAX + 1];
+    char sender[256];
     bool json;
 };
 
@@ -31,11 +34,18 @@ static bool
 parse(const char *arguments, struct wanted *wanted)
 {
     char json[8] = "";
-    int count = sscanf(arguments, "%32s %" SCNx64 " %255s %255s %7s", wanted->stream, &wanted->key,
-                       wanted->domain, wanted->account, json);
+    int count = sscanf(arguments, "%32s %" SCNx64 " %255s %255s %255s %7s", wanted->stream,
+                       &wanted->key, wanted->domain, wanted->account, wanted->sender, json);
 
     wanted->json = strcmp(json, "json") == 0;
-    return count == 4 || (count == 5 && wanted->json);
+    return count == 5 || (count == 6 && wanted->json);
+}
+
+/* "-" is none. */
+static const char *
+known(const char *text)
+{
+    return strcmp(text, "-") != 0 ? text : NULL;
 }
 
 static size_t
@@ -48,6 +58,44 @@ provider_of(const struct explain *explain, const char *domain)
     return provider != NULL ? provider->index : PROVIDER_OTHER;
 }
 
+/* Whom to ask for a cause. */
+struct cause {
+    struct breakers *breakers;
+    const struct decide_question *question;
+};
+
+static const char *
+why(struct breakers *breakers, const struct breakers_whose *whose)
+{
+    const struct breaker *breaker = breakers_find(breakers, whose);
+
+    return breaker != NULL ? breaker->why : NULL;
+}
+
+static const char *
+on_cause(void *arg, const struct candidate *candidate)
+{
+    const struct cause *cause = arg;
+    const struct decide_question *question = cause->question;
+    struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = candidate->address};
+
+    if (cause->breakers == NULL)
+        return NULL;
+    if (candidate->scope == CURB_ACCOUNT) {
+        whose = (struct breakers_whose){.scope = BREAKERS_ACCOUNT, .name = question->account_name};
+    } else if (candidate->scope == CURB_PROVIDER) {
+        whose.scope = BREAKERS_PROVIDER;
+        whose.provider = &question->roster->snapshot->providers[question->provider];
+        if (question->provider == PROVIDER_OTHER && question->domain != NULL &&
+            curbs_domain(question->curbs, candidate->address, question->domain)->share == 0) {
+            whose.scope = BREAKERS_DOMAIN;
+            whose.provider = NULL;
+            whose.name = question->domain;
+        }
+    }
+    return why(cause->breakers, &whose);
+}
+
 void
 explain_answer(const struct explain *explain, const char *arguments, struct buf *answer)
 {
@@ -57,13 +105,16 @@ explain_answer(const struct explain *explain, const char *arguments, struct buf 
         .meters = meters,
         .account = METERS_NONE,
         .now_ms = volume_now_ms(explain->volume),
+        .curbs = explain->curbs,
     };
+    struct cause cause = {explain->breakers, &question};
+    struct explained_with with = {meters, question.now_ms, on_cause, &cause};
     struct json json = {.out = answer};
     struct decision decision;
     struct wanted wanted;
 
     if (!parse(arguments, &wanted)) {
-        buf_puts(answer, "error: explain STREAM KEY DOMAIN ACCOUNT [json]");
+        buf_puts(answer, "error: explain STREAM KEY DOMAIN ACCOUNT SENDER [json]");
         return;
     }
     question.stream =
@@ -74,11 +125,13 @@ explain_answer(const struct explain *explain, const char *arguments, struct buf 
     }
     question.key = wanted.key;
     question.provider = provider_of(explain, wanted.domain);
-    if (meters != NULL && strcmp(wanted.account, "-") != 0)
+    question.domain = known(wanted.domain);
+    question.account_name = known(wanted.sender);
+    if (meters != NULL && known(wanted.account) != NULL)
         question.account = meters_account(meters, question.stream->index, wanted.account);
     decide_explained(&question, &decision);
     if (wanted.json)
-        explained_json(&decision, meters, question.now_ms, &json);
+        explained_json(&decision, &with, &json);
     else
-        explained_text(&decision, meters, question.now_ms, answer);
+        explained_text(&decision, &with, answer);
 }

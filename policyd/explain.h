@@ -1,13 +1,15 @@
 /*
  * "explain" on the control socket: the decision as it would fall now, with the
- * room that caps have.  Nothing is spent or asked for.
+ * room that caps have, and what is held back.  Nothing is spent or asked for.
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef POLICYD_EXPLAIN_H
 #define POLICYD_EXPLAIN_H
 
+struct breakers;
 struct buf;
+struct curbs;
 struct mx;
 struct roster;
 struct volume;
@@ -17,12 +19,15 @@ struct explain {
     const struct roster *roster;
     struct volume *volume;
     struct mx *mx;
+    struct curbs *curbs;
+    struct breakers *breakers; /* who know why */
 };
 
 /*
- * arguments: "STREAM KEY DOMAIN ACCOUNT [json]": the stream's name, the key of
- * decide_key() in hexadecimal, the recipient's domain or "-", the account or
- * "-".  The answer is text, or the members of a JSON object.
+ * arguments: "STREAM KEY DOMAIN ACCOUNT SENDER [json]": the stream's name, the
+ * key of decide_key() in hexadecimal, the recipient's domain or "-", the account
+ * whose caps count or "-", the sender's domain or "-".  The answer is text, or the
+ * members of a JSON object.
  */
 void explain_answer(const struct explain *explain, const char *arguments, struct buf *answer);
 

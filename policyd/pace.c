@@ -187,6 +187,12 @@ look_at(struct pace *pace, const struct lookup_view *view, struct waiter *waiter
         return LOOK_DONE;
     }
     provider = result.provider != NULL ? result.provider->index : PROVIDER_OTHER;
+    if (result.refused && result.words != NULL) { /* its lookup ends it, without a grant */
+        if (!wake_queue(pace->start.wake, waiter->queue_id, now_ms))
+            return LOOK_STOP;
+        waiting_rest(pace->waiting, waiter, now_ms + PACE_RESERVED_MS);
+        return LOOK_WOKEN;
+    }
     if (result.address == NULL) {
         *ret_wait_ms = full_ms(view, &result, &decision);
         if (result.busy || provider == waiting_kind(waiter).provider)

@@ -146,7 +146,8 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
     } else if (volume_question(policyd->volume, question, call, &answer)) {
         control_answer(call, buf_text(&answer));
     } else if (strncmp(question, "explain ", 8) == 0) {
-        struct explain explain = {policyd->roster, policyd->volume, policyd->mx};
+        struct explain explain = {policyd->roster, policyd->volume, policyd->mx, policyd->curbs,
+                                  policyd->breakers};
 
         explain_answer(&explain, question + 8, &answer);
         control_answer(call, buf_text(&answer));

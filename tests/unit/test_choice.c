@@ -205,6 +205,7 @@ test_grant_at_a_suspended_address(void **state)
     struct grants_figures figures;
 
     curbs_set_address(w->curbs, first, &suspended);
+    assert_true(choose(w, 0, "m1", true)->again); /* it is under way, and not to be woken */
     assert_ptr_equal(choose(w, 0, "m1", false)->address, other_than(w, first));
     assert_false(w->result.again);
     assert_true(choose(w, 0, "m1", false)->again);
@@ -215,6 +216,18 @@ test_grant_at_a_suspended_address(void **state)
     assert_null(choose(w, 0, "m1", false)->address);
     assert_true(w->result.suspended && w->result.decided);
     assert_int_equal(state_of(w, "m1"), GRANT_NONE);
+}
+
+/* Nobody has asked for that one yet. */
+static void
+test_grant_ahead_at_a_suspended_address(void **state)
+{
+    struct world *w = *state;
+    const struct address *first = choose(w, 0, "m1", true)->address;
+
+    curbs_set_address(w->curbs, first, &suspended);
+    assert_ptr_equal(choose(w, 0, "m1", true)->address, other_than(w, first));
+    assert_false(w->result.again);
 }
 
 static void
@@ -327,6 +340,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_ahead_of_a_lookup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_grants, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_grant_at_a_suspended_address, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_grant_ahead_at_a_suspended_address, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_grant_at_a_suspended_provider, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_grant_of_a_suspended_account, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_grant_of_a_probe, set_up, tear_down),
