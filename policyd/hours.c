@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/replies.h"
+#include "policyd/breakers.h"
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/hours_advice.h"
@@ -35,9 +36,10 @@ enum state {
 };
 
 struct hours {
-    struct event_base *base; /* not ours */
-    struct conf *conf;       /* not ours */
-    struct feedback *feedback;
+    struct event_base *base;   /* not ours */
+    struct conf *conf;         /* not ours */
+    struct feedback *feedback; /* not ours */
+    struct breakers *breakers; /* not ours; may be NULL */
     char *path;
     struct hours_thread *thread; /* NULL: nothing is kept */
     struct event *timer;
@@ -47,12 +49,13 @@ struct hours {
     struct place kept_place; /* that was handed over last */
     int64_t kept_ms;         /* CLOCK_MONOTONIC, of the last that was kept; 0: none yet */
     int64_t bytes;
-    uint64_t counted, waiting;   /* results since the start; of these not kept, but in memory */
-    uint64_t handed;             /* of these with the thread */
-    uint64_t gone_back;          /* times that the log was read again */
-    char *trouble;               /* NULL: none */
-    int64_t advice_ms;           /* when it was asked for last */
-    struct hours_advice *advice; /* NULL: not known yet */
+    uint64_t counted, waiting;     /* results since the start; of these not kept, but in memory */
+    uint64_t handed;               /* of these with the thread */
+    uint64_t gone_back;            /* times that the log was read again */
+    int64_t looked_ms, elapsed_ms; /* at what is suspended, and since then; CLOCK_MONOTONIC */
+    char *trouble;                 /* NULL: none */
+    int64_t advice_ms;             /* when it was asked for last */
+    struct hours_advice *advice;   /* NULL: not known yet */
 };
 
 /* ----------------------------------------------------------------- counting */
@@ -166,22 +169,18 @@ on_outcome(void *arg, const struct outcome *outcome)
         event_add(hours->timer, &at_once);
 }
 
-void
-hours_suspended(struct hours *hours, const struct address *address, const struct provider *provider,
-                int64_t from_ms, int64_t to_ms)
+/* An address was suspended in that time (of day): at a provider, or, NULL, as a whole. */
+static void
+add_suspended(struct tallies *tallies, const struct address *address,
+              const struct provider *provider, int64_t from_ms, int64_t to_ms)
 {
     const char *const names[TALLIES_NAMES] = {address->name,
                                               provider != NULL ? provider->name : NULL};
-    int64_t oldest_ms = clock_ms(CLOCK_REALTIME_COARSE) - hours->conf->figures_keep_ms;
 
-    if (hours->state != COUNTING)
-        return;
-    if (from_ms < oldest_ms)
-        from_ms = oldest_ms;
     while (from_ms < to_ms) {
         int64_t hour = from_ms / TALLIES_HOUR_MS;
         int64_t end_ms = (hour + 1) * TALLIES_HOUR_MS;
-        struct tally *tally = tallies_at(hours->tallies, TALLIES_SUSPENDED, hour, names);
+        struct tally *tally = tallies_at(tallies, TALLIES_SUSPENDED, hour, names);
 
         if (end_ms > to_ms)
             end_ms = to_ms;
@@ -189,6 +188,29 @@ hours_suspended(struct hours *hours, const struct address *address, const struct
             tally->counts[0] += (uint64_t)(end_ms - from_ms);
         from_ms = end_ms;
     }
+}
+
+static void
+on_suspended(void *arg, const struct address *address, const struct provider *provider)
+{
+    struct hours *hours = arg;
+    int64_t now_ms = clock_ms(CLOCK_REALTIME_COARSE);
+
+    add_suspended(hours->tallies, address, provider, now_ms - hours->elapsed_ms, now_ms);
+}
+
+/* What is suspended now was so since it was looked at last. */
+static void
+count_suspended(struct hours *hours)
+{
+    int64_t now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+
+    hours->elapsed_ms = now_ms - hours->looked_ms;
+    if (hours->elapsed_ms > HOURS_SUSPENDED_MS)
+        hours->elapsed_ms = HOURS_SUSPENDED_MS;
+    if (hours->looked_ms > 0 && hours->breakers != NULL && hours->state == COUNTING)
+        breakers_each_suspended(hours->breakers, on_suspended, hours);
+    hours->looked_ms = now_ms;
 }
 
 /* ------------------------------------------------------------------ keeping */
@@ -252,6 +274,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    count_suspended(hours);
     keep(hours);
     ask_for_advice(hours);
     event_add(hours->timer, &every);
@@ -345,15 +368,17 @@ begin(struct hours *hours)
 }
 
 struct hours *
-hours_new(struct event_base *base, struct conf *conf, struct feedback *feedback)
+hours_new(const struct hours_start *start)
 {
+    struct feedback *feedback = start->feedback;
     struct hours *hours = mem_new(sizeof(*hours));
 
-    hours->base = base;
-    hours->conf = conf;
+    hours->base = start->base;
+    hours->conf = start->conf;
     hours->feedback = feedback;
-    hours->path = mem_strdup(conf->figures_path);
-    hours->timer = mem_must(evtimer_new(base, on_timer, hours));
+    hours->breakers = start->breakers;
+    hours->path = mem_strdup(start->conf->figures_path);
+    hours->timer = mem_must(evtimer_new(start->base, on_timer, hours));
     feedback_listen(feedback, &(struct feedback_listener){
                                   .on_outcome = on_outcome, .replays = true, .arg = hours});
     begin(hours);

@@ -15,7 +15,8 @@
  * log once the file can be written: the place in it was not moved on.  Nobody
  * waits for any of this, and the status tells of it.
  *
- * Hours are of the times that lines of the log have, counted since 1970.
+ * Hours are of the times that lines of the log have, counted since 1970.  How long
+ * addresses are suspended is looked at while the daemon runs and can count.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,7 +25,7 @@
 
 #include <stdint.h>
 
-struct address;
+struct breakers;
 struct buf;
 struct conf;
 struct control_call;
@@ -32,33 +33,32 @@ struct event_base;
 struct feedback;
 struct hours;
 struct json;
-struct provider;
 
 enum {
-    HOURS_KEEP_MS = 1000,         /* between two writes */
-    HOURS_PLACE_MS = 10 * 1000,   /* the same, when nothing but the place has changed */
-    HOURS_AHEAD_MS = 3600 * 1000, /* a line that is later than that is counted as of now */
+    HOURS_KEEP_MS = 1000,           /* between two writes */
+    HOURS_PLACE_MS = 10 * 1000,     /* the same, when nothing but the place has changed */
+    HOURS_SUSPENDED_MS = 60 * 1000, /* most of a suspension that is counted at a time */
+    HOURS_AHEAD_MS = 3600 * 1000,   /* a line that is later than that is counted as of now */
+};
+
+struct hours_start {
+    struct event_base *base;
+    struct conf *conf; /* must stay until hours_set_conf() */
+    struct feedback *feedback;
+    struct breakers *breakers; /* whose suspensions are counted; NULL: none are */
 };
 
 /*
  * Has feedback follow its log: from the place in the file, or from the end of the log when there is
- * none.  conf must stay until hours_set_conf(); feedback must outlive the hours.
+ * none.  feedback and breakers must outlive the hours.
  */
-struct hours *hours_new(struct event_base *base, struct conf *conf, struct feedback *feedback);
+struct hours *hours_new(const struct hours_start *start);
 
 /* What was counted is kept, if that can be done at once.  Takes NULL. */
 void hours_free(struct hours *hours);
 
 /* The configuration changed; feedback has it already. */
 void hours_set_conf(struct hours *hours, struct conf *conf);
-
-/*
- * An address was suspended in that time (of day, milliseconds), at a provider or, NULL, as a whole.
- * Each piece of time once: as it passes, or when it is over.  What is told while nothing can be
- * counted is lost.
- */
-void hours_suspended(struct hours *hours, const struct address *address,
-                     const struct provider *provider, int64_t from_ms, int64_t to_ms);
 
 /* Answer a "report" of postpool(1), question is what stands behind that; now or later. */
 void hours_report(struct hours *hours, struct control_call *call, const char *question);

@@ -330,7 +330,8 @@ init_feedback(struct policyd *policyd)
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
     policyd_watch_reach(policyd);
     policyd_init_wake(policyd);
-    policyd->hours = hours_new(policyd->base, policyd->conf, policyd->feedback);
+    policyd->hours = hours_new(
+        &(struct hours_start){policyd->base, policyd->conf, policyd->feedback, policyd->breakers});
 }
 
 static int
