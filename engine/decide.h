@@ -35,7 +35,7 @@ enum verdict {
 
 struct candidate {
     const struct pool *pool;
-    const struct address *address;
+    const struct address *address; /* NULL: all of the pool, by decide() alone */
     enum verdict verdict;
     uint32_t meter;        /* VERDICT_FULL, _COLD, _EXCEEDS: whose cap; see engine/meters.h */
     enum curb_scope scope; /* VERDICT_SUSPENDED, _DRAINED, _SLOWED: whose curb */

@@ -55,8 +55,11 @@ print_refused(const struct decision *decision, char *text, size_t size)
 
         if (candidate->verdict == VERDICT_TAKEN || candidate->verdict == VERDICT_NOT_ASKED)
             continue;
-        length += (size_t)snprintf(text + length, size - length, "%s%s: %s", length > 0 ? ", " : "",
-                                   candidate->address->name, verdict_text(candidate->verdict));
+        length += (size_t)snprintf(
+            text + length, size - length, "%s%s%s: %s", length > 0 ? ", " : "",
+            candidate->address != NULL ? "" : "pool ",
+            candidate->address != NULL ? candidate->address->name : candidate->pool->name,
+            verdict_text(candidate->verdict));
     }
     if (decision->omitted > 0 && length < size)
         snprintf(text + length, size - length, ", and %zu more", decision->omitted);
