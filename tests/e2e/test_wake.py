@@ -67,6 +67,31 @@ def test_the_oldest_first_and_priority_before(make_host):
     assert set(order[18:]) == set(younger)
 
 
+def test_many_recipients(make_host):
+    """A message with more of them than there is room for comes a few times, not for each."""
+    host = make_host(with_caps(a1=window("10s", 10), a2=window("10s", 5)), NEVER, start=False)
+    waking(host)
+    host.start()
+    wanted = [f"r{n}@one.test" for n in range(60)]
+    test_id = host.submit("app@site.test", wanted, ("X-Stream: transactional",))
+    deliveries = host.sink.wait(test_id, 60, 180)
+    assert sorted(r for d in deliveries for r in d.recipients) == sorted(wanted)
+    host.postfix.wait_queue_empty()
+    # At best 45, 30 and 15 of them are deferred again.
+    assert host.postfix.log().count("status=deferred (postpool: no room") < 4 * 60
+
+
+def test_the_last_answer_of_the_resolver(make_host):
+    """Alone in the queue it would get the answer again that it had: it waits for half a minute."""
+    host = make_host(with_caps(a1=window("5s", 1), a2=window("5s", 1)), NEVER, start=False)
+    waking(host)
+    host.start()
+    ids = submit_many(host, 3)
+    wait_for(lambda: len(arrivals(host, ids)) == 3, 90, "the last one")
+    assert status(host)["wake"]["woken"] == 1
+    assert host.postfix.log().count("status=deferred") == 1
+
+
 def test_so_many_of_a_stream_are_under_way(make_host):
     """No caps: what is one too many is deferred, and taken up as others are done."""
     def change(conf):
