@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { ROUNDS = 7, MESSAGES = 20000 };
 
@@ -145,6 +146,16 @@ read_line(struct reader *reader, const char *text, size_t length)
     reader->rules += outcome.rule != NULL;
 }
 
+/* What this program used of a processor: others may run beside it. */
+static double
+cpu_us(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec * 1e6 + (double)used.tv_nsec / 1e3;
+}
+
 /* One round: lines a second. */
 static double
 run(const struct conf *conf, const struct buf *text, struct reader *ret_reader)
@@ -152,13 +163,13 @@ run(const struct conf *conf, const struct buf *text, struct reader *ret_reader)
     struct reader reader = {.view = {.conf = conf, .now_ms = 1793870000000},
                             .queued = queued_new()};
     const char *at = text->data, *end = text->data + text->length, *newline;
-    double begin = measure_now_us();
+    double begin = cpu_us();
 
     while ((newline = memchr(at, '\n', (size_t)(end - at))) != NULL) {
         read_line(&reader, at, (size_t)(newline - at));
         at = newline + 1;
     }
-    begin = measure_now_us() - begin;
+    begin = cpu_us() - begin;
     queued_free(reader.queued);
     *ret_reader = reader;
     return (double)reader.lines * 1e6 / begin;
@@ -176,9 +187,9 @@ measure(const struct conf *conf)
     for (int round = 0; round < ROUNDS; round++)
         for (int mix = 0; mix < MIXES; mix++)
             speed[mix][round] = run(conf, &texts[mix], &reader[mix]);
-    printf(
-        "lines a second on one core, medians of %d rounds, %zu rules\n\n%-46s %10s %10s %8s %8s\n",
-        ROUNDS, conf->replies.count, "", "lines", "lines/s", "results", "rules");
+    printf("lines a second of a processor's time, medians of %d rounds, %zu rules\n\n%-46s %10s "
+           "%10s %8s %8s\n",
+           ROUNDS, conf->replies.count, "", "lines", "lines/s", "results", "rules");
     for (int mix = 0; mix < MIXES; mix++) {
         printf("%-46s %10zu %10.0f %8zu %8zu\n", mixes[mix].name, reader[mix].lines,
                measure_quantile(speed[mix], ROUNDS, 0.5), reader[mix].results, reader[mix].rules);

@@ -85,6 +85,16 @@ record(struct decision *decision, const struct candidate *candidate)
         decision->candidates[decision->candidate_count++] = *candidate;
 }
 
+/* Of those that a decision passed over only the first few are named. */
+static void
+record_passed(struct decision *decision, const struct candidate *candidate)
+{
+    if (decision->candidate_count == DECISION_PASSED_MAX)
+        decision->omitted++;
+    else
+        decision->candidates[decision->candidate_count++] = *candidate;
+}
+
 void
 decide_choose(struct walk *walk, const struct candidate *candidate)
 {
@@ -175,6 +185,8 @@ consider(struct walk *walk, const struct pool *pool, const struct address *addre
     }
     if (walk->explain)
         record(decision, &candidate);
+    else if (decision->address == NULL)
+        record_passed(decision, &candidate);
     return walk->explain || decision->address == NULL;
 }
 
@@ -210,6 +222,7 @@ next_member(struct walk *walk, struct rendezvous_walk *order, struct memo_note *
             !decide_look_at_block(walk, order->rendezvous, next, note))
             break;
         refuse_note(walk, note);
+        walk->decision->omitted++;
         rendezvous_skip_block(order);
     }
     return rendezvous_next(order);
@@ -260,6 +273,11 @@ walk_pool(struct walk *walk, const struct pool *pool)
     walk->least = (struct candidate){NOTHING_YET};
     if (notes != NULL && decide_note_holds(walk, notes)) {
         refuse_note(walk, notes);
+        record_passed(walk->decision,
+                      &(struct candidate){.pool = pool,
+                                          .verdict = notes->meter == METERS_NONE ? VERDICT_SUSPENDED
+                                                                                 : VERDICT_FULL,
+                                          .meter = notes->meter});
         return true;
     }
     walk->pool_open = pool == walk->preferred; /* what one says that is preferred is not noted */

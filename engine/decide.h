@@ -47,6 +47,7 @@ struct candidate {
 /* Most candidates that a record names; the rest is counted. */
 enum {
     DECISION_CANDIDATES_MAX = 64,
+    DECISION_PASSED_MAX = 8,
     DECISION_METERS = 4,
     DECISION_PROVIDER = 1, /* place of the provider's among them */
     DECISION_COLD_MS = 5,  /* an ask that is older is not worth waiting for */
@@ -89,8 +90,9 @@ struct decision {
     int64_t room_ms;     /* not before that will it be better, as far as is known; INT64_MAX */
     uint32_t refused_by; /* full: number of a meter that will have room; METERS_NONE: not known */
     uint32_t meters[DECISION_METERS]; /* of what address needs a grant; METERS_NONE: unused */
-    size_t candidate_count;           /* filled only by decide_explained() */
-    size_t omitted;                   /* candidates beyond DECISION_CANDIDATES_MAX */
+    /* By decide() those that were passed over, at most DECISION_PASSED_MAX; see there. */
+    size_t candidate_count;
+    size_t omitted; /* candidates, or blocks of them, that were more */
     struct candidate candidates[DECISION_CANDIDATES_MAX];
 };
 
@@ -105,8 +107,9 @@ uint64_t decide_key(const char *message, const char *domain);
 /*
  * Take the first candidate that every check lets pass: first those of the
  * stream's pool, then those of each pool on its overflow ladder.  Spends
- * nothing, but lets meters know what is wanted.  Does not touch
- * decision->candidates, so that it costs what the choice costs.
+ * nothing, but lets meters know what is wanted.  Of decision->candidates it
+ * fills in the first few that it passes over, and a pool of which all is known to
+ * be closed as one without an address, so that it costs what the choice costs.
  *
  * What is held back (engine/curbs.h) is passed over, and never exceeds a cap:
  *   suspended, or no probe is left: for all messages

@@ -252,6 +252,7 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
     config_setting_t *match = NULL;
 
     if (config_setting_is_group(item)) {
+        conf_read_defaults(conf_stream_keys, &input);
         conf_read_group(reader, item, conf_stream_keys, &input);
         match = config_setting_get_member(item, "match");
     } else {

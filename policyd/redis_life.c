@@ -34,9 +34,6 @@ redis_life_set_up(struct redis_store *s)
         else
             log_info("store: %s is there", redis_link_where(s->link));
         s->away_said = false;
-        if (!s->told)
-            store_tell_records(&s->store);
-        s->told = true;
     }
     s->store.events.on_up(s->store.events.arg, up);
 }
@@ -202,6 +199,7 @@ on_beat(void *arg, const redisReply *reply)
         redis_restate_begin(s, answer.generation);
     redis_life_set_up(s);
     redis_asks_flush(s);
+    redis_records_flush(s);
 }
 
 void

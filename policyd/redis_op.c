@@ -171,6 +171,7 @@ redis_op_read(struct redis_store *s, const redisReply *reply, int64_t sent_ms,
         return false;
     }
     redis_clock_note(&s->clock, ret_answer->now_ms, sent_ms);
+    redis_records_note(s, ret_answer);
     if (ret_answer->stepped_ms >= SAY_STEP_MS)
         log_warn(
             "store: the clock of %s went %lld ms further than this host's: it was put forward, "

@@ -185,26 +185,62 @@ read_counted(const redisReply *reply, size_t i, struct book_answer *answer)
     return true;
 }
 
+static bool
+is_record_list(const redisReply *reply, size_t i)
+{
+    const redisReply *list;
+
+    if (i >= reply->elements || reply->element[i]->type != REDIS_REPLY_ARRAY)
+        return false;
+    list = reply->element[i];
+    for (size_t j = 0; j < list->elements; j += 3)
+        if (!is_string(list, j) || !is_integer(list, j + 1) || !is_string(list, j + 2))
+            return false;
+    return true;
+}
+
+static bool
+read_records(const redisReply *reply, struct redis_answer *answer)
+{
+    if (reply->elements == 11 && is_integer(reply, 7) && is_integer(reply, 8) &&
+        is_string(reply, 9) && is_integer(reply, 10)) {
+        answer->written = reply->element[7]->integer == 1;
+        answer->version = (uint64_t)reply->element[8]->integer;
+        answer->value = reply->element[9]->str;
+        answer->value_length = (size_t)reply->element[9]->len;
+        answer->full = reply->element[10]->integer == 1;
+        return true;
+    }
+    if (reply->elements == 10 && is_integer(reply, 7) && is_integer(reply, 8) &&
+        is_record_list(reply, 9)) {
+        answer->version = (uint64_t)reply->element[7]->integer;
+        answer->all = reply->element[8]->integer == 1;
+        answer->list = reply->element[9];
+        return true;
+    }
+    return false;
+}
+
 static void
 read_special(const redisReply *reply, struct redis_answer *answer)
 {
-    if (reply->elements == 13 && is_integer(reply, 6) && is_integer(reply, 7) &&
-        is_integer(reply, 8) && is_integer(reply, 9) && is_integer(reply, 10) &&
-        is_string(reply, 11) && read_counted(reply, 12, &answer->book)) {
-        answer->book.count = (uint32_t)reply->element[6]->integer;
-        answer->book.from_ms = reply->element[7]->integer;
-        answer->book.again_ms = reply->element[8]->integer;
-        answer->book.room_ms = reply->element[9]->integer;
-        answer->book.window = (uint8_t)reply->element[10]->integer;
-        answer->row = reply->element[11]->str;
-        answer->row_length = (size_t)reply->element[11]->len;
-    } else if (reply->elements == 8 && is_integer(reply, 6) && is_node_list(reply, 7)) {
-        answer->confirmed = reply->element[6]->integer == 1;
-        answer->nodes = reply->element[7];
-    } else if (reply->elements == 7 && is_string(reply, 6)) {
-        answer->row = reply->element[6]->str;
-        answer->row_length = (size_t)reply->element[6]->len;
-    } else if (reply->elements != 6) {
+    if (reply->elements == 14 && is_integer(reply, 7) && is_integer(reply, 8) &&
+        is_integer(reply, 9) && is_integer(reply, 10) && is_integer(reply, 11) &&
+        is_string(reply, 12) && read_counted(reply, 13, &answer->book)) {
+        answer->book.count = (uint32_t)reply->element[7]->integer;
+        answer->book.from_ms = reply->element[8]->integer;
+        answer->book.again_ms = reply->element[9]->integer;
+        answer->book.room_ms = reply->element[10]->integer;
+        answer->book.window = (uint8_t)reply->element[11]->integer;
+        answer->row = reply->element[12]->str;
+        answer->row_length = (size_t)reply->element[12]->len;
+    } else if (reply->elements == 9 && is_integer(reply, 7) && is_node_list(reply, 8)) {
+        answer->confirmed = reply->element[7]->integer == 1;
+        answer->nodes = reply->element[8];
+    } else if (reply->elements == 8 && is_string(reply, 7)) {
+        answer->row = reply->element[7]->str;
+        answer->row_length = (size_t)reply->element[7]->len;
+    } else if (reply->elements != 7 && !read_records(reply, answer)) {
         answer->status = REDIS_STRANGE;
     }
 }
@@ -216,13 +252,14 @@ redis_script_answer(const redisReply *reply, struct redis_answer *ret_answer)
 
     if (reply->type == REDIS_REPLY_ARRAY && is_string(reply, 0) && is_integer(reply, 1) &&
         is_integer(reply, 2) && is_integer(reply, 3) && is_integer(reply, 4) &&
-        is_integer(reply, 5)) {
+        is_integer(reply, 5) && is_integer(reply, 6)) {
         answer.status = status_of(reply->element[0]->str);
         answer.now_ms = reply->element[1]->integer;
         answer.generation = reply->element[2]->integer;
         answer.count = (unsigned)reply->element[3]->integer;
         answer.learning = reply->element[4]->integer == 1;
         answer.stepped_ms = reply->element[5]->integer;
+        answer.records = (uint64_t)reply->element[6]->integer;
         read_special(reply, &answer);
     }
     *ret_answer = answer;

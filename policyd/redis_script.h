@@ -76,11 +76,19 @@ struct redis_answer {
     unsigned count; /* of nodes, with those that are away */
     bool learning;
     int64_t stepped_ms;      /* so far was the clock put forward, as was found, and put right */
+    uint64_t records;        /* the highest version of a record */
     struct book_answer book; /* ask */
     const char *row;         /* ask, reset: the node's own, as it stands; not ours */
     size_t row_length;
     bool confirmed;                 /* beat, confirm, forget, bye */
     const struct redisReply *nodes; /* these, too: name, life, heard, confirmed of each; not ours */
+    bool written;                   /* record */
+    bool full;                      /* record: not written, there are too many */
+    uint64_t version;               /* record, that is there now; 0: none */
+    const char *value;              /* record: likewise, not ours */
+    size_t value_length;
+    bool all;                      /* records: these are all that there are, and graves */
+    const struct redisReply *list; /* records: name, version, value of each; not ours */
 };
 
 /* reply must outlive *ret_answer.  Anything that is no answer of the script is REDIS_STRANGE. */

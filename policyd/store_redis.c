@@ -27,6 +27,7 @@
 enum {
     TICK_MS = 250,
     BEATS = 3,            /* in a node_timeout, where nothing else was said ... */
+    HEARD_MS = 1500, /* longer it is not without an answer, which tells of new records */
     BEAT_LEAST_MS = 1000, /* ... but not more often; who has nothing to report: each time,
                              because a host that is new waits until it has heard of that */
     TRIM_MS = 3600 * 1000,
@@ -73,13 +74,14 @@ on_tick(evutil_socket_t fd, short what, void *arg)
         (s->durable && !s->asks.acked) || !s->registered)
         every_ms = BEAT_LEAST_MS;
     quiet_ms = now_ms - (s->holding && s->contact_ms > s->beat_ms ? s->contact_ms : s->beat_ms);
-    if (quiet_ms >= every_ms || now_ms - s->beat_ms >= s->node_timeout_ms / 2)
+    if (quiet_ms >= every_ms || quiet_ms >= HEARD_MS || now_ms - s->beat_ms >= s->node_timeout_ms / 2)
         redis_life_beat(s);
     if (now_ms - s->trim_ms > TRIM_MS && s->clock.measured_ms != 0) {
         s->trim_ms = now_ms;
         journal_trim(s->journal, redis_clock_now_ms(&s->clock));
     }
     redis_asks_flush(s);
+    redis_records_flush(s);
 }
 
 /* ------------------------------------------------------------ the interface */
@@ -144,6 +146,7 @@ redis_close(struct store *store)
     redis_restate_clear(s);
     redis_asks_clear(s);
     redis_admin_clear(s);
+    redis_records_clear(s);
     redis_nodes_clear(&s->nodes);
     if (s->tick != NULL)
         event_free(s->tick);
@@ -167,6 +170,7 @@ redis_open(struct event_base *base, const struct conf *conf, const struct store_
     s->store.events = *events;
     redis_asks_init(s);
     redis_admin_init(s);
+    redis_records_init(s);
     s->node = mem_strdup(conf->node);
     s->prefix = mem_strdup(conf->store_prefix);
     s->durable = conf->store_durable;
@@ -197,6 +201,12 @@ static void
 redis_ask(struct store *store, const char *key, const struct caps *caps, const struct book_ask *ask)
 {
     redis_asks_add(of(store), key, caps, ask);
+}
+
+static void
+redis_put(struct store *store, struct record_put *put)
+{
+    redis_records_put(of(store), put);
 }
 
 static int64_t
@@ -268,6 +278,7 @@ const struct store_kind store_redis = {
     .open = redis_open,
     .close = redis_close,
     .ask = redis_ask,
+    .put = redis_put,
     .now_ms = redis_now_ms,
     .is_up = redis_is_up,
     .reset = redis_reset,

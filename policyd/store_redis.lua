@@ -20,6 +20,10 @@
 --   confirm  10 generation   then name, heard (0: of late), 1 for a node that is gone, of each
 --   reset
 --   forget   10 name
+--   record   10 name   11 the version that is there, 0: none   12 1: put back what was lost,
+--            if that version is above what is here   13 the value, "": there is to be none
+--            KEYS[2] is that of all records
+--   records  10 a version: those above it; likewise
 --   bye
 local op, me, life, run = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local timeout, known_nodes = tonumber(ARGV[5]), tonumber(ARGV[8])
@@ -220,7 +224,7 @@ end
 
 local function answer(status, ...)
   save_meta()
-  return {status, now, gen, count_nodes(), learn and 1 or 0, stepped, ...}
+  return {status, now, gen, count_nodes(), learn and 1 or 0, stepped, tonumber(meta.rec or 0), ...}
 end
 
 local function all_nodes()
@@ -925,8 +929,115 @@ local function reset()
   return answer('ok', rows[me] and cmsgpack.pack(rows[me]) or '')
 end
 
+-- ------------------------------------------------------------- records
+
+-- Fields: "v:NAME" is the version, a blank, and the value; without a value it is one that was
+-- removed.  "last" is the highest version that was given; those that were removed up to "low" are
+-- forgotten.  meta.rec is "last", too, and goes with every answer, so that who sees another one
+-- than before looks.
+local RECORDS_MAX, GRAVES_MAX = 20000, 1000 -- STORE_RECORDS_MAX
+
+local function read_record(text)
+  local version, value = string.match(text, '^(%d+) (.*)$')
+  return tonumber(version), value
+end
+
+-- A new version, above any that anybody knows.
+local function write_record(name, above, value)
+  local version = max(tonumber(redis.call('HGET', KEYS[2], 'last') or 0), tonumber(meta.rec or 0), above) + 1
+  redis.call('HSET', KEYS[2], 'v:' .. name, text(version) .. ' ' .. value, 'last', text(version))
+  redis.call('PEXPIRE', KEYS[2], MONTH)
+  meta.rec = text(version)
+  set('rec', meta.rec)
+  return version
+end
+
+-- Forget those that were removed longest ago.
+local function bury(flat, last)
+  local graves = {}
+  for i = 1, #flat, 2 do
+    local version, value = read_record(flat[i + 1])
+    if version and value == '' then
+      graves[#graves + 1] = {flat[i], version}
+    end
+  end
+  if #graves <= GRAVES_MAX then
+    return
+  end
+  table.sort(graves, function(a, b) return a[2] < b[2] end)
+  for i = 1, #graves - floor(GRAVES_MAX / 2) do
+    redis.call('HDEL', KEYS[2], graves[i][1])
+    last = graves[i][2]
+  end
+  redis.call('HSET', KEYS[2], 'low', text(last))
+end
+
+local function record()
+  local name, wanted, restores, value = ARGV[10], tonumber(ARGV[11]), ARGV[12] == '1', ARGV[13]
+  local there = redis.call('HGET', KEYS[2], 'v:' .. name)
+  local version, here, full = 0, '', false
+  if not_known() == 'hello' then
+    return answer('hello')
+  end
+  if there then
+    version, here = read_record(there)
+  end
+  if restores then
+    if wanted > version then
+      version, here = write_record(name, wanted, value), value
+    end
+    return answer('ok', 0, here ~= '' and version or 0, here, 0)
+  end
+  version = here ~= '' and version or 0
+  if here == value then -- a call that is repeated
+    return answer('ok', 1, version, here, 0)
+  end
+  full = not there and redis.call('HLEN', KEYS[2]) >= RECORDS_MAX + GRAVES_MAX
+  if wanted ~= version or full then
+    return answer('ok', 0, version, here, full and 1 or 0)
+  end
+  version = write_record(name, wanted, value)
+  return answer('ok', 1, value ~= '' and version or 0, value, 0)
+end
+
+local function records()
+  local since = tonumber(ARGV[10])
+  if not_known() == 'hello' then
+    return answer('hello')
+  end
+  local flat = redis.call('HGETALL', KEYS[2])
+  local last, low, list = 0, 0, {}
+  for i = 1, #flat, 2 do
+    if flat[i] == 'last' then
+      last = tonumber(flat[i + 1])
+    elseif flat[i] == 'low' then
+      low = tonumber(flat[i + 1])
+    end
+  end
+  local all = since < low or since == 0
+  for i = 1, #flat, 2 do
+    local name = string.match(flat[i], '^v:(.*)$')
+    if name then
+      local version, value = read_record(flat[i + 1])
+      if all and value ~= '' or not all and version > since then
+        list[#list + 1] = name
+        list[#list + 1] = version
+        list[#list + 1] = value
+      end
+    end
+  end
+  bury(flat, last)
+  redis.call('PEXPIRE', KEYS[2], MONTH)
+  last = max(last, tonumber(meta.rec or 0))
+  if text(last) ~= (meta.rec or '0') then
+    meta.rec = text(last)
+    set('rec', meta.rec)
+  end
+  return answer('ok', last, all and 1 or 0, list)
+end
+
 local ops = {beat = beat, ask = carry_out, state = state, confirm = confirm, reset = reset,
-             forget = forget, bye = bye}
+             forget = forget, bye = bye, record = record, records = records}
 if is_late then
   return answer('late')
 end

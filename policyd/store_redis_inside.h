@@ -6,6 +6,7 @@
  *   redis_life.c     this node's sign of life, and how long it holds what it has
  *   redis_asks.c     asks on their way through Redis, a replica, the journal
  *   redis_restate.c  this node's rows are put back into a Redis that lacks them
+ *   redis_records.c  small values that nodes share
  *   redis_admin.c    what an admin orders: reset a key, forget a node
  *
  * Each part of the struct is changed by the module that is named above it.
@@ -19,6 +20,7 @@
 #include "policyd/redis_asks.h"
 #include "policyd/redis_clock.h"
 #include "policyd/redis_nodes.h"
+#include "policyd/redis_records.h"
 #include "policyd/redis_script.h"
 #include "policyd/store.h"
 
@@ -78,7 +80,7 @@ struct redis_store {
     LIST_HEAD(, redis_restate) restates; /* that one, and those that wait for their last calls */
     struct redis_admin admin;
     int64_t trim_ms;
-    bool told; /* of the records that are there */
+    struct redis_records records;
 };
 
 #endif

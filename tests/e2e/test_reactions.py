@@ -13,6 +13,7 @@ import pytest
 from harness import client, provider_rules as rules
 from harness.feeder import Feeder
 from harness.wait import wait_for
+from harness.waking import NEVER, waking
 
 POOL = {"a1": "127.0.1.1", "a2": "127.0.1.2", "b1": "127.0.1.11"}
 A1, A2, B1 = POOL.values()
@@ -33,9 +34,11 @@ GREYLISTED = {"name": "greylisted", "class": "greylist", "code": 4, "pattern": "
 
 
 def reacting(make_host, simulator, *replies, main=None, **pool):
-    """A host of one pool of three addresses that hears what becomes of its mail."""
-    host = make_host(start=False, sink=simulator, main=main)
-    host.conf["feedback"] = {"log": str(host.postfix.maillog)}
+    """A host of one pool of three addresses that hears what becomes of its mail.
+
+    By itself Postfix tries nothing again while a test runs, unless main lets it.
+    """
+    host = waking(make_host(start=False, sink=simulator, main=NEVER | (main or {})))
     host.conf["suspension"] = {"probes": PROBES, "probe_every": "1s", "steps": ["25", "50"],
                                "step": "3s"}
     host.conf["addresses"] = {name: {"ip": ip, "helo": f"{name}.mail.test"}
@@ -140,7 +143,8 @@ def test_a_greylisted_message_keeps_its_address(make_host, simulator):
     """Also when another one comes first again that had no room at the first try."""
     simulator.add(rules.Greylist(5))
     # Retries come when the window of the cap has turned.
-    host = reacting(make_host, simulator, GREYLISTED, main={"minimal_backoff_time": "12s", "maximal_backoff_time": "12s"},
+    times = {"minimal_backoff_time": "12s", "maximal_backoff_time": "12s", "queue_run_delay": "2s"}
+    host = reacting(make_host, simulator, GREYLISTED, main=times,
                     addresses=[{"name": "a1", "weight": 1000}, {"name": "a2", "weight": 1},
                                {"name": "b1", "weight": 1}])
     host.conf["addresses"]["a1"]["caps"] = {"windows": [{"length": "10s", "recipients": 10}]}
@@ -197,4 +201,9 @@ def test_a_domain_without_reputation_slows_its_account(make_host, simulator):
     assert len(tried & set(bad)) <= 40
     assert not [s for s in suspensions(host) if "address" in s]
     simulator.remove(reputation)
+    refused = {a.recipient for a in simulator.refusals()}
+    arrived = {r: test_id for r, test_id in bad.items() if r not in refused}
+    wait_for(lambda: set(arrived.values()) <= {d.id for d in list(simulator.deliveries)}, 120,
+             "what was held back")
+    host.postfix.flush()  # what was refused is Postfix' to try again
     wait_for(lambda: len(simulator.deliveries) == 204, 120, "the account's mail")

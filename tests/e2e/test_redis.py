@@ -362,7 +362,7 @@ def test_name_is_taken(running, folder):
 def test_login_and_refusals(running, folder):
     redis = server(running, folder, 6406, "--bind", "127.0.0.1", "127.0.9.7")
     redis.cli("ACL", "SETUSER", "pp", "on", ">a:b@c/%", "~{pp}:*", "+evalsha", "+script|load",
-              "+wait", "+info", "+role", "+select", "+hgetall", "+hset", "+hdel", "+hget", "+time",
+              "+wait", "+info", "+role", "+select", "+hgetall", "+hset", "+hdel", "+hget", "+hlen", "+time",
               "+pexpire", "+pttl")
     redis.cli("ACL", "SETUSER", "default", "off")
     good = nodes(running, folder, 1, 'url = "redis://pp:a%3Ab%40c%2F%25@both.test:6406";')

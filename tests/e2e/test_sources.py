@@ -240,6 +240,22 @@ def test_many_lines_through_a_pipe(make_host):
     assert feeder.stderr() == "postpool: 1 lines were too long for any log and are left out\n"
 
 
+def test_progress_on_a_terminal(make_host):
+    host = followed(make_host, "pipe")
+    host.policyd.start()
+    ours, theirs = os.openpty()
+    with subprocess.Popen([programs.BUILD / "postpool", "-c", host.conf_path, "feedback", "-"],
+                          stdin=subprocess.PIPE, stderr=theirs,
+                          env=programs.environment()) as feeder:
+        os.close(theirs)
+        feeder.communicate(b"one\ntwo\nthree\n", 60)
+    assert feeder.returncode == 0
+    shown = os.read(ours, 10000).decode()
+    os.close(ours)
+    assert shown.startswith("\r0 lines handed over\r")
+    assert shown.endswith("\r3 lines handed over\r\n")
+
+
 def test_wrong_use(make_host):
     host = followed(make_host)
     for usage in (("feedback",), ("feedback", "x"), ("feedback", "-", "-")):

@@ -98,7 +98,7 @@ def test_tail_goes_on(make_host):
 
 
 def test_why_nothing_left(make_host):
-    """The story tells why nothing left."""
+    """The story tells which addresses had no room."""
     host = make_host(start=False)
     host.conf["feedback"] = {"log": str(host.postfix.maillog)}
     host.conf["addresses"]["a1"]["caps"] = {"hour": 1}
@@ -111,3 +111,4 @@ def test_why_nothing_left(make_host):
     host.postfix.wait_log(r"status=deferred \(postpool: no room")
     line = next(line for line in tail(host).splitlines() if "refused  second@one.test" in line)
     assert "retry:4.7.1 postpool: no room under the caps" in line
+    assert "(a1: no room under a cap)" in line or "(pool fast: no room under a cap)" in line

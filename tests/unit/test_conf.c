@@ -50,6 +50,29 @@ test_values(void **state)
 }
 
 static void
+test_streams(void **state)
+{
+    struct conf *conf = unit_conf(
+        ADDRESSES POOLS "streams: ( { name = \"x\"; pool = \"p\"; priority = -3; active = 0;\n"
+                        "             match = ( { sender = \"*@a.test\"; } ); },\n"
+                        "           { name = \"default\"; pool = \"p\"; match = (); } );\n"
+                        "wake: { rate = 7; config_directory = \"/etc/postfix-out\"; };\n");
+    const struct stream *streams = conf->snapshot->streams;
+
+    (void)state;
+    assert_int_equal(streams[0].priority, -3);
+    assert_int_equal(streams[0].active, 0);
+    assert_int_equal(streams[1].priority, 0);
+    assert_int_equal(streams[1].active, 5000);
+    assert_int_equal(conf->wake_rate, 7);
+    assert_int_equal(conf->wake_processes, 4);
+    assert_int_equal(conf->wake_timeout_ms, 10 * 1000);
+    assert_string_equal(conf->wake_postqueue, "/usr/sbin/postqueue");
+    assert_string_equal(conf->wake_config_directory, "/etc/postfix-out");
+    conf_unref(conf);
+}
+
+static void
 test_lists(void **state)
 {
     struct conf *conf = unit_conf(ADDRESSES POOLS STREAMS
@@ -269,10 +292,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values), cmocka_unit_test(test_ladder),
-        cmocka_unit_test(test_lists),  cmocka_unit_test(test_diff),
-        cmocka_unit_test(test_files),  cmocka_unit_test(test_secret),
-        cmocka_unit_test(test_manual), cmocka_unit_test(test_example),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_ladder),
+        cmocka_unit_test(test_streams), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_diff),    cmocka_unit_test(test_files),
+        cmocka_unit_test(test_secret),  cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_example),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
