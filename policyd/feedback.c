@@ -324,7 +324,8 @@ feedback_feed(struct feedback *feedback, const struct feed_head *head, const cha
               void (*done)(void *arg, const char *answer), void *arg)
 {
     if (feedback->source == NULL)
-        done(arg, "error: feedback.log is not \"pipe\"");
+        done(arg, feedback->path != NULL ? "error: not ready yet"
+                                         : "error: feedback.log is not \"pipe\"");
     else
         source_feed(feedback->source, head, bytes, done, arg);
 }

@@ -20,6 +20,21 @@ static size_t stop_at;     /* break the loop at so many bytes of told; 0: not */
 static bool slow;          /* each line takes its time, so that a slice has few of them */
 static size_t idle;
 
+static struct buf said; /* of batches that are gone */
+
+void __wrap_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void
+__wrap_log_warn(const char *format, ...)
+{
+    va_list ap;
+
+    (void)format;
+    va_start(ap, format);
+    buf_printf(&said, "%lu batches\n", va_arg(ap, uint64_t));
+    va_end(ap);
+}
+
 static void
 on_line(void *arg, const char *line, size_t length)
 {
@@ -97,6 +112,7 @@ setup(void **state)
     (void)state;
     buf_clear(&told);
     buf_clear(&answers);
+    buf_clear(&said);
     stop_at = 0;
     slow = false;
     return 0;
@@ -169,6 +185,7 @@ test_resend(void **state)
     assert_string_equal(buf_text(&told), "three\nfour\nfive\neight\n");
     assert_string_equal(buf_text(&answers),
                         "resend 3\ntaken 3\ntaken 4\ntaken 5\nresend 8\ntaken 8\n");
+    assert_string_equal(buf_text(&said), "2 batches\n");
     end();
 }
 
@@ -289,5 +306,6 @@ main(void)
 
     buf_clear(&told);
     buf_clear(&answers);
+    buf_clear(&said);
     return failed;
 }
