@@ -57,10 +57,8 @@ _postpool()
             _postpool_words "- --help" "$cur" ;;
         status | reload | provider | lists)
             _postpool_words "--json --help" "$cur" ;;
-        suspend | drain | resume)
-            _postpool_words "--provider --domain --account --for --why --help" "$cur" ;;
-        suspensions)
-            _postpool_words "--json --help" "$cur" ;;
+        suspend | drain | resume | suspensions)
+            _postpool_words "--provider --domain --account --for --why --json --help" "$cur" ;;
         tail)
             _postpool_words "-n --once --stream --address --json --help" "$cur" ;;
         release | reset)
