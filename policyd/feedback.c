@@ -265,6 +265,12 @@ feedback_message_id(struct feedback *feedback, const char *queue_id,
     return id[0] != '\0';
 }
 
+bool
+feedback_is_followed(const struct feedback *feedback)
+{
+    return feedback->begun;
+}
+
 const char *
 feedback_path(const struct feedback *feedback)
 {
