@@ -70,6 +70,7 @@ int ctl_story(const struct ctl *ctl, int argc, char **argv);   /* explain QUEUE-
 int ctl_suspend(const struct ctl *ctl, int argc, char **argv); /* resume and drain, too */
 int ctl_suspensions(const struct ctl *ctl, int argc, char **argv);
 int ctl_tail(const struct ctl *ctl, int argc, char **argv);
+int ctl_report(const struct ctl *ctl, int argc, char **argv);
 int ctl_reload(const struct ctl *ctl, int argc, char **argv);
 
 #endif

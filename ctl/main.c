@@ -20,6 +20,7 @@ static const struct command {
     {"explain", ctl_explain,
      "where would this message leave from, and why? or the story of a QUEUE-ID"},
     {"tail", ctl_tail, "decisions and results as they come"},
+    {"report", ctl_report, "[--by WHAT] [--since TIME]: what happened to mail"},
     {"suspensions", ctl_suspensions, "what is suspended, slowed or drained, and why"},
     {"suspend", ctl_suspend, "ADDRESS --why TEXT: no mail leaves from it (suspend --help)"},
     {"drain", ctl_suspend, "ADDRESS --why TEXT: it takes no new messages"},

@@ -24,7 +24,7 @@ _postpool()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             -c) [[ $command ]] || ((i++)) ;;
-            --config-dir | --sender | --recipient | --header | --sasl-user | --client | --daemon | --stream | --address | --provider | --domain | --account | --for | --why)
+            --config-dir | --by | --since | --sender | --recipient | --header | --sasl-user | --client | --daemon | --stream | --address | --provider | --domain | --account | --for | --why)
                 ((i++)) ;;
             -*) ;;
             *)
@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain tail feedback suspensions suspend drain resume nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain report tail feedback suspensions suspend drain resume nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -57,16 +57,20 @@ _postpool()
             _postpool_words "- --help" "$cur" ;;
         status | reload | provider | lists)
             _postpool_words "--json --help" "$cur" ;;
-        suspend | drain | resume)
-            _postpool_words "--provider --domain --account --for --why --help" "$cur" ;;
-        suspensions)
-            _postpool_words "--json --help" "$cur" ;;
+        suspend | drain | resume | suspensions)
+            _postpool_words "--provider --domain --account --for --why --json --help" "$cur" ;;
         tail)
             _postpool_words "-n --once --stream --address --json --help" "$cur" ;;
         release | reset)
             _postpool_words "--help address/ provider/ stream/ account/ all" "$cur" ;;
         settle)
             _postpool_words "--help spent returned" "$cur" ;;
+        report)
+            case $prev in
+                --by) _postpool_words "address stream provider account pool hour" "$cur" ;;
+                --since) _postpool_words "24h 7d 30d 90d" "$cur" ;;
+                *) _postpool_words "--by --since --json --help" "$cur" ;;
+            esac ;;
         nodes)
             _postpool_words "--json --help forget" "$cur" ;;
         store)

@@ -25,6 +25,7 @@ stream_clear(struct stream *stream)
         free(match->conditions);
     }
     free(stream->matches);
+    free(stream->kind);
     free(stream->name);
 }
 

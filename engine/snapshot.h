@@ -94,6 +94,7 @@ struct stream {
     char *name;
     size_t index;            /* place in snapshot.streams */
     const struct pool *pool; /* not ours */
+    char *kind;              /* of mail; "" or NULL: its own name */
     struct match *matches;   /* one is enough */
     size_t match_count;      /* 0: takes every message */
     struct caps caps;

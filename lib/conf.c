@@ -126,6 +126,8 @@ static const struct conf_key keys[] = {
     {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
     {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
     {"feedback", KEY_GROUP, 0, NULL, 0, 0, "What became of deliveries.", feedback_keys, NULL},
+    {"figures", KEY_GROUP, 0, NULL, 0, 0, "What happened to mail, hour by hour.",
+     conf_figures_keys, NULL},
     {"wake", KEY_GROUP, 0, NULL, 0, 0, "Deferred mail is taken up before its time.", wake_keys,
      NULL},
     {"rescue", KEY_GROUP, 0, NULL, 0, 0, "Messages whose address was refused.", rescue_keys, NULL},
@@ -365,6 +367,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     check_headers(reader, member_of(root, "milter"));
     check_sockets(reader, root);
     check_log(reader, member_of(root, "feedback"));
+    conf_check_figures(reader, member_of(member_of(root, "figures"), "path"));
     conf_read_providers(reader, config_setting_get_member(root, "providers"));
     conf_read_replies(reader, config_setting_get_member(root, "replies"));
     if (addresses != NULL)

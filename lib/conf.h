@@ -78,6 +78,14 @@ struct conf {
     bool store_share_at_once;         /* not strict when Redis is away: see meter_go_alone() */
 
     char *feedback_log;   /* what is followed for results, or "none" */
+
+    char *figures_path;      /* the file, or "none" */
+    int64_t figures_keep_ms; /* what is older goes */
+    int figures_megabytes;   /* beyond it the oldest goes */
+    int figures_accounts;    /* in one hour; others are counted together */
+    int figures_thin;        /* messages a month from one address to one provider: fewer are told */
+    int figures_most;        /* percent of a shared pool's mail: more of one account's are told */
+
     bool rescue_enabled;  /* refusals that accuse an address become deferrals */
     int rescue_addresses; /* that may refuse a message, before it is given up */
 

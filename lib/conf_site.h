@@ -22,6 +22,7 @@ extern const struct conf_key conf_provider_keys[];
 extern const struct conf_key conf_dns_keys[];   /* members of struct conf */
 extern const struct conf_key conf_store_keys[]; /* likewise */
 extern const struct conf_key conf_suspension_keys[];
+extern const struct conf_key conf_figures_keys[];
 
 void conf_read_addresses(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_pools(struct conf_reader *reader, config_setting_t *setting);
@@ -36,6 +37,9 @@ void conf_read_dns(struct conf_reader *reader, config_setting_t *servers);
 
 /* Make the steps of conf.suspension of their texts. */
 void conf_check_suspension(struct conf_reader *reader, config_setting_t *steps);
+
+/* Where the figures are, beside the store's file or in one of their own; path may be NULL. */
+void conf_check_figures(struct conf_reader *reader, config_setting_t *path);
 
 /* Does the group "store", NULL: there is none, say where a Redis is that it needs? */
 void conf_check_store(struct conf_reader *reader, config_setting_t *store);

@@ -21,6 +21,7 @@ struct stream_input {
     struct caps account_caps;
     int priority;
     int active;
+    char *kind;
 };
 
 struct match_input {
@@ -47,6 +48,9 @@ const struct conf_key conf_stream_keys[] = {
      "Of mail that waits for room, that of the stream with the highest goes first.", NULL, NULL},
     {"active", KEY_COUNT, offsetof(struct stream_input, active), "5000", 0, 1000 * 1000,
      "Most recipients of it in Postfix' active queue, with feedback; 0: any number.", NULL, NULL},
+    {"kind", KEY_TEXT, offsetof(struct stream_input, kind), "", 0, 0,
+     "Streams of one kind may leave from one address without a warning; default: its name.", NULL,
+     NULL},
     {"match", KEY_OWN, 0, NULL, 0, 0,
      "Which messages it takes: groups of conditions; () is the catch-all.", NULL, NULL},
     CONF_KEY_END,
@@ -263,6 +267,7 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
     stream->account_caps = input.account_caps;
     stream->priority = input.priority;
     stream->active = input.active;
+    stream->kind = input.kind;
     stream->name = input.name != NULL ? input.name : mem_strdup("?");
     if (input.name != NULL)
         check_stream_name(reader, item, stream);

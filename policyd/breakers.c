@@ -312,6 +312,25 @@ breakers_is_suspended(struct breakers *breakers, const struct address *address,
            (provider != NULL && curbs_provider(breakers->curbs, address, provider)->share == 0);
 }
 
+void
+breakers_each_suspended(struct breakers *breakers,
+                        void (*each)(void *arg, const struct address *address,
+                                     const struct provider *provider),
+                        void *arg)
+{
+    struct breakers_entry *entry;
+
+    TAILQ_FOREACH(entry, &breakers->all, order)
+    {
+        const struct breakers_whose *whose = &entry->whose;
+        bool held = entry->now.state == BREAKER_OPEN || entry->now.state == BREAKER_PROBING;
+
+        if (held && breakers_is_bound(whose) &&
+            (whose->scope == BREAKERS_ADDRESS || whose->scope == BREAKERS_PROVIDER))
+            each(arg, whose->address, whose->provider);
+    }
+}
+
 /* -------------------------------------------------------------------- time */
 
 static void

@@ -124,6 +124,15 @@ const struct breaker *breakers_find(struct breakers *breakers, const struct brea
 bool breakers_is_suspended(struct breakers *breakers, const struct address *address,
                            const struct provider *provider);
 
+/*
+ * Call each for the addresses that nothing but probes may leave from: anywhere
+ * (provider NULL), or to that provider.
+ */
+void breakers_each_suspended(struct breakers *breakers,
+                             void (*each)(void *arg, const struct address *address,
+                                          const struct provider *provider),
+                             void *arg);
+
 int64_t breakers_now_ms(const struct breakers *breakers);
 
 /* Let time pass: called each second. */

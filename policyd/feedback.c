@@ -265,6 +265,12 @@ feedback_message_id(struct feedback *feedback, const char *queue_id,
     return id[0] != '\0';
 }
 
+bool
+feedback_is_followed(const struct feedback *feedback)
+{
+    return feedback->begun;
+}
+
 const char *
 feedback_path(const struct feedback *feedback)
 {
@@ -324,7 +330,8 @@ feedback_feed(struct feedback *feedback, const struct feed_head *head, const cha
               void (*done)(void *arg, const char *answer), void *arg)
 {
     if (feedback->source == NULL)
-        done(arg, "error: feedback.log is not \"pipe\"");
+        done(arg, feedback->path != NULL ? "error: not ready yet"
+                                         : "error: feedback.log is not \"pipe\"");
     else
         source_feed(feedback->source, head, bytes, done, arg);
 }

@@ -84,6 +84,9 @@ bool feedback_message_id(struct feedback *feedback, const char *queue_id,
 struct queued *feedback_follow(struct feedback *feedback, const struct place *from,
                                struct queued *queued);
 
+/* Was feedback_follow() called? */
+bool feedback_is_followed(const struct feedback *feedback);
+
 /* The log that is followed, as feedback.log names it; NULL: none. */
 const char *feedback_path(const struct feedback *feedback);
 

@@ -4,6 +4,7 @@
 #include "policyd/feeds.h"
 
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/maillog.h"
 
@@ -166,6 +167,10 @@ feeds_take(struct feeds *feeds, const struct feed_head *head, const char *bytes,
         done(arg, answer);
         return;
     }
+    if (last > 0 && head->batch != last + 1)
+        log_warn("feedback: %" PRIu64 " batches of lines are gone that were handed in before this "
+                 "daemon was started -- results in them are not seen",
+                 head->batch - last - 1);
     batch = mem_new(sizeof(*batch) + head->length);
     batch->id = head->id;
     batch->number = head->batch;

@@ -122,6 +122,8 @@ make_store_folder(const struct conf *conf, const struct daemon_user *user, struc
 {
     int r = daemon_make_folder(conf->store_path, user, NULL, err);
 
+    if (conf->figures_path[0] == '/') /* what is wrong with it is said when it is used */
+        daemon_make_folder(conf->figures_path, user, NULL, NULL);
     return volume_needs_store(conf) ? r : 0;
 }
 

@@ -338,7 +338,13 @@ pace_set_conf(struct pace *pace, const struct conf *conf)
 
         provider_moves[i] = provider != NULL ? (uint32_t)provider->index : UINT32_MAX;
     }
-    set_streams(pace, now, moves, provider_moves);
+    if (!wake_is_on(pace->start.wake)) { /* nothing is told of from now on */
+        waiting_free(pace->waiting);
+        pace->waiting = mem_must(waiting_new());
+        set_streams(pace, now, NULL, NULL);
+    } else {
+        set_streams(pace, now, moves, provider_moves);
+    }
     pace->conf = conf;
     free(moves);
     free(provider_moves);

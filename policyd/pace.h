@@ -56,7 +56,7 @@ struct pace_start {
 struct pace *pace_new(const struct pace_start *start);
 void pace_free(struct pace *pace); /* takes NULL */
 
-/* The configuration changed; the one before must still be there. */
+/* The configuration changed, also for wake; the one before must still be there. */
 void pace_set_conf(struct pace *pace, const struct conf *conf);
 
 /* For feedback_listen(). */

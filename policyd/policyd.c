@@ -15,12 +15,12 @@
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
 #include "policyd/history.h"
+#include "policyd/hours.h"
 #include "policyd/lists.h"
 #include "policyd/mx.h"
 #include "policyd/netwatch.h"
 #include "policyd/pace.h"
 #include "policyd/policy_server.h"
-#include "policyd/queued.h"
 #include "policyd/reach.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
@@ -330,7 +330,8 @@ init_feedback(struct policyd *policyd)
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
     policyd_watch_reach(policyd);
     policyd_init_wake(policyd);
-    queued_free(feedback_follow(policyd->feedback, NULL, NULL));
+    policyd->hours = hours_new(
+        &(struct hours_start){policyd->base, policyd->conf, policyd->feedback, policyd->breakers});
 }
 
 static int
@@ -426,6 +427,7 @@ out:
     control_free(policyd.control);
     server_free(policyd.server);
     policy_server_free(policyd.policy);
+    hours_free(policyd.hours);
     feedback_free(policyd.feedback);
     pace_free(policyd.pace);
     policyd.pace = NULL; /* what the end of others brings does not concern it */

@@ -29,6 +29,7 @@ struct policyd {
     struct pace *pace; /* NULL: not yet */
     struct story *story;
     struct feedback *feedback;
+    struct hours *hours; /* what happened to mail, for the report */
     struct history *history; /* what feedback told of messages in the queue */
     struct mx *mx;           /* whose are the recipient domains? */
     struct reach *reach;     /* which addresses reach nobody */

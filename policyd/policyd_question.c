@@ -12,6 +12,7 @@
 #include "policyd/control.h"
 #include "policyd/explain.h"
 #include "policyd/feedback.h"
+#include "policyd/hours.h"
 #include "policyd/lists.h"
 #include "policyd/mx_report.h"
 #include "policyd/status.h"
@@ -26,7 +27,8 @@ answer_status(struct policyd *policyd, struct control_call *call, bool json)
 {
     struct status status = {policyd->conf,   policyd->roster,   policyd->figures,  policyd->server,
                             policyd->policy, policyd->volume,   policyd->feedback, policyd->started,
-                            policyd->mx,     policyd->breakers, policyd->pace,     policyd->lists};
+                            policyd->mx,     policyd->breakers, policyd->pace,     policyd->lists,
+                            policyd->hours};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);
@@ -161,16 +163,18 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
         answer_lists(policyd, call, question[5] != '\0');
     } else if (strncmp(question, "forget ", 7) == 0) {
         forget_node(policyd, call, question + 7);
+    } else if (strncmp(question, "report ", 7) == 0) {
+        hours_report(policyd->hours, call, question + 7);
     } else if (strncmp(question, "feed ", 5) == 0) {
         answer_feed(policyd, call, question);
     } else if (strncmp(question, "mx ", 3) == 0) {
         answer_mx(policyd, call, question + 3);
     } else {
         control_answer(
-            call,
-            "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
-            "each also with json, explain, story, tail, feed, suspensions, suspend, drain, resume, "
-            "forget, release, reset and settle");
+            call, "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
+                  "each also with json, explain, story, tail, report, feed, suspensions, suspend, "
+                  "drain, resume, "
+                  "forget, release, reset and settle");
     }
     buf_clear(&answer);
 }

@@ -13,6 +13,7 @@
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/hours.h"
 #include "policyd/mx.h"
 #include "policyd/pace.h"
 #include "policyd/policy_server.h"
@@ -47,9 +48,11 @@ warn_of_restart(const struct conf *before, const struct conf *after)
         strcmp(before->store_master, after->store_master) != 0 ||
         before->store_durable != after->store_durable ||
         before->store_node_timeout_ms != after->store_node_timeout_ms ||
+        strcmp(before->figures_path, after->figures_path) != 0 ||
         strcmp(before->user, after->user) != 0 || strcmp(before->group, after->group) != 0 ||
         before->watchdog_ms != after->watchdog_ms)
-        log_warn("listen, store, user, group and watchdog take effect at the next restart");
+        log_warn("listen, store, figures.path, user, group and watchdog take effect at the next "
+                 "restart");
 }
 
 /* What a reload brought, for the log and for who asked. */
@@ -104,6 +107,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
         abort(); /* no memory: the guard starts anew */
     breakers_set_conf(policyd->breakers, conf, policyd->curbs);
     feedback_set_conf(policyd->feedback, conf);
+    hours_set_conf(policyd->hours, conf);
     wake_set_conf(policyd->wake, conf);
     pace_set_conf(policyd->pace, conf);
     mx_set_snapshot(policyd->mx, conf->snapshot);

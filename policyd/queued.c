@@ -107,7 +107,12 @@ note_gone(struct queued *queued, const struct message *message)
 void
 queued_track(struct queued *queued)
 {
+    struct message *message;
+
     queued->tracks = true;
+    TAILQ_FOREACH(message, &queued->all, order)
+    if (message->since > 0)
+        note_there(queued, message);
 }
 
 void

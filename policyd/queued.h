@@ -60,7 +60,7 @@ void queued_remove(struct queued *queued, struct span queue_id);
 void queued_restore(struct queued *queued, struct span queue_id, struct span sender, bool heard);
 
 /*
- * From now on changes are noted.  They take as much as the messages again, and as long as nobody
+ * From now on changes are noted; the first are what is there and was not restored.  They take as much as the messages again, and as long as nobody
  * takes them, what is gone of the kept ones beside that.
  */
 void queued_track(struct queued *queued);

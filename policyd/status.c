@@ -11,6 +11,7 @@
 #include "policyd/breakers.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
+#include "policyd/hours.h"
 #include "policyd/lists.h"
 #include "policyd/mx_report.h"
 #include "policyd/pace.h"
@@ -130,6 +131,7 @@ status_json(const struct status *status)
     add_streams(&json, status);
     add_addresses(&json, status);
     feedback_status(status->feedback, NULL, &json);
+    hours_status(status->hours, NULL, &json);
     breakers_status(status->breakers, NULL, &json);
     pace_status(status->pace, NULL, &json);
     lists_status(status->lists, NULL, &json);
@@ -208,6 +210,7 @@ status_text(const struct status *status)
                (unsigned long long)status->figures->busy);
     mx_report_status_text(&text, status->mx);
     feedback_status(status->feedback, &text, NULL);
+    hours_status(status->hours, &text, NULL);
     pace_status(status->pace, &text, NULL);
     breakers_status(status->breakers, &text, NULL);
     lists_status(status->lists, &text, NULL);

@@ -11,6 +11,7 @@
 struct breakers;
 struct conf;
 struct figures;
+struct hours;
 struct lists;
 struct mx;
 struct pace;
@@ -33,6 +34,7 @@ struct status {
     struct breakers *breakers;
     const struct pace *pace;
     const struct lists *lists;
+    const struct hours *hours;
 };
 
 /* The caller frees them. */

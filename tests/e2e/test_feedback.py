@@ -2,6 +2,7 @@
 """What Postfix' log says of deliveries: grants are settled by it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -98,6 +99,33 @@ def test_the_first_of_two_servers_heard_of_it(make_host, command, settled):
         file.write("\n".join((active, said, result, "")))
     wait_for(lambda: status(host)["feedback"]["results"] == 1, what="the result")
     assert status(host)["feedback"][settled] == 1
+
+
+def test_our_own_deferrals_settle_nothing(make_host):
+    """They had no grant; the one that is open is of another try, which is under way."""
+    host = make_host(start=False)
+    followed(host)
+    told = host.root / "told.log"
+    told.write_text("")
+    host.conf["feedback"]["log"] = str(told)
+    host.write_conf()
+    host.start()
+    submit(host, "r", 1)
+    host.postfix.wait_log(r"status=sent")
+    lines = host.postfix.maillog.read_text().splitlines()
+    active = next(line for line in lines if "queue active" in line)
+    result = next(line for line in lines if "status=sent" in line)
+    own = result.partition("postfix/")[0] + "postfix/error[7]" + \
+        re.search(r": [0-9A-F]+: to=<[^>]*>, ", result).group() + \
+        "relay=none, delay=1, delays=1/0/0/0, dsn=4.7.1, " \
+        "status=deferred (postpool: no room under the caps, expected within a minute)"
+    with told.open("a") as file:
+        file.write("\n".join((active, own, "")))
+    wait_for(lambda: status(host)["feedback"]["results"] == 1, what="our own")
+    assert status(host)["feedback"]["given_back"] == status(host)["feedback"]["spent"] == 0
+    with told.open("a") as file:
+        file.write(result + "\n")
+    wait_for(lambda: status(host)["feedback"]["spent"] == 1, what="the result")
 
 
 def test_a_reload_takes_another_log(make_host):

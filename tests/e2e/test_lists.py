@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """DNS lists that are asked for the addresses: a real nsd serves one."""
 
+import ipaddress
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ from harness.host import ADDRESSES
 from harness.libconf import dumps
 from harness.nsd import Nsd
 from harness.programs import postpool
+from harness.socketmap import Socketmap
 from harness.wait import wait_for
 from test_protocol import assert_served, make_policyd
 
@@ -33,12 +35,15 @@ ALL = [line for name in ADDRESSES for line in entry(name)]
 class Policyd:
     """A policy daemon alone, that asks these lists of one server."""
 
-    def __init__(self, root, server, lists, timeout="1s"):
+    def __init__(self, root, server, lists, timeout="1s", caps=False, more=None):
         self.root = root
 
         def change(conf):
             conf["dns"] = {"servers": [server], "timeout": timeout}
             conf["lists"] = lists
+            if caps:  # so that there is a store
+                conf["addresses"]["a1"]["caps"] = {"hour": 1000}
+            conf["addresses"].update(more or {})
             self.conf = conf
 
         self.daemon = make_policyd(root, change)
@@ -72,6 +77,11 @@ class Policyd:
     def wait_suspended(self, names):
         return wait_for(lambda: set(self.suspended()) == set(names) and (self.suspended(),),
                         what=lambda: f"{names} suspended: {self.suspended()}", every=0.2)[0]
+
+    def chosen(self):
+        """What the mail of the pool of b1 and b2 leaves through."""
+        with Socketmap(self.daemon.path) as client:
+            return {client.pair(f"news{i}@lists.test", "them@one.test")[1] for i in range(40)}
 
     def reload(self):
         (self.root / "postpool.conf").write_text(dumps(self.conf))
@@ -134,15 +144,35 @@ def test_suspended_until_it_is_not(serve, make):
     policyd = make(nsd.address, [zen(action="suspend")])
     policyd.wait_state("good")
     nsd.change(TEST_POINT + entry("b1", reason="see http://zen.test/b1"))
+    assert policyd.chosen() == {"OK pp-b1:", "OK pp-b2:"}
     assert policyd.wait_suspended({"b1"}) == {
         "b1": "listed by zen (127.0.0.2): see http://zen.test/b1"}
     wait_for(lambda: policyd.lists()[0]["addresses"][0]["listed_for_ms"] > 4 * EVERY_S * 1000,
              what="a suspension longer than an answer counts", every=1)
     assert set(policyd.suspended()) == {"b1"}
     assert policyd.daemon.log().count("suspended for") == 1
+    assert policyd.chosen() == {"OK pp-b2:"}
     nsd.change(TEST_POINT)
     policyd.wait_suspended(set())
     policyd.daemon.wait_log("b1: its suspension is over")
+
+
+def test_six_and_public_ip(serve, make):
+    """Nibbles, for a list that knows IPv6; behind NAT what others see is asked for."""
+    six = {"six": {"ip": "2001:db8::a1", "helo": "six.test"},
+           "nat": {"ip": "127.0.1.99", "public_ip": "192.0.2.99", "helo": "nat.test"}}
+
+    def nibbles(ip):
+        return ".".join(reversed(ipaddress.ip_address(ip).exploded.replace(":", "")))
+
+    entries = [f"{nibbles('2001:db8::a1')} IN A 127.0.0.2", "99.2.0.192 IN A 127.0.0.2"]
+    nsd = serve(TEST_POINT + entries)
+    policyd = make(nsd.address, [zen()], more=six)
+    policyd.wait_listed({"nat"})
+    states = {one["name"]: one["state"] for one in policyd.lists()[0]["addresses"]}
+    assert states["six"] == "not asked"
+    nsd.change(TEST_POINT + entries + [f"{nibbles('::ffff:127.0.0.2')} IN A 127.0.0.2"])
+    policyd.wait_listed({"nat", "six"})
 
 
 def test_two_lists(serve, make):
@@ -297,3 +327,35 @@ def test_reload(serve, make):
     policyd.reload()
     assert policyd.lists() == []
     assert policyd.suspended() == {}
+
+
+def test_an_admin_is_not_overruled(serve, make):
+    """What is suspended by hand stays so when it is not listed any more."""
+    nsd = serve(TEST_POINT + entry("b1"))
+    policyd = make(nsd.address, [zen(action="suspend")])
+    policyd.wait_suspended({"b1"})
+    policyd.postpool("suspend", "b1", "--why", "moving")
+    nsd.change(TEST_POINT)
+    policyd.wait_listed(set())
+    assert policyd.suspended() == {"b1": "moving"}
+    policyd.postpool("resume", "b1")
+    nsd.change(TEST_POINT + entry("b1"))
+    policyd.wait_suspended({"b1"})
+    policyd.postpool("resume", "b1")  # until the list is asked again
+    policyd.wait_suspended({"b1"})
+
+
+def test_restart(serve, make):
+    """What was suspended before it ends when the list has it no more."""
+    nsd = serve(TEST_POINT + entry("b1"))
+    policyd = make(nsd.address, [zen(action="suspend", every="1h")], caps=True)
+    policyd.wait_suspended({"b1"})
+    policyd.daemon.stop()
+    policyd.daemon.start()
+    policyd.wait_suspended({"b1"})
+    policyd.daemon.stop()
+    nsd.change(TEST_POINT)
+    policyd.daemon.start()
+    policyd.wait_state("good")
+    policyd.wait_suspended(set())
+    policyd.daemon.wait_log("b1: its suspension is over")

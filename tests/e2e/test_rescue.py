@@ -142,11 +142,16 @@ def test_a_blocked_address_of_three(make, simulator):
     assert "status=bounced" not in host.postfix.log()
 
 
-@pytest.mark.parametrize("addresses", [None, 2])
-def test_refused_by_all(make, simulator, addresses):
+OWN_ROUTES = {"transport_maps": "inline:{two.test=smtp:[127.0.0.7]}",
+              "sender_dependent_relayhost_maps": "inline:{@two.test=[127.0.0.7]}"}
+
+
+@pytest.mark.parametrize("addresses, main", [(None, {}), (2, {}), (None, OWN_ROUTES)],
+                         ids=["three", "two", "own-routes"])
+def test_refused_by_all(make, simulator, addresses, main):
     """Its sender reads what the last of them was told."""
     change = addresses and (lambda conf: conf.update(rescue={"addresses": addresses}))
-    host = make(change, NOT_BY_ITSELF)
+    host = make(change, NOT_BY_ITSELF | main)
     for source in THREE:
         simulator.block(source)
     queue_id = submit(host, "x@one.test", "games@local.test")

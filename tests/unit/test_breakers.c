@@ -272,6 +272,40 @@ test_at_the_same_time(void **state)
 }
 
 static void
+count_suspended(void *arg, const struct address *address, const struct provider *provider)
+{
+    unsigned *count = arg;
+
+    assert_string_equal(address->name, "a1");
+    *count += provider != NULL ? 1 : 100;
+}
+
+/* What is suspended, or probed, is told of with its provider; what recovers is not. */
+static void
+test_each_suspended(void **state)
+{
+    struct world *w = *state;
+    unsigned count = 0;
+
+    result(w, 0, "gmail.com", "550 blocked");
+    result(w, 0, "gmail.com", "550 blocked");
+    result(w, 0, "small.test", "550 blocked");
+    result(w, 0, "small.test", "550 blocked");
+    breakers_each_suspended(w->hosts[0].breakers, count_suspended, &count);
+    assert_int_equal(count, 1);
+    result(w, 0, "gmail.com", "550 listed");
+    breakers_each_suspended(w->hosts[0].breakers, count_suspended, &count);
+    assert_int_equal(count, 102);
+    later(w, HOUR);
+    breakers_each_suspended(w->hosts[0].breakers, count_suspended, &count);
+    assert_int_equal(count, 203);
+    result(w, 0, "gmail.com", NULL);
+    result(w, 0, "gmail.com", NULL);
+    breakers_each_suspended(w->hosts[0].breakers, count_suspended, &count);
+    assert_int_equal(count, 203);
+}
+
+static void
 test_probes_and_steps(void **state)
 {
     struct world *w = *state;
@@ -530,6 +564,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_two_hosts_count_together),
         TEST(test_at_the_same_time),
+        TEST(test_each_suspended),
         TEST(test_probes_and_steps),
         TEST(test_a_probe_that_is_refused),
         TEST(test_scopes),

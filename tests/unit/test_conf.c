@@ -49,6 +49,28 @@ test_values(void **state)
     conf_unref(conf);
 }
 
+/* Beside the store's file, unless it is said where; and what a stream's kind is. */
+static void
+test_figures(void **state)
+{
+    struct conf *conf = unit_conf(ADDRESSES POOLS STREAMS "store: { path = \"/a/b/c.db\"; };\n");
+
+    (void)state;
+    assert_string_equal(conf->figures_path, "/a/b/figures.db");
+    assert_int_equal(conf->figures_keep_ms, INT64_C(90) * 24 * 3600 * 1000);
+    assert_int_equal(conf->figures_thin, 2000);
+    assert_int_equal(conf->figures_most, 50);
+    conf_unref(conf);
+    conf = unit_conf(
+        ADDRESSES POOLS
+        "streams: ( { name = \"default\"; pool = \"p\"; kind = \"bulk\"; match = (); } );\n"
+        "figures: { path = \"none\"; keep = \"1d\"; };\n");
+    assert_string_equal(conf->figures_path, "none");
+    assert_int_equal(conf->figures_keep_ms, INT64_C(24) * 3600 * 1000);
+    assert_string_equal(conf->snapshot->streams[0].kind, "bulk");
+    conf_unref(conf);
+}
+
 static void
 test_streams(void **state)
 {
@@ -293,10 +315,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),  cmocka_unit_test(test_ladder),
-        cmocka_unit_test(test_streams), cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_diff),    cmocka_unit_test(test_files),
-        cmocka_unit_test(test_secret),  cmocka_unit_test(test_manual),
-        cmocka_unit_test(test_example),
+        cmocka_unit_test(test_figures), cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_lists),   cmocka_unit_test(test_diff),
+        cmocka_unit_test(test_files),   cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_manual),  cmocka_unit_test(test_example),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

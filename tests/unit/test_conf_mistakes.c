@@ -60,6 +60,11 @@ static const struct mistake of_keys[] = {
     {"listen: { clients = 0; };", "listen.clients: 0 is outside 1 to 100000"},
     {"listen: { mode = \"999\"; };",
      "listen.mode: \"999\" is no file mode, write octal digits such as \"0660\""},
+    {"figures: { path = \"figures.db\"; };",
+     "figures.path: \"figures.db\" is no file, write an absolute path such as "
+     "\"/var/lib/postpool/figures.db\", or \"none\""},
+    {"figures: { path = \"/var/lib/postpool/state.db\"; };",
+     "figures.path: is the store's file, figures need one of their own"},
     {"watchdog = \"3\";", "watchdog: \"3\" has no unit that is known, write ms, s, m, h or d"},
     {"listen: { lookup = \"/x\"; };",
      "listen.lookup: \"/x\" is no socket, write \"unix:/path\" or \"inet:host:port\""},

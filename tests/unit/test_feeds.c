@@ -10,13 +10,30 @@
 #include "policyd/maillog.h"
 
 #include <event2/event.h>
+#include <unistd.h>
 
 static struct event_base *base;
 static struct feeds *feeds;
 static struct buf told;
 static struct buf answers; /* a line each */
 static size_t stop_at;     /* break the loop at so many bytes of told; 0: not */
+static bool slow;          /* each line takes its time, so that a slice has few of them */
 static size_t idle;
+
+static struct buf said; /* of batches that are gone */
+
+void __wrap_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void
+__wrap_log_warn(const char *format, ...)
+{
+    va_list ap;
+
+    (void)format;
+    va_start(ap, format);
+    buf_printf(&said, "%lu batches\n", va_arg(ap, uint64_t));
+    va_end(ap);
+}
 
 static void
 on_line(void *arg, const char *line, size_t length)
@@ -24,6 +41,8 @@ on_line(void *arg, const char *line, size_t length)
     (void)arg;
     buf_add(&told, line, length);
     buf_puts(&told, "\n");
+    if (slow)
+        usleep(20);
     if (stop_at > 0 && told.length >= stop_at)
         event_base_loopbreak(base);
 }
@@ -93,7 +112,9 @@ setup(void **state)
     (void)state;
     buf_clear(&told);
     buf_clear(&answers);
+    buf_clear(&said);
     stop_at = 0;
+    slow = false;
     return 0;
 }
 
@@ -164,6 +185,7 @@ test_resend(void **state)
     assert_string_equal(buf_text(&told), "three\nfour\nfive\neight\n");
     assert_string_equal(buf_text(&answers),
                         "resend 3\ntaken 3\ntaken 4\ntaken 5\nresend 8\ntaken 8\n");
+    assert_string_equal(buf_text(&said), "2 batches\n");
     end();
 }
 
@@ -187,6 +209,7 @@ test_midst(void **state)
     char text[PLACE_TEXT_SIZE];
     const char *lines;
     struct buf all = {0};
+    int begun = 0;
 
     (void)state;
     for (int i = 0; i < 2000; i++)
@@ -195,7 +218,8 @@ test_midst(void **state)
     begin("");
     take(1, 1, 1, "first\n");
     run();
-    for (size_t at = 1000; told.length < all.length; at += 5000) {
+    slow = true;
+    for (size_t at = 1000; told.length < all.length; at += 3000) {
         take(1, 2, 1, lines);
         stop_at = at;
         event_base_loop(base, EVLOOP_ONCE);
@@ -205,7 +229,9 @@ test_midst(void **state)
         place_print(&place, text);
         end();
         begin(text);
+        begun++;
     }
+    assert_true(begun > 3);
     assert_string_equal(buf_text(&told) + strlen("first\n"), lines);
     end();
     buf_clear(&all);
@@ -280,5 +306,6 @@ main(void)
 
     buf_clear(&told);
     buf_clear(&answers);
+    buf_clear(&said);
     return failed;
 }

@@ -188,6 +188,7 @@ test_changes(void **state)
     note("0", "before it is tracked");
     assert_changes("");
     queued_track(queued);
+    assert_changes("+0 before it is tracked ");
     note("4A", "a");
     note("4B", "b");
     queued_set_heard(queued, span("4B"));

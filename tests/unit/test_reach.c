@@ -336,7 +336,9 @@ test_guess(void **state)
     assert_string_equal(world->why[0], "network: No route to host");
     assert_int_equal(world->for_ms[0], REACH_GUESS_MS);
     net(world, 0, 1, "No route to host"); /* was under way */
+    sent(world, 0);                       /* likewise */
     assert_int_equal(world->cuts, 1);
+    assert_int_equal(world->mends, 0);
     for (int64_t for_ms = 2 * REACH_GUESS_MS; for_ms < 3 * (int64_t)REACH_GUESS_MOST_MS;
          for_ms *= 2) { /* a probe fares no better */
         pass(world, world->for_ms[0]);
@@ -356,6 +358,9 @@ test_guess(void **state)
     assert_int_equal(world->cuts, 7);
     assert_int_equal(world->for_ms[0], REACH_GUESS_MS);
     assert_int_equal(world->mends, 1);
+    pass(world, world->for_ms[0] + REACH_GUESS_MOST_MS + 1); /* no probe came about */
+    net(world, 0, 1, "No route to host");
+    assert_int_equal(world->cuts, 7);
 }
 
 static void

@@ -1,0 +1,76 @@
+/*
+ * postpool report: what happened to mail?
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "ctl/ctl.h"
+
+#include "lib/err.h"
+#include "lib/mem.h"
+#include "lib/units.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: postpool report [--by address|stream|provider|account|pool|hour] [--since 7d] "
+    "[--json]\n"
+    "\n"
+    "What happened to mail on this host: how many recipients were sent to, deferred (each try\n"
+    "counts) and bounced, and the delay that 50, 95 and 99 percent of what was sent did not\n"
+    "exceed.  It is as of feedback.log, hour by hour, for up to 90 days.\n";
+
+struct options {
+    const char *by, *since;
+};
+
+/* Returns false for a command line that is wrong. */
+static bool
+take_options(int argc, char **argv, struct options *ret_options)
+{
+    for (int i = 1; i < argc; i++) {
+        const char **place = strcmp(argv[i], "--by") == 0      ? &ret_options->by
+                             : strcmp(argv[i], "--since") == 0 ? &ret_options->since
+                                                               : NULL;
+
+        if (place == NULL || i + 1 == argc || strchr(argv[i + 1], ' ') != NULL)
+            return false;
+        *place = argv[++i];
+    }
+    return true;
+}
+
+int
+ctl_report(const struct ctl *ctl, int argc, char **argv)
+{
+    struct options options = {"address", "7d"};
+    char *question, *answer = NULL;
+    struct conf *conf;
+    int64_t since_ms;
+    struct err err;
+    int r;
+
+    if (argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
+        fputs(usage, stdout);
+        return CTL_GOOD;
+    }
+    if (!take_options(argc, argv, &options)) {
+        fputs(usage, stderr);
+        return CTL_USAGE;
+    }
+    if (units_parse_duration(options.since, &since_ms, &err) < 0) {
+        fprintf(stderr, "postpool: --since: %s\n", err.msg);
+        return CTL_USAGE;
+    }
+    if (ctl_load(ctl->file, &conf) < 0)
+        return CTL_USAGE;
+    question = mem_printf("report %s %s%s", options.by, options.since, ctl->json ? " json" : "");
+    r = ctl_ask(conf, question, &answer);
+    if (r == 0)
+        fputs(answer, stdout);
+    free(question);
+    free(answer);
+    conf_unref(conf);
+    return r == 0 ? CTL_GOOD : CTL_BAD_NEWS;
+}

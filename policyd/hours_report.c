@@ -1,0 +1,355 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/hours_report.h"
+
+#include "engine/tallies.h"
+#include "lib/clock.h"
+#include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/replies.h"
+#include "lib/units.h"
+#include "policyd/control.h"
+#include "policyd/hours_advice.h"
+#include "policyd/hours_thread.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { CELL_SIZE = 48, WORD_SIZE = 16 };
+
+int
+hours_question_parse(const char *text, struct hours_question *ret_question, struct err *err)
+{
+    struct hours_question question = {0};
+    char by[WORD_SIZE], since[WORD_SIZE], json[WORD_SIZE] = "", more;
+    int words = sscanf(text, "%15s %15s %15s %c", by, since, json, &more);
+
+    if (words < 2 || words > 3 || (words == 3 && strcmp(json, "json") != 0))
+        return err_set(err, -EINVAL,
+                       "behind report stand what to report by and for how long, such as \"address "
+                       "7d\", and nothing else but json");
+    if (!hours_by_parse(by, &question.by))
+        return err_set(err, -EINVAL,
+                       "\"%s\" is nothing to report by, write address, stream, provider, account, "
+                       "pool or hour",
+                       by);
+    if (units_parse_duration(since, &question.since_ms, err) < 0)
+        return -EINVAL;
+    question.json = words == 3;
+    *ret_question = question;
+    return 0;
+}
+
+/* ---------------------------------------------------------------- one value */
+
+static void
+print_time(int64_t ms, char out[static CELL_SIZE])
+{
+    time_t s = (time_t)(ms / 1000);
+    struct tm local;
+
+    localtime_r(&s, &local);
+    strftime(out, CELL_SIZE, "%Y-%m-%d %H:%M", &local);
+}
+
+static void
+print_name(const struct hours_report *report, const struct hours_sum *sum,
+           char out[static CELL_SIZE])
+{
+    enum hours_by by = report->question.by;
+
+    if (by == HOURS_BY_HOUR)
+        print_time(sum->hour * TALLIES_HOUR_MS, out);
+    else if (sum->name[0] == '\0')
+        strcpy(out, by == HOURS_BY_ACCOUNT ? "<>" : "(none)");
+    else if (by == HOURS_BY_ACCOUNT && strcmp(sum->name, TALLIES_OTHERS) == 0)
+        strcpy(out, "(others)");
+    else
+        snprintf(out, CELL_SIZE, "%.*s", CELL_SIZE - 1, sum->name);
+}
+
+/* "0.12 s", "4.5 s", "12 min": two digits or so, as it is an estimate. */
+static void
+print_delay(int64_t ms, char out[static CELL_SIZE])
+{
+    double s = (double)ms / 1000;
+
+    if (ms < 0)
+        strcpy(out, "-");
+    else if (s < 1)
+        snprintf(out, CELL_SIZE, "%.2f s", s);
+    else if (s < 10)
+        snprintf(out, CELL_SIZE, "%.1f s", s);
+    else if (s < 120)
+        snprintf(out, CELL_SIZE, "%.0f s", s);
+    else if (s < 120 * 60)
+        snprintf(out, CELL_SIZE, "%.0f min", s / 60);
+    else if (s < 48 * 3600)
+        snprintf(out, CELL_SIZE, "%.0f h", s / 3600);
+    else
+        snprintf(out, CELL_SIZE, "%.1f d", s / 86400);
+}
+
+/* Of what came to its end. */
+static double
+bounce_share(const struct tally *tally)
+{
+    uint64_t bounced = tally_bounced(tally), ended = bounced + tally->counts[TALLY_SENT];
+
+    return ended > 0 ? (double)bounced / (double)ended : 0;
+}
+
+static const char *
+class_text(int class)
+{
+    return class < ACCUSED_COUNT ? accused_text((enum accused) class) : "unknown";
+}
+
+/* ------------------------------------------------------------------ a table */
+
+static bool
+has_suspended(const struct hours_report *report)
+{
+    enum hours_by by = report->question.by;
+
+    return by == HOURS_BY_ADDRESS || by == HOURS_BY_PROVIDER || by == HOURS_BY_HOUR;
+}
+
+static void
+print_line(const struct hours_report *report, const char *name, int width,
+           const struct hours_sum *sum, struct buf *text)
+{
+    const struct tally *tally = &sum->tally;
+    char p50[CELL_SIZE], p95[CELL_SIZE], p99[CELL_SIZE], suspended[UNITS_SPAN_SIZE] = "-";
+
+    print_delay(tally_delay_ms(tally, 50), p50);
+    print_delay(tally_delay_ms(tally, 95), p95);
+    print_delay(tally_delay_ms(tally, 99), p99);
+    if (sum->suspended_ms > 0)
+        units_print_span(sum->suspended_ms, suspended);
+    buf_printf(text, "%-*s  %10" PRIu64 "  %10" PRIu64 "  %9" PRIu64 "  %6.2f %%  %7" PRIu64, width,
+               name, tally->counts[TALLY_SENT], tally_deferred(tally), tally_bounced(tally),
+               100 * bounce_share(tally), tally->counts[TALLY_RESCUED]);
+    if (has_suspended(report))
+        buf_printf(text, "  %9s", suspended);
+    buf_printf(text, "  %8s  %8s  %8s\n", p50, p95, p99);
+}
+
+/* "bounced: recipient 12, address 1" */
+static void
+print_classes(const struct tally *tally, const char *what, int first, struct buf *text)
+{
+    const char *comma = " ";
+
+    buf_printf(text, "%s:", what);
+    for (int i = 0; i < TALLY_CLASSES; i++)
+        if (tally->counts[first + i] > 0) {
+            buf_printf(text, "%s%s %" PRIu64, comma, class_text(i), tally->counts[first + i]);
+            comma = ", ";
+        }
+    buf_puts(text, comma[0] == ' ' ? " none" : "");
+}
+
+static int
+widest(const struct hours_report *report)
+{
+    int width = (int)strlen("address");
+    char name[CELL_SIZE];
+
+    for (size_t i = 0; i < report->sums.count; i++) {
+        print_name(report, &report->sums.items[i], name);
+        if ((int)strlen(name) > width)
+            width = (int)strlen(name);
+    }
+    return report->sums.omitted > 0 && width < 12 ? 12 : width;
+}
+
+void
+hours_report_print(const struct hours_report *report, struct buf *text)
+{
+    const struct hours_sums *sums = &report->sums;
+    int width = widest(report);
+    char name[CELL_SIZE], from[CELL_SIZE], to[CELL_SIZE];
+
+    print_time(report->from_ms, from);
+    print_time(report->to_ms, to);
+    buf_printf(text, "recipients on %s from %s to %s\n\n", report->node, from, to);
+    buf_printf(text, "%-*s  %10s  %10s  %9s  %8s  %7s", width, hours_by_text(report->question.by),
+               "sent", "deferrals", "bounced", "bounces", "rescued");
+    buf_printf(text, has_suspended(report) ? "  %9s" : "%s",
+               has_suspended(report) ? "suspended" : "");
+    buf_printf(text, "  %8s  %8s  %8s\n", "p50", "p95", "p99");
+    for (size_t i = 0; i < sums->count; i++) {
+        print_name(report, &sums->items[i], name);
+        print_line(report, name, width, &sums->items[i], text);
+    }
+    if (sums->omitted > 0) {
+        snprintf(name, sizeof(name), "%zu more", sums->omitted);
+        print_line(report, name, width, &sums->remainder, text);
+    }
+    print_line(report, "total", width, &sums->total, text);
+    buf_puts(text, "\n");
+    print_classes(&sums->total.tally, "bounced by what replies accuse", TALLY_BOUNCED, text);
+    buf_puts(text, "\n");
+    print_classes(&sums->total.tally, "deferrals likewise", TALLY_DEFERRED, text);
+    buf_printf(text, "; of these for want of room under caps: %" PRIu64 "\n",
+               sums->total.tally.counts[TALLY_FULL]);
+    hours_advice_print(report->advice, text);
+}
+
+/* --------------------------------------------------------------------- JSON */
+
+static void
+add_classes(struct json *json, const char *name, const struct tally *tally, int first)
+{
+    json_open(json, name, '{');
+    for (int i = 0; i < TALLY_CLASSES; i++)
+        if (tally->counts[first + i] > 0)
+            json_number(json, class_text(i), (long long)tally->counts[first + i]);
+    json_close(json, '}');
+}
+
+static void
+add_sum(struct json *json, const struct hours_report *report, const struct hours_sum *sum)
+{
+    const struct tally *tally = &sum->tally;
+
+    json_number(json, "sent", (long long)tally->counts[TALLY_SENT]);
+    json_number(json, "deferred", (long long)tally_deferred(tally));
+    json_number(json, "bounced", (long long)tally_bounced(tally));
+    json_real(json, "bounce_share", bounce_share(tally));
+    json_number(json, "rescued", (long long)tally->counts[TALLY_RESCUED]);
+    json_number(json, "no_room", (long long)tally->counts[TALLY_FULL]);
+    if (has_suspended(report))
+        json_number(json, "suspended_ms", sum->suspended_ms);
+    add_classes(json, "deferred_by", tally, TALLY_DEFERRED);
+    add_classes(json, "bounced_by", tally, TALLY_BOUNCED);
+    json_number(json, "delay_p50_ms", tally_delay_ms(tally, 50));
+    json_number(json, "delay_p95_ms", tally_delay_ms(tally, 95));
+    json_number(json, "delay_p99_ms", tally_delay_ms(tally, 99));
+    json_open(json, "delays", '[');
+    for (int i = 0; i < TALLY_DELAYS; i++)
+        json_number(json, NULL, (long long)tally->counts[TALLY_DELAY + i]);
+    json_close(json, ']');
+}
+
+void
+hours_report_json(const struct hours_report *report, struct buf *text)
+{
+    const struct hours_sums *sums = &report->sums;
+    struct json json = {.out = text};
+
+    json_open(&json, NULL, '{');
+    json_text(&json, "node", report->node);
+    json_text(&json, "by", hours_by_text(report->question.by));
+    json_number(&json, "from", report->from_ms / 1000);
+    json_number(&json, "to", report->to_ms / 1000);
+    json_open(&json, "rows", '[');
+    for (size_t i = 0; i < sums->count; i++) {
+        json_open(&json, NULL, '{');
+        if (report->question.by == HOURS_BY_HOUR)
+            json_number(&json, "hour", sums->items[i].hour * (TALLIES_HOUR_MS / 1000));
+        else
+            json_text(&json, hours_by_text(report->question.by), sums->items[i].name);
+        add_sum(&json, report, &sums->items[i]);
+        json_close(&json, '}');
+    }
+    json_close(&json, ']');
+    json_number(&json, "omitted", (long long)sums->omitted);
+    json_open(&json, "total", '{');
+    add_sum(&json, report, &sums->total);
+    json_close(&json, '}');
+    hours_advice_json(report->advice, &json);
+    json_close(&json, '}');
+    buf_puts(text, "\n");
+}
+
+/* ------------------------------------------------------------------ in the thread */
+
+struct ask {
+    struct hours_question question;
+    struct conf *conf;         /* a reference; NULL: given back */
+    struct control_call *call; /* not ours */
+    struct buf answer;
+};
+
+static int
+answer(struct ask *ask, struct hours_file *file, struct err *err)
+{
+    struct hours_report report = {.question = ask->question, .node = ask->conf->node};
+    struct hours_advice *advice = NULL;
+    int r;
+
+    report.to_ms = clock_ms(CLOCK_REALTIME);
+    report.from_ms = (report.to_ms - ask->question.since_ms) / TALLIES_HOUR_MS * TALLIES_HOUR_MS;
+    if (report.from_ms < 0)
+        report.from_ms = 0;
+    /* what is a little ahead of this host's clock is there, too */
+    r = hours_sums_read(file, ask->question.by, report.from_ms / TALLIES_HOUR_MS,
+                        report.to_ms / TALLIES_HOUR_MS + 1, &report.sums, err);
+    if (r < 0)
+        return r;
+    r = hours_advice_make(file, ask->conf, report.to_ms / TALLIES_HOUR_MS, &advice, err);
+    report.advice = advice;
+    if (r == 0)
+        (ask->question.json ? hours_report_json : hours_report_print)(&report, &ask->answer);
+    hours_advice_free(advice);
+    hours_sums_clear(&report.sums);
+    return r;
+}
+
+static int
+on_work(void *arg, struct hours_file *file, struct err *err)
+{
+    struct ask *ask = arg;
+    int r = answer(ask, file, err);
+
+    conf_unref(ask->conf); /* here, where it may take long */
+    ask->conf = NULL;
+    return r;
+}
+
+static void
+on_done(void *arg, int r, const char *why)
+{
+    struct ask *ask = arg;
+
+    if (r < 0)
+        buf_printf(&ask->answer, "error: %s", why);
+    control_answer(ask->call, buf_text(&ask->answer));
+}
+
+static void
+on_free(void *arg)
+{
+    struct ask *ask = arg;
+
+    conf_unref(ask->conf);
+    buf_clear(&ask->answer);
+    free(ask);
+}
+
+void
+hours_report_ask(struct hours_thread *thread, struct conf *conf, struct control_call *call,
+                 const char *question)
+{
+    struct ask *ask = mem_new(sizeof(*ask));
+    struct err err;
+    int r = hours_question_parse(question, &ask->question, &err);
+
+    ask->call = call;
+    ask->conf = conf_ref(conf);
+    if (r == 0 && !hours_thread_ask(thread, &(struct hours_ask){on_work, on_done, on_free, ask}))
+        r = err_set(&err, -EBUSY, "too many reports are asked for");
+    if (r < 0) {
+        on_done(ask, r, err.msg);
+        on_free(ask);
+    }
+}

@@ -1,0 +1,71 @@
+/*
+ * What the file of hours adds up to, by one of the things that mail is told
+ * apart by.  Blocks, as the file does.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICYD_HOURS_SUMS_H
+#define POLICYD_HOURS_SUMS_H
+
+#include "engine/tally.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct hours_file;
+
+enum hours_by {
+    HOURS_BY_ADDRESS,
+    HOURS_BY_STREAM,
+    HOURS_BY_PROVIDER,
+    HOURS_BY_ACCOUNT,
+    HOURS_BY_POOL,
+    HOURS_BY_HOUR,
+    HOURS_BYS,
+};
+
+enum { HOURS_SUMS_MAX = 2500 }; /* lines; all hours of 90 days are fewer */
+
+struct hours_sum {
+    char *name;   /* owned; "": no address, or the null sender */
+    int64_t hour; /* HOURS_BY_HOUR */
+    struct tally tally;
+    /*
+     * HOURS_BY_ADDRESS: as a whole.  HOURS_BY_PROVIDER: of all addresses at it.  HOURS_BY_HOUR: of
+     * all addresses, both ways.  The others: 0.
+     */
+    int64_t suspended_ms;
+};
+
+struct hours_sums {
+    struct hours_sum *items; /* owned; what has most mail first, hours in their order */
+    size_t count;
+    size_t omitted;             /* how many more there are ... */
+    struct hours_sum remainder; /* ... and what they add up to */
+    struct hours_sum total;
+};
+
+/* Sum up the hours from, to; the first and the last among them. */
+int hours_sums_read(struct hours_file *file, enum hours_by by, int64_t from, int64_t to,
+                    struct hours_sums *ret_sums, struct err *err);
+void hours_sums_clear(struct hours_sums *sums);
+
+/* What was sent, by two things: rows of one first come together, the largest of them first. */
+enum hours_pair { HOURS_ADDRESS_STREAM, HOURS_POOL_PROVIDER, HOURS_POOL_ACCOUNT };
+
+/* The names are gone when it returns. */
+typedef void hours_pair_fn(void *arg, const char *first, const char *second, uint64_t sent);
+
+int hours_sums_pairs(struct hours_file *file, enum hours_pair pair, int64_t from, int64_t to,
+                     hours_pair_fn *each, void *arg, struct err *err);
+
+/* The oldest hour that is kept; -1: none is. */
+int hours_sums_oldest(struct hours_file *file, int64_t *ret_hour, struct err *err);
+
+/* "address", "stream" and so on; NULL behind the last. */
+const char *hours_by_text(enum hours_by by);
+bool hours_by_parse(const char *text, enum hours_by *ret_by);
+
+#endif
