@@ -164,7 +164,8 @@ void conf_unref(struct conf *conf); /* takes NULL */
 /*
  * Call changed(arg, line) for each setting that differs: "+ path = value" for
  * one that is new, "- path = value" for one that is gone, "~ path = value (was
- * value)" for one that changed.  Returns how many.
+ * value)" for one that changed.  What may hold a password or a key is "(not shown)".  Returns
+ * how many.
  */
 size_t conf_diff(const struct conf *before, const struct conf *after,
                  void (*changed)(void *arg, const char *line), void *arg);

@@ -115,6 +115,33 @@ compare_paths(const char *a, const char *b)
     return length_a < length_b ? -1 : length_a > length_b;
 }
 
+/* May the value hold a password, or a key?  A list that has a name of its own has one for that. */
+static bool
+is_secret(const char *line)
+{
+    static const char url[] = "store.url = ", lists[] = "lists.", zone[] = ".zone = ";
+    const char *end;
+
+    if (strncmp(line, url, strlen(url)) == 0)
+        return true;
+    if (strncmp(line, lists, strlen(lists)) != 0)
+        return false;
+    end = strchr(line + strlen(lists), '.');
+    return end != NULL && strncmp(end, zone, strlen(zone)) == 0 &&
+           strspn(line + strlen(lists), "0123456789") != (size_t)(end - line) - strlen(lists);
+}
+
+/* sign: '+', '-', or '~' for a line that was another. */
+static char *
+tell(char sign, const char *line, const char *was)
+{
+    if (is_secret(line))
+        return mem_printf("%c %.*s(not shown)", sign, (int)(strstr(line, " = ") + 3 - line), line);
+    if (was == NULL)
+        return mem_printf("%c %s", sign, line);
+    return mem_printf("%c %s (was %s)", sign, line, strstr(was, " = ") + 3);
+}
+
 size_t
 conf_diff(const struct conf *before, const struct conf *after,
           void (*changed)(void *arg, const char *line), void *arg)
@@ -130,11 +157,11 @@ conf_diff(const struct conf *before, const struct conf *after,
         i += order <= 0;
         j += order >= 0;
         if (order < 0)
-            line = mem_printf("- %s", a);
+            line = tell('-', a, NULL);
         else if (order > 0)
-            line = mem_printf("+ %s", b);
+            line = tell('+', b, NULL);
         else if (strcmp(a, b) != 0)
-            line = mem_printf("~ %s (was %s)", b, strstr(a, " = ") + 3);
+            line = tell('~', b, a);
         if (line == NULL)
             continue;
         changed(arg, line);

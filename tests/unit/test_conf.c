@@ -169,6 +169,30 @@ test_diff(void **state)
     conf_unref(after);
 }
 
+/* A password, or the key in a list's zone, is in no log. */
+static void
+test_diff_of_secrets(void **state)
+{
+    struct conf *before = unit_conf(
+        ADDRESSES POOLS STREAMS
+        "store: { type = \"redis\"; url = \"redis://u:secret1@h\"; };\n"
+        "lists: ( { name = \"zen\"; zone = \"key1.zen.test\"; }, { zone = \"one.test\"; } );\n");
+    struct conf *after = unit_conf(
+        ADDRESSES POOLS STREAMS
+        "store: { type = \"redis\"; url = \"redis://u:secret2@h\"; };\n"
+        "lists: ( { name = \"zen\"; zone = \"key2.zen.test\"; }, { zone = \"two.test\"; } );\n");
+    struct buf text = {0};
+
+    (void)state;
+    assert_int_equal(conf_diff(before, after, collect, &text), 3);
+    assert_string_equal(buf_text(&text), "~ lists.2.zone = \"two.test\" (was \"one.test\")\n"
+                                         "~ lists.zen.zone = (not shown)\n"
+                                         "~ store.url = (not shown)\n");
+    buf_clear(&text);
+    conf_unref(before);
+    conf_unref(after);
+}
+
 static void
 write_file(const char *folder, const char *name, const char *text)
 {
@@ -314,11 +338,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),  cmocka_unit_test(test_ladder),
-        cmocka_unit_test(test_figures), cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_lists),   cmocka_unit_test(test_diff),
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_secret),
-        cmocka_unit_test(test_manual),  cmocka_unit_test(test_example),
+        cmocka_unit_test(test_values),          cmocka_unit_test(test_ladder),
+        cmocka_unit_test(test_figures),         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_lists),           cmocka_unit_test(test_diff),
+        cmocka_unit_test(test_diff_of_secrets), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_secret),          cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_example),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
