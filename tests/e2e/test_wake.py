@@ -83,7 +83,7 @@ def test_many_recipients(make_host):
 
 def test_the_last_answer_of_the_resolver(make_host):
     """Alone in the queue it would get the answer again that it had: it waits for half a minute."""
-    host = make_host(with_caps(a1=window("5s", 1), a2=window("5s", 1)), NEVER, start=False)
+    host = make_host(with_caps(a1=window("10s", 1), a2=window("10s", 1)), NEVER, start=False)
     waking(host)
     host.start()
     ids = submit_many(host, 3)
