@@ -26,7 +26,7 @@ enum { PROGRESS_STEPS = 10000, WHY_SIZE = 400 };
 /* Something to do, and later something done. */
 struct job {
     STAILQ_ENTRY(job) next;
-    enum { KEEP, LOAD, ASK, DROP } what;
+    enum job_what { KEEP, LOAD, ASK, DROP } what;
     struct hours_batch *batch; /* KEEP */
     struct queued *queued;     /* DROP */
     struct hours_ask ask;      /* ASK */
@@ -318,7 +318,7 @@ hand_over(struct hours_thread *thread, struct job *job)
 }
 
 static struct job *
-job_new(int what)
+job_new(enum job_what what)
 {
     struct job *job = mem_new(sizeof(*job));
 

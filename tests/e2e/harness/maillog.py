@@ -20,11 +20,11 @@ def line(ident, message, when=None):
     return f"{when:%b} {when.day:2d} {when:%H:%M:%S} mta1 postfix/{ident}[{4711}]: {message}\n"
 
 
-def result(queue_id, recipient, status, service="pp-d1", delay="1.2"):
+def result(queue_id, recipient, status, service="pp-d1", delay="1.2", when=None):
     dsn = {"s": "2.0.0", "d": "4.2.0", "b": "5.1.1"}[status[0]]
     return line(f"{service}/smtp",
                 f"{queue_id}: to=<{recipient}>, relay=mx.test[192.0.2.1]:25, delay={delay}, "
-                f"delays=0.1/0.1/0.5/0.5, dsn={dsn}, status={status}")
+                f"delays=0.1/0.1/0.5/0.5, dsn={dsn}, status={status}", when)
 
 
 class Message:
