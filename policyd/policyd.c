@@ -433,11 +433,13 @@ out:
     policyd.pace = NULL; /* what the end of others brings does not concern it */
     wake_free(policyd.wake);
     history_free(policyd.history);
+    lists_free(policyd.lists);
+    reach_free(policyd.reach);
+    if (policyd.volume != NULL) /* it goes on for a moment, to hand back what is held */
+        volume_listen(policyd.volume, &(struct volume_listener){0});
     breakers_free(policyd.breakers);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
-    lists_free(policyd.lists);
-    reach_free(policyd.reach);
     mx_free(policyd.mx);
     for (int i = 0; i < 4; i++)
         if (events[i] != NULL)

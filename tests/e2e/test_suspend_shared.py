@@ -66,9 +66,11 @@ def test_at_the_same_time(make_nodes):
     names = {f"{who}-{number}.test" for who in ("mta0", "mta1", "both") for number in range(20)}
     for node in nodes:
         wait_for(lambda: set(held(node)) == names, 20, "all of it")
-    whys = [{one["account"]: one["why"] for one in
-             json.loads(run(node, "suspensions", "--json"))["suspensions"]} for node in nodes]
-    assert whys[0] == whys[1]
+
+    def whys(node):
+        return {one["account"]: one["why"] for one in
+                json.loads(run(node, "suspensions", "--json"))["suspensions"]}
+    wait_for(lambda: whys(nodes[0]) == whys(nodes[1]), 20, "both to say the same")
 
 
 def test_redis_loses_all(make_nodes):
