@@ -23,6 +23,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     HURRY = TALLIES_MAX / 2,    /* tallies that are handed over at once */
@@ -372,6 +373,7 @@ hours_new(const struct hours_start *start)
 {
     struct feedback *feedback = start->feedback;
     struct hours *hours = mem_new(sizeof(*hours));
+    bool is_new;
 
     hours->base = start->base;
     hours->conf = start->conf;
@@ -381,8 +383,9 @@ hours_new(const struct hours_start *start)
     hours->timer = mem_must(evtimer_new(start->base, on_timer, hours));
     feedback_listen(feedback, &(struct feedback_listener){
                                   .on_outcome = on_outcome, .replays = true, .arg = hours});
+    is_new = access(hours->path, F_OK) < 0; /* no place is kept that would be waited for */
     begin(hours);
-    if (hours->thread == NULL)
+    if (hours->thread == NULL || is_new)
         queued_free(feedback_follow(feedback, NULL, NULL));
     return hours;
 }
