@@ -132,7 +132,10 @@ void meters_set_seq(struct meters *meters, uint32_t seq);
  */
 void meters_scale(struct meters *meters, uint32_t number, unsigned percent, int64_t now_ms);
 
-/* Any is. */
+/* 100: all of it. */
+unsigned meters_percent(const struct metered *metered);
+
+/* Any works with less. */
 bool meters_are_scaled(const struct meters *meters);
 
 /*

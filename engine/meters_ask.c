@@ -197,7 +197,7 @@ meters_next(struct meters *meters, int64_t now_ms, struct book_ask *ret_ask)
         lease = book_lease_size(caps, meters->nodes);
         meters_fit(metered, lease);
         if (meter_ask(&metered->meter, caps, lease, idle_ms(caps), now_ms, ret_ask)) {
-            ret_ask->percent = metered->off > 0 ? (uint8_t)(100 - metered->off) : 0;
+            ret_ask->percent = metered->off > 0 ? (uint8_t)meters_percent(metered) : 0;
             note_gain(meters, &metered->meter, before_ms, now_ms); /* a lease for later went back */
             return number;
         }

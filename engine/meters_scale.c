@@ -14,7 +14,7 @@ meters_caps(const struct metered *metered, struct caps *left)
 {
     if (metered->off == 0)
         return metered->caps;
-    book_left(metered->caps, WHOLE - (unsigned)metered->off, left);
+    book_left(metered->caps, meters_percent(metered), left);
     return left;
 }
 
@@ -34,6 +34,12 @@ meters_scale(struct meters *meters, uint32_t number, unsigned percent, int64_t n
     if (off < before)
         meter_grow(&metered->meter, now_ms);
     meters_touch(meters, number);
+}
+
+unsigned
+meters_percent(const struct metered *metered)
+{
+    return WHOLE - (unsigned)metered->off;
 }
 
 bool

@@ -22,7 +22,7 @@ add_cap(struct meters *meters, uint32_t number, struct buf *out)
     meters_key(meters, number, key);
     if (metered->off > 0)
         buf_printf(out, "%s (%u of %u per %s for now)", key,
-                   book_limit(cap, 100 - (unsigned)metered->off), cap->limit, cap->name);
+                   book_limit(cap, meters_percent(metered)), cap->limit, cap->name);
     else
         buf_printf(out, "%s (%u per %s)", key, cap->limit, cap->name);
 }

@@ -66,6 +66,8 @@ text_meter(const struct volume *volume, const struct metered *metered, const cha
         if (i == 0 && state == METER_FULL)
             buf_printf(text, ", room in %s",
                        units_print_span(meter_room_ms(meter, now_ms) - now_ms, span));
+        if (i == 0 && metered->off > 0)
+            buf_printf(text, ", %u %% of it for now", meters_percent(metered));
         if (i == 0 && meter->excess_total > 0)
             buf_printf(text, ", %u sent over it", meter->excess_total);
         buf_puts(text, "\n");
@@ -85,6 +87,7 @@ json_meter(const struct volume *volume, const struct metered *metered, const cha
         json_number(json, "room_in_ms", meter_room_ms(meter, now_ms) - now_ms);
     json_number(json, "held", meter_held(meter));
     json_number(json, "exceeded", meter->excess_total);
+    json_number(json, "percent", meters_percent(metered));
     json_open(json, "caps", '[');
     for (size_t i = 0; i < metered->caps->count; i++) {
         const struct cap *cap = &metered->caps->items[i];
