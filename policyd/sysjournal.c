@@ -193,8 +193,6 @@ seek_end(struct sysjournal *journal)
     r = sd_journal_seek_tail(journal->journal);
     if (r >= 0)
         r = sd_journal_previous(journal->journal);
-    if (r == 0) /* none is of mail yet */
-        return sd_journal_seek_head(journal->journal);
     if (r > 0)
         save_cursor(journal);
     return r;
@@ -251,11 +249,11 @@ start(struct sysjournal *journal)
         return;
     }
     if (r >= 0)
-        r = sd_journal_add_match(journal->journal, "SYSLOG_FACILITY=2", 0); /* mail */
-    if (r >= 0)
         r = sd_journal_set_data_threshold(journal->journal, MAILLOG_LINE_MAX + 64);
     if (r >= 0)
         r = seek(journal);
+    if (r >= 0) /* not before: the last entry that there is, is a place, whoever wrote it */
+        r = sd_journal_add_match(journal->journal, "SYSLOG_FACILITY=2", 0); /* mail */
     if (r < 0) {
         say_unreadable(journal, strerror(-r));
         shut(journal);

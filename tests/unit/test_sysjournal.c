@@ -62,8 +62,12 @@ begin(const char *cursor)
 static void
 wait_entries(size_t count)
 {
+    static const struct timeval limit = {60, 0};
+
     wanted = count;
+    event_base_loopexit(base, &limit);
     event_base_dispatch(base);
+    assert_false(event_base_got_exit(base)); /* it would not have ended by itself */
 }
 
 static void
@@ -219,21 +223,31 @@ test_from_the_end(void **state)
     end();
 }
 
-/* The first entries of mail that there are, in a journal that has others. */
+/* The first entries of mail that there are, in a journal that has others; there is a place before
+ * them. */
 static void
 test_no_mail_yet(void **state)
 {
+    char cursor[SYSJOURNAL_CURSOR_SIZE];
+
     (void)state;
     take("a");
     add("kernel", "SYSLOG_FACILITY=0\n_TRANSPORT=kernel", "booted");
     put();
     begin("");
     wait_entries(0);
+    sysjournal_where(journal, cursor);
     put_one("a", "one");
     put_one("a", "two");
     wait_entries(2);
     end();
     assert_string_equal(buf_text(&told), "postfix/smtp one\npostfix/smtp two\n");
+    begin(cursor);
+    wait_entries(2);
+    end();
+    assert_string_equal(buf_text(&told), "postfix/smtp one\npostfix/smtp two\npostfix/smtp one\n"
+                                         "postfix/smtp two\n");
+    assert_int_equal(logged("has no longer"), 0);
 }
 
 /* Whoever has an account can write anything to the journal, but not say who wrote it. */
