@@ -122,6 +122,37 @@ ctl_ask(const struct conf *conf, const char *question, char **ret_answer)
     return 0;
 }
 
+int
+ctl_print(const struct ctl *ctl, const char *question)
+{
+    struct conf *conf;
+    char *answer = NULL;
+    int r;
+
+    if (ctl_load(ctl->file, &conf) < 0)
+        return CTL_USAGE;
+    r = ctl_ask(conf, question, &answer);
+    if (r == 0)
+        fputs(answer, stdout);
+    free(answer);
+    conf_unref(conf);
+    return r == 0 ? CTL_GOOD : CTL_BAD_NEWS;
+}
+
+int
+ctl_show(const struct ctl *ctl, int argc, char **argv, const char *question, const char *usage)
+{
+    char *whole;
+    int status;
+
+    if (!ctl_arguments(argc, argv, 0, usage, &status))
+        return status;
+    whole = mem_printf("%s%s", question, ctl->json ? " json" : "");
+    status = ctl_print(ctl, whole);
+    free(whole);
+    return status;
+}
+
 bool
 ctl_answers(const struct conf *conf)
 {

@@ -43,6 +43,15 @@ int ctl_ask(const struct conf *conf, const char *question, char **ret_answer);
 int ctl_exchange(const struct conf *conf, const char *bytes, size_t length, struct buf *answer,
                  struct err *err);
 
+/*
+ * A command that takes nothing but --json and prints what policyd answers to
+ * question, or to "question json".  Returns an exit status.
+ */
+int ctl_show(const struct ctl *ctl, int argc, char **argv, const char *question, const char *usage);
+
+/* Load the configuration, ask policyd, and print its answer.  Returns an exit status. */
+int ctl_print(const struct ctl *ctl, const char *question);
+
 /* Does policyd run? */
 bool ctl_answers(const struct conf *conf);
 

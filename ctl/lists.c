@@ -5,9 +5,6 @@
  */
 #include "ctl/ctl.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 static const char usage[] =
     "usage: postpool lists [--json]\n\n"
     "Asks the running postpool-policyd what the DNS lists last said of each address; it asks\n"
@@ -16,18 +13,5 @@ static const char usage[] =
 int
 ctl_lists(const struct ctl *ctl, int argc, char **argv)
 {
-    struct conf *conf;
-    char *answer = NULL;
-    int r, status;
-
-    if (!ctl_arguments(argc, argv, 0, usage, &status))
-        return status;
-    if (ctl_load(ctl->file, &conf) < 0)
-        return CTL_USAGE;
-    r = ctl_ask(conf, ctl->json ? "lists json" : "lists", &answer);
-    if (r == 0)
-        fputs(answer, stdout);
-    free(answer);
-    conf_unref(conf);
-    return r == 0 ? CTL_GOOD : CTL_BAD_NEWS;
+    return ctl_show(ctl, argc, argv, "lists", usage);
 }

@@ -21,9 +21,8 @@ int
 ctl_nodes(const struct ctl *ctl, int argc, char **argv)
 {
     bool forgets = argc > 1 && strcmp(argv[1], "forget") == 0;
-    char *question, *answer = NULL;
-    struct conf *conf;
-    int r, status;
+    char *question;
+    int status;
 
     if (!ctl_arguments(argc, argv, 2, usage, &status))
         return status;
@@ -31,15 +30,10 @@ ctl_nodes(const struct ctl *ctl, int argc, char **argv)
         fputs(usage, stderr);
         return CTL_USAGE;
     }
-    if (ctl_load(ctl->file, &conf) < 0)
-        return CTL_USAGE;
-    question =
-        forgets ? mem_printf("forget %s", argv[2]) : mem_strdup(ctl->json ? "nodes json" : "nodes");
-    r = ctl_ask(conf, question, &answer);
-    if (r == 0)
-        fputs(answer, stdout);
-    free(answer);
+    if (!forgets)
+        return ctl_print(ctl, ctl->json ? "nodes json" : "nodes");
+    question = mem_printf("forget %s", argv[2]);
+    status = ctl_print(ctl, question);
     free(question);
-    conf_unref(conf);
-    return r == 0 ? CTL_GOOD : CTL_BAD_NEWS;
+    return status;
 }

@@ -45,11 +45,10 @@ int
 ctl_report(const struct ctl *ctl, int argc, char **argv)
 {
     struct options options = {"address", "7d"};
-    char *question, *answer = NULL;
-    struct conf *conf;
+    char *question;
     int64_t since_ms;
     struct err err;
-    int r;
+    int status;
 
     if (argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
         fputs(usage, stdout);
@@ -63,14 +62,8 @@ ctl_report(const struct ctl *ctl, int argc, char **argv)
         fprintf(stderr, "postpool: --since: %s\n", err.msg);
         return CTL_USAGE;
     }
-    if (ctl_load(ctl->file, &conf) < 0)
-        return CTL_USAGE;
     question = mem_printf("report %s %s%s", options.by, options.since, ctl->json ? " json" : "");
-    r = ctl_ask(conf, question, &answer);
-    if (r == 0)
-        fputs(answer, stdout);
+    status = ctl_print(ctl, question);
     free(question);
-    free(answer);
-    conf_unref(conf);
-    return r == 0 ? CTL_GOOD : CTL_BAD_NEWS;
+    return status;
 }

@@ -134,23 +134,6 @@ what_of(const struct wanted *wanted)
     return what;
 }
 
-static int
-ask(const struct ctl *ctl, const char *question)
-{
-    struct conf *conf;
-    char *answer = NULL;
-    int r;
-
-    if (ctl_load(ctl->file, &conf) < 0)
-        return CTL_USAGE;
-    r = ctl_ask(conf, question, &answer);
-    if (r == 0)
-        fputs(answer, stdout);
-    free(answer);
-    conf_unref(conf);
-    return r == 0 ? CTL_GOOD : CTL_BAD_NEWS;
-}
-
 int
 ctl_suspend(const struct ctl *ctl, int argc, char **argv)
 {
@@ -176,7 +159,7 @@ ctl_suspend(const struct ctl *ctl, int argc, char **argv)
         question = mem_printf("%s %s %s", command, what, wanted.why);
     else
         question = mem_printf("%s %s", command, what);
-    status = ask(ctl, question);
+    status = ctl_print(ctl, question);
     free(question);
     free(what);
     return status;
@@ -185,9 +168,5 @@ ctl_suspend(const struct ctl *ctl, int argc, char **argv)
 int
 ctl_suspensions(const struct ctl *ctl, int argc, char **argv)
 {
-    int status;
-
-    if (!ctl_arguments(argc, argv, 0, usage, &status))
-        return status;
-    return ask(ctl, ctl->json ? "suspensions json" : "suspensions");
+    return ctl_show(ctl, argc, argv, "suspensions", usage);
 }

@@ -145,9 +145,8 @@ ctl_tail(const struct ctl *ctl, int argc, char **argv)
 int
 ctl_story(const struct ctl *ctl, int argc, char **argv)
 {
-    char *question, *answer = NULL;
-    struct conf *conf;
-    int r;
+    char *question;
+    int status;
 
     if (argc > 2) {
         fprintf(stderr, "postpool: \"%s\" is one argument too many\n", argv[2]);
@@ -158,14 +157,8 @@ ctl_story(const struct ctl *ctl, int argc, char **argv)
             fprintf(stderr, "postpool: \"%s\" is no queue id\n", argv[1]);
             return CTL_USAGE;
         }
-    if (ctl_load(ctl->file, &conf) < 0)
-        return CTL_USAGE;
     question = mem_printf("story %s%s", argv[1], ctl->json ? " json" : "");
-    r = ctl_ask(conf, question, &answer);
-    if (r == 0)
-        fputs(answer, stdout);
-    free(answer);
+    status = ctl_print(ctl, question);
     free(question);
-    conf_unref(conf);
-    return r == 0 ? CTL_GOOD : CTL_BAD_NEWS;
+    return status;
 }
