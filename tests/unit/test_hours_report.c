@@ -1,0 +1,245 @@
+/*
+ * What is told of what happened to mail: questions, reports, warnings.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/mem.h"
+#include "lib/replies.h"
+#include "policyd/hours_advice.h"
+#include "policyd/hours_report.h"
+#include "tests/unit/hours_world.h"
+
+#include <errno.h>
+
+/* ------------------------------------------------------------------- reports */
+
+static void
+test_questions(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *why; /* NULL: it is good */
+    } cases[] = {
+        {"address 7d", NULL},
+        {"hour 36h json", NULL},
+        {"address", "behind report stand what to report by and for how long, such as \"address "
+                    "7d\", and nothing else but json"},
+        {"address 7d yaml", "behind report stand what to report by and for how long, such as "
+                            "\"address 7d\", and nothing else but json"},
+        {"address 7d json x", "behind report stand what to report by and for how long, such as "
+                              "\"address 7d\", and nothing else but json"},
+        {"moon 7d", "\"moon\" is nothing to report by, write address, stream, provider, account, "
+                    "pool or hour"},
+        {"address 7", "\"7\" has no unit that is known, write ms, s, m, h or d"},
+    };
+    struct hours_question question = {HOURS_BY_POOL, 5, false};
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        int r = hours_question_parse(cases[i].text, &question, &err);
+
+        print_message("%s\n", cases[i].text);
+        assert_int_equal(r, cases[i].why == NULL ? 0 : -EINVAL);
+        if (cases[i].why != NULL)
+            assert_string_equal(err.msg, cases[i].why);
+    }
+    assert_int_equal(question.by, HOURS_BY_HOUR); /* of the last that was good */
+    assert_int_equal(question.since_ms, 36 * 3600 * 1000);
+    assert_true(question.json);
+}
+
+static char *
+report(enum hours_by by, bool json, const struct hours_advice *advice)
+{
+    struct hours_report report = {
+        .question = {by, 3600 * 1000, json},
+        .node = "mta1",
+        .from_ms = (int64_t)HOUR * TALLIES_HOUR_MS,
+        .to_ms = (int64_t)HOUR * TALLIES_HOUR_MS + 61000,
+        .advice = advice,
+    };
+    struct buf text = {0};
+
+    report.sums = hours_world_sums_of(by, HOUR, HOUR);
+    (json ? hours_report_json : hours_report_print)(&report, &text);
+    hours_sums_clear(&report.sums);
+    return buf_take(&text);
+}
+
+static void
+some_mail(void)
+{
+    struct tally *b1 = hours_world_mail(HOUR, "bulk", "p", "b1", "google");
+    struct tally *none = hours_world_mail(HOUR, "bulk", "p", "", "google");
+
+    b1->counts[TALLY_SENT] = 900;
+    b1->counts[TALLY_DELAY + 4] = 450; /* 0.8 s to 1.6 s */
+    b1->counts[TALLY_DELAY + 10] = 450;
+    b1->counts[TALLY_BOUNCED + ACCUSED_RECIPIENT] = 99;
+    b1->counts[TALLY_BOUNCED + ACCUSED_COUNT] = 1;
+    b1->counts[TALLY_DEFERRED + ACCUSED_ADDRESS] = 7;
+    b1->counts[TALLY_RESCUED] = 7;
+    none->counts[TALLY_DEFERRED + ACCUSED_COUNT] = 30;
+    none->counts[TALLY_FULL] = 30;
+    hours_world_suspended(HOUR, "b1", "")->counts[0] = 90 * 1000;
+    hours_world_account(HOUR, "", "bulk", "p")->counts[TALLY_SENT] = 1;
+    hours_world_account(HOUR, TALLIES_OTHERS, "bulk", "p")->counts[TALLY_SENT] = 2;
+    hours_world_commit();
+    hours_world_begin();
+}
+
+static void
+test_table(void **state)
+{
+    char *text;
+
+    (void)state;
+    some_mail();
+    text = report(HOURS_BY_ADDRESS, false, NULL);
+    assert_string_equal(
+        text,
+        "recipients on mta1 from 2024-10-04 00:00 to 2024-10-04 00:01\n"
+        "\n"
+        "address        sent   deferrals    bounced   bounces  rescued  suspended       p50       "
+        "p95       p99\n"
+        "b1              900           7        100   10.00 %        7       90 s     1.6 s      "
+        "96 s     101 s\n"
+        "(none)            0          30          0    0.00 %        0          -         -       "
+        "  -         -\n"
+        "total           900          37        100   10.00 %        7       90 s     1.6 s      "
+        "96 s     101 s\n"
+        "\n"
+        "bounced by what replies accuse: recipient 99, unknown 1\n"
+        "deferrals likewise: address 7, unknown 30; of these for want of room under caps: 30\n");
+    free(text);
+    text = report(HOURS_BY_ACCOUNT, false, NULL);
+    assert_non_null(strstr(text, "\n<>                 1  "));
+    assert_non_null(strstr(text, "\n(others)           2  "));
+    assert_null(strstr(text, "suspended"));
+    free(text);
+}
+
+static void
+test_json(void **state)
+{
+    char *text;
+
+    (void)state;
+    some_mail();
+    text = report(HOURS_BY_ADDRESS, true, NULL);
+    assert_non_null(strstr(
+        text,
+        "{\"node\":\"mta1\",\"by\":\"address\",\"from\":1728000000,\"to\":1728000061,"
+        "\"rows\":[{\"address\":\"b1\",\"sent\":900,\"deferred\":7,\"bounced\":100,"
+        "\"bounce_share\":0.10000000000000001,\"rescued\":7,\"no_room\":0,\"suspended_ms\":90000,"
+        "\"deferred_by\":{\"address\":7},\"bounced_by\":{\"recipient\":99,"
+        "\"unknown\":1},\"delay_p50_ms\":1600,"));
+    assert_non_null(strstr(text, "\"warnings\":[]}\n"));
+    free(text);
+    text = report(HOURS_BY_HOUR, true, NULL);
+    assert_non_null(strstr(text, "\"rows\":[{\"hour\":1728000000,\"sent\":900,"));
+    free(text);
+}
+
+/* ------------------------------------------------------------------ warnings */
+
+static char *
+warnings(struct conf *conf)
+{
+    struct hours_advice *advice = NULL;
+    struct buf text = {0};
+    struct err err;
+
+    if (hours_advice_make(hours_world.file, conf, HOUR, &advice, &err) < 0)
+        fail_msg("%s", err.msg);
+    hours_advice_print(advice, &text);
+    hours_advice_free(advice);
+    buf_puts(&text, "");
+    return buf_take(&text);
+}
+
+/* Streams that meet in one pool, and are of one kind when they say so. */
+static void
+test_mixed(void **state)
+{
+    struct conf *conf = unit_conf_with("");
+    char *text;
+
+    (void)state;
+    hours_world_mail(HOUR - 1, "tx", "fast", "a1", "other")->counts[TALLY_SENT] = 300;
+    hours_world_mail(HOUR - 2, "default", "fast", "a1", "other")->counts[TALLY_SENT] = 100;
+    hours_world_mail(HOUR - 1, "tx", "fast", "a2", "other")->counts[TALLY_SENT] = 600;
+    hours_world_mail(HOUR - 1, "default", "fast", "a2", "other")->counts[TALLY_SENT] = 1400;
+    hours_world_mail(HOUR - 1, "bulk", "bulk", "b1", "other")->counts[TALLY_SENT] = 500;
+    hours_world_mail(HOUR - 1, "tx", "fast", "gone", "other")->counts[TALLY_SENT] = 500;
+    hours_world_mail(HOUR - 1, "bulk", "fast", "gone", "other")->counts[TALLY_SENT] = 500;
+    hours_world_mail(HOUR - 31 * 24, "client", "bulk", "b1", "other")->counts[TALLY_SENT] =
+        500; /* long ago */
+    hours_world_commit();
+    hours_world_begin();
+    text = warnings(conf);
+    assert_string_equal(
+        text, "warning: address a2 and 1 more send different kinds of mail: 70 % default, 30 % tx "
+              "of 2000 in 30 days; what harms one harms the others: give each kind addresses of "
+              "its own, or say with streams.kind that they are of one kind\n");
+    free(text);
+    free(conf->snapshot->streams[3].kind);
+    conf->snapshot->streams[3].kind = mem_strdup("tx");
+    text = warnings(conf);
+    assert_string_equal(text, "");
+    free(text);
+    conf_unref(conf);
+}
+
+static void
+test_thin_and_most(void **state)
+{
+    struct conf *conf = unit_conf_with(
+        "providers: { google = { domains = ( \"gmail.com\" ); }; }; figures: { thin = 1000; };");
+    char *text;
+
+    (void)state;
+    hours_world_mail(HOUR - 9 * 24, "tx", "fast", "a1", "google")->counts[TALLY_SENT] = 200;
+    hours_world_mail(HOUR - 1, "tx", "fast", "a2", "google")->counts[TALLY_SENT] = 300;
+    hours_world_account(HOUR - 1, "big.test", "bulk", "bulk")->counts[TALLY_SENT] = 900;
+    hours_world_account(HOUR - 1, "one.test", "bulk", "bulk")->counts[TALLY_SENT] = 200;
+    hours_world_account(HOUR - 1, "two.test", "client", "bulk")->counts[TALLY_SENT] = 200;
+    hours_world_account(HOUR - 1, TALLIES_OTHERS, "bulk", "bulk")->counts[TALLY_SENT] = 100;
+    hours_world_commit();
+    hours_world_begin();
+    text = warnings(conf);
+    assert_string_equal(
+        text,
+        "warning: pool fast has 2 addresses for 1500 messages a month to google, 750 each; with "
+        "fewer than 1000 an address gets no reputation there: use 1\n"
+        "warning: account big.test is 64 % of pool bulk (900 of 1400 in 10 days), which 2 others "
+        "share; its reputation is theirs: give it a stream and a pool of its own\n");
+    free(text);
+    conf_unref(conf);
+}
+
+static int
+run(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_questions),
+        cmocka_unit_test_setup_teardown(test_table, hours_world_setup, hours_world_teardown),
+        cmocka_unit_test_setup_teardown(test_json, hours_world_setup, hours_world_teardown),
+        cmocka_unit_test_setup_teardown(test_mixed, hours_world_setup, hours_world_teardown),
+        cmocka_unit_test_setup_teardown(test_thin_and_most, hours_world_setup,
+                                        hours_world_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int
+main(void)
+{
+    return hours_world_run(run);
+}
