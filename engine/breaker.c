@@ -3,6 +3,8 @@
  */
 #include "engine/breaker.h"
 
+#include "engine/line.h"
+
 #include <string.h>
 
 static void
@@ -18,11 +20,7 @@ set_state(struct breaker *breaker, enum breaker_state state, int64_t now_ms)
 static void
 set_why(struct breaker *breaker, const char *why)
 {
-    size_t length = strnlen(why, sizeof(breaker->why) - 1);
-
-    for (size_t i = 0; i < length; i++)
-        breaker->why[i] = why[i] >= ' ' && why[i] <= '~' ? why[i] : '?';
-    breaker->why[length] = '\0';
+    line_copy(breaker->why, sizeof(breaker->why), why);
 }
 
 /* ------------------------------------------------------------------- hits */
