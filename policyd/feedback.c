@@ -15,6 +15,7 @@
 #include "policyd/volume.h"
 
 #include <assert.h>
+#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,8 @@
 
 /* At the end of the log without a line: more than it takes to go on to another file. */
 enum { QUIET_LOOKS = 30 };
+
+enum { WAITS_MAX = 200, WAITS_MS = 10 }; /* so many that wait are told of at a time, and between */
 
 struct feedback {
     struct feedback_start start;
@@ -33,6 +36,7 @@ struct feedback {
     struct place reached; /* ... there */
     unsigned quiet;       /* looks at the end since a line came */
     struct queued *queued;
+    struct event *waits; /* those in queued that wait are told of */
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
     size_t listener_count;
     struct feedback_figures figures;
@@ -65,15 +69,58 @@ time_of_day_ms(int *ret_offset_s)
     return clock_ms(CLOCK_REALTIME_COARSE);
 }
 
-static void
-on_result(struct feedback *feedback, const struct maillog_time *time, const struct maillog *line)
+static struct outcome_view
+view_of(const struct feedback *feedback)
 {
-    const char *sender = queued_sender(feedback->queued, line->queue_id);
     struct outcome_view view = {
         .conf = feedback->conf,
         .provider = feedback->start.provider,
         .arg = feedback->start.arg,
     };
+
+    view.now_ms = time_of_day_ms(&view.local_offset_s);
+    return view;
+}
+
+/* It waits for its turn, or for another address: policyd/pace.h. */
+static void
+note_wait(struct feedback *feedback, const struct maillog *line, const struct outcome *outcome)
+{
+    int64_t delay_ms = outcome->delay_ms > 0 ? outcome->delay_ms : 0;
+
+    if (outcome->own || outcome->rescued)
+        queued_set_waits(feedback->queued, line->queue_id, outcome->recipient,
+                         outcome->at_ms - delay_ms);
+}
+
+static void
+on_waits(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval soon = {0, WAITS_MS * 1000};
+    struct feedback *feedback = arg;
+    struct outcome_view view = view_of(feedback);
+    struct queued_wait wait;
+    struct outcome outcome;
+
+    (void)fd;
+    (void)what;
+    for (int i = 0; i < WAITS_MAX; i++) {
+        if (!queued_next_waiting(feedback->queued, &wait))
+            return;
+        if (!outcome_of_wait(&view, &wait, &outcome))
+            continue;
+        for (size_t j = 0; j < feedback->listener_count; j++)
+            if (feedback->listeners[j].on_wait != NULL)
+                feedback->listeners[j].on_wait(feedback->listeners[j].arg, &outcome);
+    }
+    event_add(feedback->waits, &soon);
+}
+
+static void
+on_result(struct feedback *feedback, const struct maillog_time *time, const struct maillog *line)
+{
+    const char *sender = queued_sender(feedback->queued, line->queue_id);
+    struct outcome_view view;
     struct outcome outcome;
 
     feedback->figures.results += !feedback->again;
@@ -81,9 +128,10 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
         feedback->figures.unknown += !feedback->again;
         return;
     }
-    view.now_ms = time_of_day_ms(&view.local_offset_s);
+    view = view_of(feedback);
     if (!outcome_make(&view, time, line, sender, &outcome))
         return;
+    note_wait(feedback, line, &outcome);
     outcome.chosen = volume_chosen(feedback->start.volume, outcome.message_id, outcome.recipient);
     if (!feedback->again)
         settle(feedback, line, &outcome);
@@ -210,6 +258,7 @@ feedback_follow(struct feedback *feedback, const struct place *from, struct queu
     feedback->begun = true;
     feedback->queued = queued != NULL ? queued : queued_new();
     open_log(feedback, from);
+    event_active(feedback->waits, EV_TIMEOUT, 0);
     return before;
 }
 
@@ -242,6 +291,7 @@ feedback_new(const struct feedback_start *start)
 
     feedback->start = *start;
     feedback->queued = queued_new();
+    feedback->waits = mem_must(evtimer_new(start->base, on_waits, feedback));
     feedback_set_conf(feedback, start->conf);
     return feedback;
 }
@@ -342,6 +392,7 @@ feedback_free(struct feedback *feedback)
     if (feedback == NULL)
         return;
     source_free(feedback->source);
+    event_free(feedback->waits);
     queued_free(feedback->queued);
     free(feedback->path);
     free(feedback);

@@ -50,6 +50,8 @@ struct feedback_listener {
     void (*on_outcome)(void *arg, const struct outcome *outcome);
     void (*on_gone)(void *arg, const char *queue_id); /* the message left the queue */
     void (*on_idle)(void *arg);                       /* all that there is was told */
+    /* Deferred before the start and not tried since, outcome_of_wait(). */
+    void (*on_wait)(void *arg, const struct outcome *outcome);
     bool replays; /* hears, and alone, what feedback_follow() goes back to; and no on_gone then */
     void *arg;    /* not ours */
 };
@@ -79,7 +81,7 @@ bool feedback_message_id(struct feedback *feedback, const char *queue_id,
  * Begin, or go back: the log is followed from there on; NULL: from its end.  queued is what is
  * known of the queue at that place, and becomes the feedback's; NULL: nothing.  Returns what it
  * had, the caller's.  What was told before is told again to those that replay, and settles no
- * grant.
+ * grant.  What waits by queued is told of little by little.
  */
 struct queued *feedback_follow(struct feedback *feedback, const struct place *from,
                                struct queued *queued);

@@ -19,7 +19,7 @@
 
 static_assert(TALLY_CLASSES == ACCUSED_COUNT + 1, "a class for each that is accused, and one");
 
-enum { APPLICATION_ID = 0x70706669, FILE_VERSION = 1 };
+enum { APPLICATION_ID = 0x70706669, FILE_VERSION = 2 };
 
 enum statement {
     ADD_MAIL,
@@ -49,9 +49,9 @@ static const char *const texts[STATEMENTS] = {
     [HAS_ACCOUNT] = "SELECT 1 FROM accounts WHERE hour = ?1 AND account = ?2 AND stream = ?3 AND "
                     "pool = ?4",
     [COUNT_ACCOUNTS] = "SELECT count(*) FROM accounts WHERE hour = ?1",
-    [PUT_QUEUED] = "REPLACE INTO queue VALUES (?1, ?2, ?3)",
+    [PUT_QUEUED] = "REPLACE INTO queue VALUES (?1, ?2, ?3, ?4, ?5)",
     [DROP_QUEUED] = "DELETE FROM queue WHERE id = ?1",
-    [READ_QUEUED] = "SELECT id, sender, heard FROM queue",
+    [READ_QUEUED] = "SELECT id, sender, heard, waits, since_ms FROM queue",
     [PUT_PLACE] = "REPLACE INTO place VALUES (0, ?1, ?2)",
     [READ_PLACE] = "SELECT log, place FROM place WHERE one = 0",
     [PAGES] = "PRAGMA page_count",
@@ -245,7 +245,7 @@ make_tables(struct hours_file *file, struct err *err)
                "NULL, provider TEXT NOT NULL, ms INTEGER NOT NULL, "
                "PRIMARY KEY (hour, address, provider)) WITHOUT ROWID;"
                "CREATE TABLE IF NOT EXISTS queue (id TEXT PRIMARY KEY, sender TEXT NOT NULL, "
-               "heard INTEGER NOT NULL) WITHOUT ROWID;"
+               "heard INTEGER NOT NULL, waits TEXT, since_ms INTEGER NOT NULL) WITHOUT ROWID;"
                "CREATE TABLE IF NOT EXISTS place (one INTEGER PRIMARY KEY, log TEXT NOT NULL, "
                "place TEXT NOT NULL);"
                "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
@@ -384,7 +384,9 @@ load_queue(struct hours_file *file, struct hours_saved *saved, struct err *err)
     saved->queued = queued_new();
     while ((code = sqlite3_step(statement)) == SQLITE_ROW)
         queued_restore(saved->queued, column(statement, 0), column(statement, 1),
-                       sqlite3_column_int(statement, 2) != 0);
+                       sqlite3_column_int(statement, 2) != 0,
+                       (const char *)sqlite3_column_text(statement, 3),
+                       sqlite3_column_int64(statement, 4));
     queued_track(saved->queued);
     done(file, READ_QUEUED);
     return code == SQLITE_DONE ? 0 : hours_file_fail(file, err);
@@ -468,6 +470,8 @@ put_queued(struct hours_file *file, const struct queued_change *change, struct e
     if (!change->gone) {
         sqlite3_bind_text(statement, 2, change->sender, -1, SQLITE_STATIC);
         sqlite3_bind_int(statement, 3, change->heard);
+        sqlite3_bind_text(statement, 4, change->waits, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(statement, 5, change->since_ms);
     }
     return carry_out(file, which, err);
 }

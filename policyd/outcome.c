@@ -8,6 +8,7 @@
 #include "lib/conf.h"
 #include "lib/replies.h"
 #include "lib/tagged.h"
+#include "policyd/queued.h"
 #include "policyd/rescue.h"
 
 #include <string.h>
@@ -85,6 +86,16 @@ read_sender(const struct outcome_view *view, const char *sender, struct outcome 
     addr_domain(outcome->sender, outcome->account, sizeof(outcome->account));
 }
 
+static void
+read_names(const struct outcome_view *view, struct span queue_id, struct span recipient,
+           const char *sender, struct outcome *outcome)
+{
+    copy(outcome->queue_id, sizeof(outcome->queue_id), queue_id);
+    copy(outcome->recipient, sizeof(outcome->recipient), recipient);
+    addr_domain(outcome->recipient, outcome->domain, sizeof(outcome->domain));
+    read_sender(view, sender, outcome);
+}
+
 bool
 outcome_make(const struct outcome_view *view, const struct maillog_time *time,
              const struct maillog *line, const char *sender, struct outcome *ret_outcome)
@@ -95,10 +106,7 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     if (line->status == MAILLOG_OTHER_STATUS || line->recipient.length > ADDR_MAX)
         return false;
     memset(outcome, 0, sizeof(*outcome));
-    copy(outcome->queue_id, sizeof(outcome->queue_id), line->queue_id);
-    copy(outcome->recipient, sizeof(outcome->recipient), line->recipient);
-    addr_domain(outcome->recipient, outcome->domain, sizeof(outcome->domain));
-    read_sender(view, sender, outcome);
+    read_names(view, line->queue_id, line->recipient, sender, outcome);
     outcome->address = address_of(view->conf->snapshot, line->service);
     outcome->provider = provider_of(view, outcome->domain, line->relay);
     outcome->status = line->status;
@@ -117,5 +125,25 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     outcome->at_ms = at_ms >= 0 ? at_ms : view->now_ms;
     outcome->delay_ms = line->delay_ms;
     memcpy(outcome->delays_ms, line->delays_ms, sizeof(outcome->delays_ms));
+    return true;
+}
+
+bool
+outcome_of_wait(const struct outcome_view *view, const struct queued_wait *wait,
+                struct outcome *ret_outcome)
+{
+    struct span recipient = {wait->recipient, strlen(wait->recipient)};
+
+    if (recipient.length > ADDR_MAX)
+        return false;
+    memset(ret_outcome, 0, sizeof(*ret_outcome));
+    read_names(view, wait->queue_id, recipient, wait->sender, ret_outcome);
+    ret_outcome->provider = provider_of(view, ret_outcome->domain, (struct span){"", 0});
+    ret_outcome->status = MAILLOG_DEFERRED;
+    ret_outcome->own = true;
+    ret_outcome->at_ms = view->now_ms;
+    ret_outcome->delay_ms = view->now_ms - wait->since_ms;
+    for (size_t i = 0; i < sizeof(ret_outcome->delays_ms) / sizeof(ret_outcome->delays_ms[0]); i++)
+        ret_outcome->delays_ms[i] = -1;
     return true;
 }

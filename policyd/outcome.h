@@ -18,6 +18,7 @@
 struct address;
 struct conf;
 struct provider;
+struct queued_wait;
 struct stream;
 
 enum { OUTCOME_DOMAIN_SIZE = 256 };
@@ -74,5 +75,10 @@ struct outcome_view {
  */
 bool outcome_make(const struct outcome_view *view, const struct maillog_time *time,
                   const struct maillog *line, const char *sender, struct outcome *ret_outcome);
+
+/* The same of one that waits since long, deferred by ourselves; false: its recipient is too long.
+ */
+bool outcome_of_wait(const struct outcome_view *view, const struct queued_wait *wait,
+                     struct outcome *ret_outcome);
 
 #endif

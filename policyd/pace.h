@@ -2,11 +2,11 @@
  * Pacing: deferred messages are woken as soon as they can leave.
  *
  * What was deferred by ourselves, for want of room or of an address, waits in a
- * list (engine/waiting.h).  So does what a suspended address failed to deliver, in
- * front of its stream.  Again and again the next one is chosen an address for, as
- * the lookup would (policyd/choice.h); if there is one, a grant is reserved and
- * the message is woken (policyd/wake.h), so that it finds its room when the lookup
- * comes.  If none comes, the grant goes back.
+ * list (engine/waiting.h), and is there again after a restart (policyd/queued.h).
+ * So does what a suspended address failed to deliver, in front of its stream.  Again and again the
+ * next one is chosen an address for, as the lookup would (policyd/choice.h); if there is one, a
+ * grant is reserved and the message is woken (policyd/wake.h), so that it finds its room when the
+ * lookup comes.  If none comes, the grant goes back.
  *
  * Never woken is what was greylisted, until Postfix tries it by itself.  Postfix'
  * resolver keeps its last answer for 30 s: the message that has it is not woken
@@ -63,6 +63,7 @@ void pace_set_conf(struct pace *pace, const struct conf *conf);
 void pace_on_outcome(void *pace, const struct outcome *outcome);
 void pace_on_gone(void *pace, const char *queue_id);
 void pace_on_idle(void *pace);
+void pace_on_wait(void *pace, const struct outcome *outcome);
 
 /* There may be room now. */
 void pace_on_room(struct pace *pace);

@@ -160,6 +160,15 @@ pace_on_outcome(void *arg, const struct outcome *outcome)
 }
 
 void
+pace_on_wait(void *arg, const struct outcome *outcome)
+{
+    struct pace *pace = arg;
+
+    if (wake_is_on(pace->start.wake))
+        wait_for_room(pace, outcome, false);
+}
+
+void
 pace_on_gone(void *arg, const char *queue_id)
 {
     struct pace *pace = arg;

@@ -55,6 +55,7 @@ policyd_init_wake(struct policyd *policyd)
                                            .on_outcome = pace_on_outcome,
                                            .on_gone = pace_on_gone,
                                            .on_idle = pace_on_idle,
+                                           .on_wait = pace_on_wait,
                                            .arg = policyd->pace,
                                        });
     breakers_listen(policyd->breakers, on_change, policyd);

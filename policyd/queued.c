@@ -14,9 +14,13 @@ enum { BUCKETS = 1 << 16 };
 
 /* queued owns its messages. */
 struct message {
-    TAILQ_ENTRY(message) order; /* in queued->all, the one heard of longest ago first */
+    TAILQ_ENTRY(message) order;  /* in queued->all, the one heard of longest ago first */
+    TAILQ_ENTRY(message) untold; /* in queued->untold, if it is restored and waits */
     struct message *chain;
-    bool heard;                   /* since it was noted */
+    bool is_untold;
+    bool heard;  /* since it was noted */
+    char *waits; /* owned; NULL: it does not wait */
+    int64_t since_ms;
     uint64_t since;               /* the turn in which it came; 0: it is kept */
     uint64_t changed;             /* the turn that change is of */
     struct queued_change *change; /* in queued->changes, if changed is this turn */
@@ -30,6 +34,7 @@ TAILQ_HEAD(message_list, message);
 
 struct queued {
     struct message_list all;
+    struct message_list untold; /* in the order in which they were restored */
     struct message *buckets[BUCKETS];
     size_t count;
     size_t bytes;
@@ -84,6 +89,16 @@ note_there(struct queued *queued, struct message *message)
         message->change = add_change(queued, message);
     message->changed = queued->turn;
     message->change->heard = message->heard;
+    message->change->since_ms = message->since_ms;
+    free(message->change->waits);
+    message->change->waits = message->waits != NULL ? mem_strdup(message->waits) : NULL;
+}
+
+static void
+free_change(struct queued_change *change)
+{
+    free(change->waits);
+    free(change);
 }
 
 static void
@@ -100,7 +115,7 @@ note_gone(struct queued *queued, const struct message *message)
     } else if (change != NULL) { /* nobody has heard of it */
         TAILQ_REMOVE(&queued->changes, change, next);
         queued->change_count--;
-        free(change);
+        free_change(change);
     }
 }
 
@@ -131,7 +146,7 @@ queued_changes_free(struct queued_changes *changes)
 
     while ((change = TAILQ_FIRST(changes)) != NULL) {
         TAILQ_REMOVE(changes, change, next);
-        free(change);
+        free_change(change);
     }
 }
 
@@ -143,12 +158,36 @@ queued_change_count(const struct queued *queued)
 
 /* ------------------------------------------------------------------ messages */
 
+/* It does not wait, or another way than before. */
+static void
+clear_waits(struct queued *queued, struct message *message)
+{
+    if (message->is_untold)
+        TAILQ_REMOVE(&queued->untold, message, untold);
+    message->is_untold = false;
+    if (message->waits != NULL) {
+        queued->bytes -= strlen(message->waits) + 1;
+        free(message->waits);
+    }
+    message->waits = NULL;
+    message->since_ms = 0;
+}
+
+static void
+put_waits(struct queued *queued, struct message *message, const char *recipient, int64_t since_ms)
+{
+    message->waits = mem_strdup(recipient);
+    message->since_ms = since_ms;
+    queued->bytes += strlen(recipient) + 1;
+}
+
 static void
 drop(struct queued *queued, struct message **at)
 {
     struct message *message = *at;
 
     note_gone(queued, message);
+    clear_waits(queued, message);
     *at = message->chain;
     TAILQ_REMOVE(&queued->all, message, order);
     queued->count--;
@@ -162,6 +201,7 @@ queued_new(void)
     struct queued *queued = mem_new(sizeof(*queued));
 
     TAILQ_INIT(&queued->all);
+    TAILQ_INIT(&queued->untold);
     TAILQ_INIT(&queued->changes);
     queued->turn = 1;
     return queued;
@@ -176,6 +216,7 @@ queued_free(struct queued *queued)
         return;
     while ((message = TAILQ_FIRST(&queued->all)) != NULL) {
         TAILQ_REMOVE(&queued->all, message, order);
+        free(message->waits);
         free(message);
     }
     queued_changes_free(&queued->changes);
@@ -207,15 +248,6 @@ add(struct queued *queued, struct span queue_id, struct span sender)
     return message;
 }
 
-static void
-set_heard(struct queued *queued, struct message *message, bool heard)
-{
-    if (message->heard == heard)
-        return;
-    message->heard = heard;
-    note_there(queued, message);
-}
-
 void
 queued_note(struct queued *queued, struct span queue_id, struct span sender)
 {
@@ -224,7 +256,11 @@ queued_note(struct queued *queued, struct span queue_id, struct span sender)
     if (message != NULL && strlen(message->sender) == sender.length &&
         memcmp(message->sender, sender.start, sender.length) == 0) {
         queued_sender(queued, queue_id);
-        set_heard(queued, message, false);
+        if (message->heard || message->waits != NULL) {
+            message->heard = false;
+            clear_waits(queued, message);
+            note_there(queued, message);
+        }
         return;
     }
     queued_remove(queued, queue_id);
@@ -234,10 +270,33 @@ queued_note(struct queued *queued, struct span queue_id, struct span sender)
 }
 
 void
-queued_restore(struct queued *queued, struct span queue_id, struct span sender, bool heard)
+queued_restore(struct queued *queued, struct span queue_id, struct span sender, bool heard,
+               const char *recipient, int64_t since_ms)
 {
+    struct message *message;
+
     queued_remove(queued, queue_id);
-    add(queued, queue_id, sender)->heard = heard;
+    message = add(queued, queue_id, sender);
+    message->heard = heard;
+    if (recipient == NULL)
+        return;
+    put_waits(queued, message, recipient, since_ms);
+    message->is_untold = true;
+    TAILQ_INSERT_TAIL(&queued->untold, message, untold);
+}
+
+bool
+queued_next_waiting(struct queued *queued, struct queued_wait *ret_wait)
+{
+    struct message *message = TAILQ_FIRST(&queued->untold);
+
+    if (message == NULL)
+        return false;
+    TAILQ_REMOVE(&queued->untold, message, untold);
+    message->is_untold = false;
+    *ret_wait = (struct queued_wait){
+        {message->text, message->id_length}, message->sender, message->waits, message->since_ms};
+    return true;
 }
 
 const char *
@@ -257,8 +316,23 @@ queued_set_heard(struct queued *queued, struct span queue_id)
 {
     struct message *message = *find(queued, queue_id);
 
-    if (message != NULL)
-        set_heard(queued, message, true);
+    if (message == NULL || message->heard)
+        return;
+    message->heard = true;
+    note_there(queued, message);
+}
+
+void
+queued_set_waits(struct queued *queued, struct span queue_id, const char *recipient,
+                 int64_t since_ms)
+{
+    struct message *message = *find(queued, queue_id);
+
+    if (message == NULL)
+        return;
+    clear_waits(queued, message);
+    put_waits(queued, message, recipient, since_ms);
+    note_there(queued, message);
 }
 
 bool

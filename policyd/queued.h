@@ -33,9 +33,19 @@ struct queued_change {
     TAILQ_ENTRY(queued_change) next;
     bool gone; /* else it is there as follows */
     bool heard;
+    char *waits; /* the recipient, as in struct queued_wait; owned; NULL: it does not */
+    int64_t since_ms;
     size_t id_length;
     char *sender; /* into text; ends in NUL */
     char text[];  /* queue id, and sender */
+};
+
+/* One that waits.  Texts end in NUL, but for the queue id. */
+struct queued_wait {
+    struct span queue_id;
+    const char *sender;
+    const char *recipient;
+    int64_t since_ms; /* when it came in, by the time of day */
 };
 
 TAILQ_HEAD(queued_changes, queued_change);
@@ -53,15 +63,27 @@ const char *queued_sender(struct queued *queued, struct span queue_id);
 void queued_set_heard(struct queued *queued, struct span queue_id);
 bool queued_is_heard(struct queued *queued, struct span queue_id);
 
+/*
+ * A recipient of it was deferred, and it waits for its turn, until its delivery begins again.
+ * since_ms: when it came in, by the time of day.
+ */
+void queued_set_waits(struct queued *queued, struct span queue_id, const char *recipient,
+                      int64_t since_ms);
+
 /* It left the queue. */
 void queued_remove(struct queued *queued, struct span queue_id);
 
-/* As queued_note(), of one that is kept already. */
-void queued_restore(struct queued *queued, struct span queue_id, struct span sender, bool heard);
+/* As queued_note(), of one that is kept already; recipient NULL: it does not wait. */
+void queued_restore(struct queued *queued, struct span queue_id, struct span sender, bool heard,
+                    const char *recipient, int64_t since_ms);
+
+/* The next of the restored ones that still wait, each once; until the next call. */
+bool queued_next_waiting(struct queued *queued, struct queued_wait *ret_wait);
 
 /*
- * From now on changes are noted; the first are what is there and was not restored.  They take as much as the messages again, and as long as nobody
- * takes them, what is gone of the kept ones beside that.
+ * From now on changes are noted; the first are what is there and was not restored.  They take as
+ * much as the messages again, and as long as nobody takes them, what is gone of the kept ones
+ * beside that.
  */
 void queued_track(struct queued *queued);
 

@@ -2,6 +2,7 @@
 """Deferred mail is taken up again by postpool, when it can leave and not before."""
 
 import re
+import signal
 import time
 
 import pytest
@@ -65,6 +66,20 @@ def test_the_oldest_first_and_priority_before(make_host):
     order = [ids[place] for _, place in arrivals(host, ids)]
     assert set(order[6:12]) == set(urgent)
     assert set(order[18:]) == set(younger)
+
+
+def test_what_waits_is_known_after_a_restart(make_host):
+    host = make_host(shared_pool, NEVER, start=False)
+    waking(host)
+    host.start()
+    ids = submit_many(host, 18, headers=BULK)
+    wait_for(lambda: of_stream(host, "bulk")["waiting"] == 12, what="twelve to wait")
+    wait_for(lambda: status(host)["figures"]["waiting"] == 0, what="that to be kept")
+    for worker in host.policyd.workers():
+        host.policyd.signal_worker(worker, signal.SIGKILL)
+    wait_for(lambda: len(arrivals(host, ids)) == 18, 120, "all of them")
+    assert status(host)["wake"]["woken"] >= 11  # the count began anew with the worker
+    host.postfix.wait_queue_empty()
 
 
 def test_many_recipients(make_host):

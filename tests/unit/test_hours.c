@@ -43,6 +43,7 @@ test_keeps(void **state)
 {
     struct queued *queued = queued_new();
     struct hours_saved saved;
+    struct queued_wait wait;
     struct stat status;
 
     (void)state;
@@ -56,6 +57,7 @@ test_keeps(void **state)
     queued_note(queued, (struct span){"4A", 2}, (struct span){"a@b.test", 8});
     queued_note(queued, (struct span){"4B", 2}, (struct span){"", 0});
     queued_set_heard(queued, (struct span){"4B", 2});
+    queued_set_waits(queued, (struct span){"4B", 2}, "x@one.test", 123456789012345);
     queued_take_changes(queued, &hours_world.batch->queue);
     for (int i = 0; i < TALLY_COUNTERS; i++)
         hours_world_mail(HOUR, "bulk", "p", "b1", "google")->counts[i] = (uint64_t)i + 1;
@@ -79,6 +81,10 @@ test_keeps(void **state)
     assert_string_equal(queued_sender(saved.queued, (struct span){"4B", 2}), "");
     assert_true(queued_is_heard(saved.queued, (struct span){"4B", 2}));
     assert_int_equal(queued_change_count(saved.queued), 0);
+    assert_true(queued_next_waiting(saved.queued, &wait));
+    assert_string_equal(wait.recipient, "x@one.test");
+    assert_int_equal(wait.since_ms, 123456789012345);
+    assert_false(queued_next_waiting(saved.queued, &wait));
     queued_free(saved.queued);
     free(saved.log);
     queued_free(queued);

@@ -172,6 +172,9 @@ assert_changes(const char *expected)
         else
             snprintf(text + length, sizeof(text) - length, "+%.*s %s%s ", (int)change->id_length,
                      change->text, change->sender, change->heard ? " heard" : "");
+        if (!change->gone && change->waits != NULL)
+            snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s since %d ",
+                     change->waits, (int)change->since_ms);
         count--;
     }
     assert_string_equal(text, expected);
@@ -217,8 +220,8 @@ static void
 test_restored(void **state)
 {
     (void)state;
-    queued_restore(queued, span("4A"), span("a"), true);
-    queued_restore(queued, span("4B"), span("b"), false);
+    queued_restore(queued, span("4A"), span("a"), true, NULL, 0);
+    queued_restore(queued, span("4B"), span("b"), false, NULL, 0);
     queued_track(queued);
     assert_true(queued_is_heard(queued, span("4A")));
     assert_false(queued_is_heard(queued, span("4B")));
@@ -226,6 +229,77 @@ test_restored(void **state)
     queued_remove(queued, span("4A"));
     note("4B", "b");
     assert_changes("-4A ");
+}
+
+/* What waits does so until it is tried again. */
+static void
+test_waits(void **state)
+{
+    (void)state;
+    queued_track(queued);
+    note("4A", "a");
+    note("4B", "b");
+    queued_set_waits(queued, span("4A"), "x@one.test", 5);
+    queued_set_waits(queued, span("none"), "x@one.test", 5);
+    assert_changes("+4A a x@one.test since 5 +4B b ");
+    queued_set_waits(queued, span("4A"), "y@one.test", 6);
+    assert_changes("+4A a y@one.test since 6 ");
+    note("4A", "a");
+    assert_changes("+4A a ");
+    queued_set_waits(queued, span("4B"), "z@one.test", 7);
+    queued_remove(queued, span("4B"));
+    assert_changes("-4B ");
+    note("4A", "a"); /* nothing new */
+    assert_changes("");
+}
+
+static void
+restore_waiting(const char *id, int64_t since_ms)
+{
+    char recipient[32];
+
+    snprintf(recipient, sizeof(recipient), "%s@one.test", id);
+    queued_restore(queued, span(id), span("sender"), false, recipient, since_ms);
+}
+
+static void
+assert_next_waiting(const char *id, int64_t since_ms)
+{
+    struct queued_wait wait;
+    char recipient[32];
+
+    snprintf(recipient, sizeof(recipient), "%s@one.test", id);
+    assert_true(queued_next_waiting(queued, &wait));
+    assert_int_equal(wait.queue_id.length, strlen(id));
+    assert_memory_equal(wait.queue_id.start, id, strlen(id));
+    assert_string_equal(wait.sender, "sender");
+    assert_string_equal(wait.recipient, recipient);
+    assert_int_equal(wait.since_ms, since_ms);
+}
+
+/* Those of before that still wait are told of, each once. */
+static void
+test_restored_waits(void **state)
+{
+    struct queued_wait wait;
+
+    (void)state;
+    for (int i = 1; i <= 6; i++)
+        restore_waiting((char[]){'4', (char)('0' + i), '\0'}, i);
+    queued_restore(queued, span("47"), span("sender"), true, NULL, 0);
+    queued_track(queued);
+    assert_changes("");
+    assert_next_waiting("41", 1);
+    queued_remove(queued, span("41"));
+    queued_remove(queued, span("42"));
+    note("43", "sender");
+    note("44", "another");
+    queued_set_waits(queued, span("45"), "new@one.test", 50);
+    assert_next_waiting("46", 6);
+    assert_false(queued_next_waiting(queued, &wait));
+    restore_waiting("46", 60);
+    assert_next_waiting("46", 60);
+    assert_false(queued_next_waiting(queued, &wait));
 }
 
 /* Who gives way is gone. */
@@ -250,6 +324,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_too_many_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restored, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restored_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_changes_of_too_many, setup, teardown),
     };
 
