@@ -16,6 +16,15 @@ struct control_call;
 struct lookup_view;
 
 /* policyd owns everything here that is not marked. */
+enum { RELOAD_ASKS_MAX = 16 };
+
+/* Who waits for a reload, and how the answer is wanted. */
+struct reload_asks {
+    size_t count;
+    struct control_call *calls[RELOAD_ASKS_MAX];
+    bool json[RELOAD_ASKS_MAX];
+};
+
 struct policyd {
     const struct policyd_start *start; /* not ours */
     struct event_base *base;
@@ -29,7 +38,7 @@ struct policyd {
     struct pace *pace; /* NULL: not yet */
     struct story *story;
     struct feedback *feedback;
-    struct hours *hours; /* what happened to mail, for the report */
+    struct hours *hours;     /* what happened to mail, for the report */
     struct history *history; /* what feedback told of messages in the queue */
     struct mx *mx;           /* whose are the recipient domains? */
     struct reach *reach;     /* which addresses reach nobody */
@@ -38,10 +47,10 @@ struct policyd {
     struct server *server;        /* NULL: not ready yet */
     struct policy_server *policy; /* NULL: not ready yet, or none is wanted */
     struct control *control;
-    struct reload *reload;            /* NULL: none is under way */
-    bool reload_again;                /* another was asked for meanwhile */
-    struct control_call *reload_call; /* who waits for it; NULL: nobody */
-    bool reload_json;                 /* and how the answer is wanted */
+    struct reload *reload;          /* NULL: none is under way */
+    bool reload_again;              /* another was asked for meanwhile */
+    struct reload_asks reload_asks; /* who waits for it */
+    struct reload_asks reload_next; /* and for the other one */
     time_t started;
 };
 

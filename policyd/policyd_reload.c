@@ -127,13 +127,17 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
 static void
 report_send(struct policyd *policyd, struct report *report)
 {
-    if (policyd->reload_call != NULL)
-        control_answer(policyd->reload_call,
-                       buf_text(policyd->reload_json ? &report->text : &report->lines));
-    policyd->reload_call = NULL;
+    const struct reload_asks *asks = &policyd->reload_asks;
+
+    for (size_t i = 0; i < asks->count; i++)
+        control_answer(asks->calls[i], buf_text(asks->json[i] ? &report->text : &report->lines));
+    policyd->reload_asks.count = 0;
     buf_clear(&report->lines);
     buf_clear(&report->text);
 }
+
+/* Whoever waits for the next reload waits for this one. */
+static void begin(struct policyd *policyd);
 
 static void
 on_reloaded(void *arg, struct conf *conf, struct roster *roster,
@@ -164,28 +168,40 @@ on_reloaded(void *arg, struct conf *conf, struct roster *roster,
     json_close(&report.json, ']');
     json_close(&report.json, '}');
     report_send(policyd, &report);
-    if (policyd->reload_again) {
-        policyd->reload_again = false;
-        policyd_reload(policyd, NULL, false);
-    }
+    if (policyd->reload_again)
+        begin(policyd);
 }
 
-void
-policyd_reload(struct policyd *policyd, struct control_call *call, bool json)
+static void
+begin(struct policyd *policyd)
 {
-    if (policyd->reload != NULL) {
-        policyd->reload_again = true;
-        if (call != NULL)
-            control_answer(call, "error: a reload is under way; another follows it");
-        return;
-    }
-    policyd->reload_call = call;
-    policyd->reload_json = json;
+    struct reload_asks *asks = &policyd->reload_asks;
+
+    policyd->reload_again = false;
+    *asks = policyd->reload_next;
+    policyd->reload_next.count = 0;
     policyd->reload = reload_start(policyd->base, policyd->conf->file, on_reloaded, policyd);
     if (policyd->reload != NULL)
         return;
     log_error("reload: no thread to load it in -- the running configuration stays");
-    if (call != NULL)
-        control_answer(call, "error: no thread to load it in");
-    policyd->reload_call = NULL;
+    for (size_t i = 0; i < asks->count; i++)
+        control_answer(asks->calls[i], "error: no thread to load it in");
+    asks->count = 0;
+}
+
+/* The file may have changed since the one under way read it: another follows. */
+void
+policyd_reload(struct policyd *policyd, struct control_call *call, bool json)
+{
+    struct reload_asks *next = &policyd->reload_next;
+
+    policyd->reload_again = true;
+    if (call != NULL && next->count == RELOAD_ASKS_MAX) {
+        control_answer(call, "error: too many wait for a reload; another follows all the same");
+    } else if (call != NULL) {
+        next->calls[next->count] = call;
+        next->json[next->count++] = json;
+    }
+    if (policyd->reload == NULL)
+        begin(policyd);
 }
