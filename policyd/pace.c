@@ -75,7 +75,10 @@ forget_waiter(struct pace *pace, const struct reserved *one)
         waiting_remove(pace->waiting, waiter);
 }
 
-/* Which of them were asked for, and which never will be? */
+/*
+ * Which of them were asked for, and which never will be?  EARLY_MS before its time is over, as
+ * its message gets up: it must not be taken for one that is under way.
+ */
 static void
 sweep_reserved(struct pace *pace, const struct lookup_view *view, int64_t now_ms)
 {
@@ -84,7 +87,7 @@ sweep_reserved(struct pace *pace, const struct lookup_view *view, int64_t now_ms
         enum grant_state state =
             view->grants != NULL ? grants_state(view->grants, &one->key, view->now_ms) : GRANT_NONE;
 
-        if (state == GRANT_RESERVED && now_ms < one->until_ms) {
+        if (state == GRANT_RESERVED && now_ms + EARLY_MS < one->until_ms) {
             i++;
             continue;
         }

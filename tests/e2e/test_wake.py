@@ -9,7 +9,7 @@ import pytest
 
 from harness.caps import A1, submit_many, window, with_caps
 from harness.wait import wait_for
-from harness.waking import AS_SYSTEMD, NEVER, arrivals, of_stream, status, waking
+from harness.waking import AS_SYSTEMD, NEVER, arrivals, of_stream, status, wait_all, waking
 
 BULK = ("X-Stream: bulk",)
 
@@ -25,7 +25,7 @@ def test_a_cap_is_used(make_host):
     wait_for(lambda: time.time() > begin + 80, 120, "four windows")
     seen = arrivals(host, ids)
     assert sum(at < begin + 80 for at, _ in seen) >= 0.95 * 240
-    wait_for(lambda: len(arrivals(host, ids)) == 240, what="the rest")
+    wait_all(host, ids)
     for source, most in ((A1, 40), ("127.0.1.2", 20)):
         times = sorted(d.at for d in host.sink.deliveries if d.source == source)
         # Deliveries are not grants: what was granted before may arrive a little later.
@@ -62,7 +62,7 @@ def test_the_oldest_first_and_priority_before(make_host):
     assert of_stream(host, "bulk")["oldest_waiting_ms"] > 2000
     assert re.search(r"(?m)^bulk +fast +\d+ +0 +12 +\d", host.postpool("status").stdout)
     ids = older + urgent + younger
-    wait_for(lambda: len(arrivals(host, ids)) == 24, 120, what="all of them")
+    wait_all(host, ids)
     order = [ids[place] for _, place in arrivals(host, ids)]
     assert set(order[6:12]) == set(urgent)
     assert set(order[18:]) == set(younger)
@@ -77,7 +77,7 @@ def test_what_waits_is_known_after_a_restart(make_host):
     wait_for(lambda: status(host)["figures"]["waiting"] == 0, what="that to be kept")
     for worker in host.policyd.workers():
         host.policyd.signal_worker(worker, signal.SIGKILL)
-    wait_for(lambda: len(arrivals(host, ids)) == 18, 120, "all of them")
+    wait_all(host, ids)
     assert status(host)["wake"]["woken"] >= 11  # the count began anew with the worker
     host.postfix.wait_queue_empty()
 
@@ -102,7 +102,7 @@ def test_the_last_answer_of_the_resolver(make_host):
     waking(host)
     host.start()
     ids = submit_many(host, 3)
-    wait_for(lambda: len(arrivals(host, ids)) == 3, 90, "the last one")
+    wait_all(host, ids, 90)
     assert status(host)["wake"]["woken"] == 1
     assert host.postfix.log().count("status=deferred") == 1
 
@@ -120,7 +120,7 @@ def test_so_many_of_a_stream_are_under_way(make_host):
     wait_for(lambda: of_stream(host, "default")["under_way"] == 0, what="the log to be read")
     ids = submit_many(host, 40, headers=BULK)
     fast = submit_many(host, 5)
-    wait_for(lambda: len(arrivals(host, ids)) == 40, what="all of them")
+    wait_all(host, ids)
     wait_for(lambda: len(arrivals(host, fast)) == 5, what="the others")
     assert "status=deferred (postpool: enough mail of its stream is under way)" in \
         host.postfix.log()
@@ -146,7 +146,7 @@ def test_a_command_that_fails_is_said_once(make_host, wake, rights, why):
     host.policyd.argv = rights + plain
     host.start()
     ids = submit_many(host, 25)
-    wait_for(lambda: len(arrivals(host, ids)) == 25, 120, what="all of them")
+    wait_all(host, ids)
     said = re.findall(r"wake: postqueue: \d+ failures in a row, the last: (.*) -- deferred mail "
                       r"comes at Postfix' own pace until it works", host.policyd.log())
     assert len(said) == 1
@@ -166,7 +166,7 @@ def test_it_works_again(make_host):
     command.write_text('#!/bin/sh\nexec /usr/sbin/postqueue "$@"\n')
     command.chmod(0o755)
     host.policyd.wait_log(r"wake: postqueue is back after \d+ s")
-    wait_for(lambda: len(arrivals(host, ids)) == 25, 120, what="all of them")
+    wait_all(host, ids)
 
 
 def test_one_that_hangs_is_killed(make_host):
