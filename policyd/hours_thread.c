@@ -21,7 +21,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
-enum { PROGRESS_STEPS = 10000, WHY_SIZE = 400 };
+enum { PROGRESS_STEPS = 10000, WHY_SIZE = sizeof(((struct err *)0)->msg) };
 
 /* Something to do, and later something done. */
 struct job {
