@@ -229,6 +229,42 @@ def test_disk_full(make_node, small_disk):
     node.daemon.wait_log("figures: .* can be written")
 
 
+@pytest.fixture
+def large_disk(directory_of):
+    disk = directory_of("disk")
+    namespace.tmpfs_of(disk, "400m")
+    yield disk
+    namespace.umount(disk)
+
+
+def test_more_than_memory_has_room_for(make_node, large_disk):
+    """What cannot be written nor kept in memory is read from the log again, and counted once."""
+    node = make_node(path=str(large_disk / "figures.db"), accounts=100000)
+    wait_for(lambda: figures(node)["written_ms_ago"] >= 0, what="the first place to be kept")
+    deliver(node, "A", "news@a.test")
+    wait_total(node, sent=1)
+    fill(large_disk)
+    senders = 50000  # 15,000 are handed over to be written, 30,000 more are kept
+    append(node, *(line for number in range(senders) for line in (
+        maillog.line("qmgr", f"B{number}: from=<n@b{number}.test>, size=5, nrcpt=1 (queue active)"),
+        maillog.result(f"B{number}", "r@one.test", maillog.SENT),
+        maillog.line("qmgr", f"B{number}: removed"))))
+    wait_for(lambda: figures(node)["state"] == "behind", 120, lambda: node.status())
+    assert "what comes is read again from the log" in postpool("-c", node.conf, "status").stdout
+    node.daemon.wait_log("read from the log again when the file can be written")
+    with Socketmap(node.lookup) as lookup:
+        assert lookup.ask("sender", "a@a.test").startswith("OK ")
+    (large_disk / "filler").unlink()
+    wait_for(lambda: report(node)["total"]["sent"] == senders + 1, 120, lambda: node.status())
+    told = node.status()
+    assert told["figures"]["state"] == "counting" and told["figures"]["gone_back"] >= 1
+    assert told["figures"]["trouble"] is None
+    assert told["feedback"]["results"] == senders + 1  # nobody else heard of them twice
+    node.daemon.stop()
+    assert maillog.counted(large_disk / "figures.db") == {
+        "a.test": Counter(sent=1), **{f"b{n}.test": Counter(sent=1) for n in range(senders)}}
+
+
 def test_damaged_file(make_node):
     """It is left alone, and all but the figures goes on; without it they begin anew."""
     node = make_node(start=False)
