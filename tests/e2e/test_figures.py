@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from harness import client, maillog, namespace
+from harness.feedback import Feeder
 from harness.host import USER
+from harness.journal import Journal
 from harness.node import Node
 from harness.programs import postpool
 from harness.socketmap import Socketmap
@@ -26,14 +28,14 @@ def make_node(directory_of):
     """A policy daemon without Postfix, that follows a log which the test writes."""
     nodes = []
 
-    def make(start=True, root=None, **figures):
+    def make(start=True, root=None, source=None, **figures):
         root = root or directory_of("figures")
         log = root / "mail.log"
         log.touch()
 
         def change(conf):
             conf["store"] = {"path": f"{root}/mta1/state.db"}
-            conf["feedback"] = {"log": str(log)}
+            conf["feedback"] = {"log": source or str(log)}
             conf["figures"] = figures
             conf["providers"] = {"one": {"domains": ["one.test"]}}
             conf["replies"] = [
@@ -118,6 +120,60 @@ def test_killed_at_random(make_node):
     node.daemon.stop()
     print(len(writer.messages), "messages", dict(wanted), dict(writer.rotations))
     assert maillog.counted(node.figures) == expected
+
+
+def check_totals(node, writer):
+    expected = {message.account: message.results for message in writer.messages}
+    wanted = sum(expected.values(), Counter())
+    wait_for(lambda: Counter({key: report(node)["total"][key] for key in wanted}) == wanted, 60,
+             lambda: f"{wanted}: {report(node)['total']}\n{node.daemon.log()}")
+    node.daemon.stop()
+    assert maillog.counted(node.figures) == expected
+
+
+def kill_while(node, writer, hand_on, kills, seed):
+    """What the writer writes is handed on from its file, while the daemon is killed."""
+    chance = random.Random(seed)
+    due = [chance.random() * 0.9 * writer.wanted for _ in range(kills)]
+    writer.start()
+    while writer.is_alive():
+        if due and writer.results > min(due):
+            due.remove(min(due))
+            kill(node, chance)
+        hand_on(writer.path.read_text())
+        time.sleep(0.05)
+    assert writer.error is None and not due
+    hand_on(writer.path.read_text())
+
+
+SOURCES = (20000, 40) if LONG else (1500, 6)  # results, kills
+
+
+def test_killed_at_random_with_the_journal(make_node, directory_of):
+    journal = Journal(directory_of("journal"))
+    seed = random.randrange(1 << 30)
+    node = make_node(source=f"journal:{journal.folder}", accounts=100000)
+    wait_for(lambda: figures(node)["written_ms_ago"] >= 0, what="the first place to be kept")
+    writer = maillog.Writer(node.log_path, SOURCES[0], 400, seed, rotates=False)
+    print("seed", seed)
+    try:
+        kill_while(node, writer, journal.copy, SOURCES[1], seed)
+        check_totals(node, writer)
+    finally:
+        journal.stop()
+
+
+def test_killed_at_random_with_a_pipe(make_node):
+    seed = random.randrange(1 << 30)
+    node = make_node(source="pipe", accounts=100000)
+    feeder = Feeder(node.conf, node.run)
+    wait_for(lambda: node.status()["feedback"]["feeders"] == 1, what="the feeder")
+    writer = maillog.Writer(node.log_path, SOURCES[0], 400, seed, rotates=False)
+    print("seed", seed)
+    kill_while(node, writer, feeder.copy, SOURCES[1], seed)
+    check_totals(node, writer)
+    feeder.process.kill()
+    feeder.process.wait()
 
 
 def test_report(make_node):

@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from harness import client, programs
+from harness.feedback import Feeder
 from harness.journal import Journal
 from harness.wait import wait_for
 
@@ -146,41 +147,11 @@ def test_journal_that_may_not_be_read(make_host, directory_of):
 
 # -------------------------------------------------------------------- a pipe
 
-class Feeder:
-    """postpool feedback -, its standard input a pipe."""
-
-    def __init__(self, host):
-        self.stderr_path = host.root / "feeder.err"
-        self._stderr = open(self.stderr_path, "w", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [programs.BUILD / "postpool", "-c", host.conf_path, "feedback", "-"],
-            stdin=subprocess.PIPE, stderr=self._stderr, env=programs.environment(), bufsize=0)
-        self._copied = 0
-
-    def write(self, text):
-        self.process.stdin.write(text.encode())
-
-    def copy(self, log):
-        """What came to a log file since the last call."""
-        end = log.rfind("\n") + 1
-        self.write(log[self._copied:end])
-        self._copied = end
-
-    def stderr(self):
-        return self.stderr_path.read_text()
-
-    def end(self, status=0):
-        self.process.stdin.close()
-        assert self.process.wait(60) == status, self.stderr()
-        self._stderr.close()
-        assert not programs.SANITIZER.search(self.stderr()), self.stderr()
-
-
 def test_pipe(make_host):
     host = followed(make_host, "pipe")
     host.start()
     assert "feedback: pipe, nobody hands lines in\n" in host.postpool("status").stdout
-    feeder = Feeder(host)
+    feeder = Feeder(host.conf_path, host.root)
     wait_for(lambda: feedback(host)["feeders"] == 1, what="the feeder to be heard of")
     submit(host, "r", 3)
     wait_for(lambda: sent(host) == 3, what="three deliveries")
@@ -196,7 +167,7 @@ def test_pipe_while_policyd_is_away(make_host):
     """Lines wait for it, and all are taken."""
     host = followed(make_host, "pipe")
     host.policyd.start()
-    feeder = Feeder(host)
+    feeder = Feeder(host.conf_path, host.root)
     feeder.write("one\ntwo\n")
     wait_for(lambda: feedback(host)["lines"] == 2, what="two lines")
     host.policyd.stop()
@@ -213,14 +184,14 @@ def test_pipe_while_policyd_is_away(make_host):
 def test_pipe_that_is_ended(make_host):
     """A signal: what could not be handed over is counted, and the status says so."""
     host = followed(make_host, "pipe")
-    feeder = Feeder(host)
+    feeder = Feeder(host.conf_path, host.root)
     feeder.write("one\ntwo\nthree\n")
     wait_for(lambda: "lines wait until it takes them" in feeder.stderr(), what="the feeder to wait")
     feeder.process.send_signal(signal.SIGTERM)
     feeder.end(status=1)
     assert "ended with 3 lines that policyd did not take" in feeder.stderr()
     host.policyd.start()
-    feeder = Feeder(host)
+    feeder = Feeder(host.conf_path, host.root)
     feeder.write("one\n")
     wait_for(lambda: feedback(host)["lines"] == 1, what="a line")
     feeder.process.send_signal(signal.SIGINT)
@@ -232,7 +203,7 @@ def test_many_lines_through_a_pipe(make_host):
     """Each once, also the long ones; what is no line of a log is left out, and that is said."""
     host = followed(make_host, "pipe")
     host.policyd.start()
-    feeder = Feeder(host)
+    feeder = Feeder(host.conf_path, host.root)
     feeder.write("x" * 100000 + "\n")
     feeder.write("".join(f"{number} {'x' * (number % 5000)}\n" for number in range(5000)))
     feeder.end()
@@ -264,7 +235,7 @@ def test_wrong_use(make_host):
     host.policyd.start()
     host.conf["feedback"]["log"] = "pipe"  # the daemon has not heard of that yet
     host.write_conf()
-    feeder = Feeder(host)
+    feeder = Feeder(host.conf_path, host.root)
     feeder.write("one\n")
     wait_for(lambda: "error: feedback.log is not \"pipe\" -- lines wait" in feeder.stderr(),
              what="the feeder to wait")

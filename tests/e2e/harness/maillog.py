@@ -64,9 +64,10 @@ class Writer(threading.Thread):
     UNDER_WAY = 300
     LINES_A_FILE = (500, 4000)
 
-    def __init__(self, path, wanted, lines_per_s, seed):
+    def __init__(self, path, wanted, lines_per_s, seed, rotates=True):
         super().__init__()
         self.path, self.wanted, self.lines_per_s = path, wanted, lines_per_s
+        self.rotates = rotates
         self.chance = random.Random(seed)
         self.messages = []
         self.written = 0
@@ -100,7 +101,7 @@ class Writer(threading.Thread):
             results += "status=" in text
             self._put(log, text)
             left -= 1
-            if left == 0:
+            if left == 0 and self.rotates:
                 log = self._rotate(log)
                 left = self.chance.randint(*self.LINES_A_FILE)
             ahead = self.written / self.lines_per_s - (time.monotonic() - begun)
