@@ -41,6 +41,7 @@ struct follow {
     bool said;     /* that the file cannot be read */
     unsigned cold; /* tries for bytes that were not in memory */
     int slices;    /* since the last rest */
+    int next; /* while path is another file, and that is still read: the one behind it; or -1 */
     int64_t old_since_looks;
     struct follow_place from; /* while no file is open: where to go on; all zero: nowhere yet */
     uint64_t inode;
@@ -71,6 +72,14 @@ say_readable(struct follow *follow)
     follow->said = false;
 }
 
+static void
+close_next(struct follow *follow)
+{
+    if (follow->next >= 0)
+        close(follow->next);
+    follow->next = -1;
+}
+
 /* Go on in fd, which becomes ours, at offset. */
 static void
 use(struct follow *follow, int fd, int64_t offset)
@@ -98,6 +107,7 @@ use(struct follow *follow, int fd, int64_t offset)
     /* what is left of a line would be told as one, and a stranger may have written it */
     follow->skipping = follow->before > 0 && follow->data[follow->before - 1] != '\n';
     follow->old_since_looks = 0;
+    close_next(follow);
 }
 
 /* A disk that fails tells nothing of whether it is the same file. */
@@ -162,6 +172,7 @@ static void
 close_it(struct follow *follow)
 {
     follow_where(follow, &follow->from);
+    close_next(follow);
     close(follow->fd);
     follow->fd = -1;
 }
@@ -292,13 +303,17 @@ look_around(struct follow *follow)
     }
     if (named.st_ino == here.st_ino && named.st_dev == here.st_dev) {
         follow->old_since_looks = 0;
+        close_next(follow);
         say_readable(follow);
         return false;
     }
+    if (follow->next < 0) /* kept open: it may be renamed and packed before its turn comes */
+        follow->next = follow_files_next(follow->path, follow->fd);
     if (++follow->old_since_looks * LOOK_MS < LAST_LINE_MS)
         return false; /* who writes may still have the old one open */
     follow->old_since_looks = 0;
-    fd = follow_files_next(follow->path, follow->fd);
+    fd = follow->next;
+    follow->next = -1;
     if (fd < 0) /* the old one stays open: there is nothing to go back to */
         say_unreadable(follow, errno);
     else
@@ -372,7 +387,7 @@ follow_new(struct event_base *base, const char *path, const struct follow_place 
 
     follow->path = mem_strdup(path);
     follow->events = *events;
-    follow->fd = -1;
+    follow->fd = follow->next = -1;
     follow->timer = event_new(base, -1, 0, on_timer, follow);
     if (follow->timer == NULL)
         abort(); /* as mem_new() does */
@@ -388,6 +403,7 @@ follow_free(struct follow *follow)
     if (follow == NULL)
         return;
     event_free(follow->timer);
+    close_next(follow);
     if (follow->fd >= 0)
         close(follow->fd);
     free(follow->path);

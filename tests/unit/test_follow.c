@@ -229,6 +229,26 @@ test_renamed_meanwhile(void **state)
     end();
 }
 
+/* Renamed twice in the time that a writer has for the first, and the second is packed at once. */
+static void
+test_renamed_twice_meanwhile(void **state)
+{
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "one\n");
+    wait_lines(1);
+    rename(path, old_path);
+    put(path, "w", "two\n");
+    look(3); /* of the ten that it takes */
+    unlink(path);
+    put(path, "w", "three\n");
+    wait_lines(2);
+    assert_string_equal(buf_text(&told), "one\ntwo\nthree\n");
+    end();
+}
+
 /* Cut to nothing, and already longer again than it was. */
 static void
 test_cut(void **state)
@@ -617,6 +637,7 @@ main(void)
         cmocka_unit_test_setup(test_restarts, setup),
         cmocka_unit_test_setup(test_renamed, setup),
         cmocka_unit_test_setup(test_renamed_meanwhile, setup),
+        cmocka_unit_test_setup(test_renamed_twice_meanwhile, setup),
         cmocka_unit_test_setup(test_cut, setup),
         cmocka_unit_test_setup(test_half_a_line, setup),
         cmocka_unit_test_setup(test_new_one_cannot_be_opened, setup),
