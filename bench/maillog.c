@@ -138,7 +138,7 @@ read_line(struct reader *reader, const char *text, size_t length)
     if (line.kind != MAILLOG_RESULT)
         return;
     sender = queued_sender(reader->queued, line.queue_id);
-    if (!outcome_make(&reader->view, &frame.time, &line,
+    if (!outcome_make(&reader->view, &frame.time, &line, NULL,
                       sender != NULL ? sender : "news+pp=bulk.abcdefghijkl.mnopqrst@c.example",
                       &outcome))
         return;

@@ -44,10 +44,18 @@ take_time(struct cursor *reader, struct maillog_time *time)
     return !cursor_take(reader, "[") || cursor_take_until(reader, "] ", &process);
 }
 
+static const char ident[] = "exim";
+
+bool
+eximlog_is(const struct maillog_frame *frame)
+{
+    return frame->ident.length == strlen(ident) &&
+           memcmp(frame->ident.start, ident, frame->ident.length) == 0;
+}
+
 bool
 eximlog_cut(const char *line, size_t length, struct maillog_frame *ret_frame)
 {
-    static const char ident[] = "exim";
     struct cursor reader = {line, line + (length < MAILLOG_LINE_MAX ? length : MAILLOG_LINE_MAX)};
 
     memset(ret_frame, 0, sizeof(*ret_frame));
@@ -96,9 +104,10 @@ take_ip(struct cursor *reader, struct span *ret_span)
         if (!logtext_is_word(ret_span->start[i]) && ret_span->start[i] != '.' &&
             ret_span->start[i] != ':' && ret_span->start[i] != '%')
             return false;
-    if (cursor_take(reader, ":"))
-        while (!at_end(reader) && cursor_is_digit(*reader->at))
+    if (cursor_left(reader) > 1 && *reader->at == ':' && cursor_is_digit(reader->at[1]))
+        do {
             reader->at++;
+        } while (!at_end(reader) && cursor_is_digit(*reader->at));
     cursor_take(reader, "*");
     return ret_span->length > 0;
 }
@@ -422,6 +431,30 @@ eximlog_parse(struct span message, struct eximlog *ret_line)
     for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
         if (ret_line->kind == EXIMLOG_OTHER && cursor_take(&reader, results[i].flag))
             ret_line->kind = read_result(ret_line, &reader, results[i].status);
+}
+
+void
+eximlog_as_maillog(const struct eximlog *line, struct maillog *ret_line)
+{
+    static const enum maillog_kind kinds[] = {
+        [EXIMLOG_OTHER] = MAILLOG_OTHER,   [EXIMLOG_NEW] = MAILLOG_ACTIVE,
+        [EXIMLOG_RESULT] = MAILLOG_RESULT, [EXIMLOG_GONE] = MAILLOG_REMOVED,
+        [EXIMLOG_ODD] = MAILLOG_ODD,
+    };
+
+    *ret_line = (struct maillog){
+        .kind = kinds[line->kind],
+        .service = line->transport,
+        .queue_id = line->queue_id,
+        .sender = line->sender,
+        .recipient = line->recipient,
+        .relay = line->host,
+        .from = line->interface,
+        .reply = line->words,
+        .status = line->status,
+        .delay_ms = line->delay_ms,
+        .delays_ms = {-1, -1, -1, -1},
+    };
 }
 
 void

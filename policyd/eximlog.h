@@ -54,7 +54,10 @@ struct eximlog {
     int64_t took_ms;                /* to deliver it; -1: not there */
 };
 
-/* Cut a line of the file, without its line end, into time and message; ident is "exim". */
+/* Is it Exim's, by the ident of its frame? */
+bool eximlog_is(const struct maillog_frame *frame);
+
+/* Cut a line of the file, without its line end, into time and message; ident is Exim's. */
 bool eximlog_cut(const char *line, size_t length, struct maillog_frame *ret_frame);
 
 /*
@@ -62,6 +65,9 @@ bool eximlog_cut(const char *line, size_t length, struct maillog_frame *ret_fram
  * Everything in ret_line points into it.
  */
 void eximlog_parse(struct span message, struct eximlog *ret_line);
+
+/* The same as a line of Postfix' log would tell it; a message that comes in is being delivered. */
+void eximlog_as_maillog(const struct eximlog *line, struct maillog *ret_line);
 
 /* Why, as the words of a result tell (lib/reply.h). */
 void eximlog_reply(const struct eximlog *line, struct reply *ret_reply);

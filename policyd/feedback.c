@@ -1,15 +1,13 @@
 /*
  * SPDX-License-Identifier: MIT
  */
-#include "policyd/feedback.h"
+#include "policyd/feedback_inside.h"
 
 #include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/tagged.h"
-#include "policyd/maillog.h"
-#include "policyd/outcome.h"
 #include "policyd/queued.h"
 #include "policyd/source.h"
 #include "policyd/volume.h"
@@ -23,179 +21,6 @@
 
 /* At the end of the log without a line: more than it takes to go on to another file. */
 enum { QUIET_LOOKS = 30 };
-
-enum { WAITS_MAX = 200, WAITS_MS = 10 }; /* so many that wait are told of at a time, and between */
-
-struct feedback {
-    struct feedback_start start;
-    const struct conf *conf; /* not ours */
-    struct source *source;   /* NULL: there is no log */
-    char *path;              /* which one, or what it will be */
-    bool begun;
-    bool again;           /* what is told now was told before, up to ... */
-    struct place reached; /* ... there */
-    unsigned quiet;       /* looks at the end since a line came */
-    struct queued *queued;
-    struct event *waits; /* those in queued that wait are told of */
-    struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
-    size_t listener_count;
-    struct feedback_figures figures;
-    int64_t line_ms;   /* when the last line was read; 0: never */
-    int64_t unread_ms; /* since when the log cannot be read, as far as was asked; 0: it can */
-};
-
-static void
-settle(struct feedback *feedback, const struct maillog *line, const struct outcome *outcome)
-{
-    struct volume *volume = feedback->start.volume;
-
-    if (outcome->own)
-        return; /* it had no grant; what it has now is of another try */
-    if (outcome->reached || queued_is_heard(feedback->queued, line->queue_id))
-        feedback->figures.spent += volume_spend(volume, outcome->message_id, outcome->recipient);
-    else
-        feedback->figures.given_back +=
-            volume_give_back(volume, outcome->message_id, outcome->recipient);
-}
-
-static int64_t
-time_of_day_ms(int *ret_offset_s)
-{
-    time_t now = time(NULL);
-    struct tm local;
-
-    localtime_r(&now, &local);
-    *ret_offset_s = (int)local.tm_gmtoff;
-    return clock_ms(CLOCK_REALTIME_COARSE);
-}
-
-static struct outcome_view
-view_of(const struct feedback *feedback)
-{
-    struct outcome_view view = {
-        .conf = feedback->conf,
-        .provider = feedback->start.provider,
-        .arg = feedback->start.arg,
-    };
-
-    view.now_ms = time_of_day_ms(&view.local_offset_s);
-    return view;
-}
-
-/* It waits for its turn, or for another address: policyd/pace.h. */
-static void
-note_wait(struct feedback *feedback, const struct maillog *line, const struct outcome *outcome)
-{
-    int64_t delay_ms = outcome->delay_ms > 0 ? outcome->delay_ms : 0;
-
-    if (outcome->own || outcome->rescued)
-        queued_set_waits(feedback->queued, line->queue_id, outcome->recipient,
-                         outcome->at_ms - delay_ms);
-}
-
-static void
-on_waits(evutil_socket_t fd, short what, void *arg)
-{
-    static const struct timeval soon = {0, WAITS_MS * 1000};
-    struct feedback *feedback = arg;
-    struct outcome_view view = view_of(feedback);
-    struct queued_wait wait;
-    struct outcome outcome;
-
-    (void)fd;
-    (void)what;
-    for (int i = 0; i < WAITS_MAX; i++) {
-        if (!queued_next_waiting(feedback->queued, &wait))
-            return;
-        if (!outcome_of_wait(&view, &wait, &outcome))
-            continue;
-        for (size_t j = 0; j < feedback->listener_count; j++)
-            if (feedback->listeners[j].on_wait != NULL)
-                feedback->listeners[j].on_wait(feedback->listeners[j].arg, &outcome);
-    }
-    event_add(feedback->waits, &soon);
-}
-
-static void
-on_result(struct feedback *feedback, const struct maillog_time *time, const struct maillog *line)
-{
-    const char *sender = queued_sender(feedback->queued, line->queue_id);
-    struct outcome_view view;
-    struct outcome outcome;
-
-    feedback->figures.results += !feedback->again;
-    if (sender == NULL) {
-        feedback->figures.unknown += !feedback->again;
-        return;
-    }
-    view = view_of(feedback);
-    if (!outcome_make(&view, time, line, sender, &outcome))
-        return;
-    note_wait(feedback, line, &outcome);
-    outcome.chosen = volume_chosen(feedback->start.volume, outcome.message_id, outcome.recipient);
-    if (!feedback->again)
-        settle(feedback, line, &outcome);
-    for (size_t i = 0; i < feedback->listener_count; i++)
-        if (feedback->listeners[i].on_outcome != NULL &&
-            (feedback->listeners[i].replays || !feedback->again))
-            feedback->listeners[i].on_outcome(feedback->listeners[i].arg, &outcome);
-}
-
-static void
-on_removed(struct feedback *feedback, struct span queue_id)
-{
-    char id[MAILLOG_QUEUE_ID_MAX + 1];
-
-    if (queued_sender(feedback->queued, queue_id) == NULL)
-        return;
-    memcpy(id, queue_id.start, queue_id.length);
-    id[queue_id.length] = '\0';
-    queued_remove(feedback->queued, queue_id);
-    for (size_t i = 0; i < feedback->listener_count && !feedback->again; i++)
-        if (feedback->listeners[i].on_gone != NULL)
-            feedback->listeners[i].on_gone(feedback->listeners[i].arg, id);
-}
-
-/* Did the other side hear of the recipient, as one of several servers tells? */
-static bool
-is_heard(const struct maillog *line)
-{
-    struct reply reply;
-
-    reply_read("", 0, line->reply.start, line->reply.length, &reply);
-    return reply_reached(&reply);
-}
-
-static void
-on_parsed(struct feedback *feedback, const struct maillog_frame *frame)
-{
-    struct maillog line;
-
-    maillog_parse(frame->ident, frame->message, &line);
-    switch (line.kind) {
-    case MAILLOG_ACTIVE:
-        queued_note(feedback->queued, line.queue_id, line.sender);
-        break;
-    case MAILLOG_RESULT:
-        if (line.status != MAILLOG_OTHER_STATUS)
-            on_result(feedback, &frame->time, &line);
-        break;
-    case MAILLOG_NEW: /* whoever had its queue id is gone */
-    case MAILLOG_REMOVED:
-        on_removed(feedback, line.queue_id);
-        break;
-    case MAILLOG_ODD:
-        feedback->figures.odd += !feedback->again;
-        break;
-    case MAILLOG_SAID:
-        if (is_heard(&line))
-            queued_set_heard(feedback->queued, line.queue_id);
-        break;
-    case MAILLOG_EXPIRED:
-    case MAILLOG_OTHER:
-        break;
-    }
-}
 
 /* Is this where the log was told up to before? */
 static bool
@@ -216,7 +41,7 @@ on_line(void *arg, const struct maillog_frame *frame)
     feedback->figures.lines += !feedback->again;
     feedback->line_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     if (frame != NULL)
-        on_parsed(feedback, frame);
+        feedback_hear(feedback, frame);
     if (feedback->again && has_reached(feedback))
         feedback->again = false;
 }
@@ -291,7 +116,7 @@ feedback_new(const struct feedback_start *start)
 
     feedback->start = *start;
     feedback->queued = queued_new();
-    feedback->waits = mem_must(evtimer_new(start->base, on_waits, feedback));
+    feedback->waits = mem_must(evtimer_new(start->base, feedback_on_waits, feedback));
     feedback_set_conf(feedback, start->conf);
     return feedback;
 }

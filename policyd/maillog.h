@@ -72,6 +72,7 @@ struct maillog {
     struct span message_id; /* as it stands in the header, or empty */
     struct span recipient;  /* without <> */
     struct span relay;      /* "host[address]:port", "none" */
+    struct span from;       /* "192.0.2.11", it was sent from there, as Exim tells; else empty */
     struct span dsn;        /* "5.7.1" */
     struct span reply;      /* what stands in parentheses behind the status */
     enum maillog_status status;

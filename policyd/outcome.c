@@ -33,12 +33,30 @@ begins(const char *text, const char *with)
 }
 
 static const struct address *
-address_of(const struct snapshot *snapshot, struct span service)
+address_with_ip(const struct snapshot *snapshot, struct span text)
+{
+    char copied[64];
+    struct ip ip;
+
+    copy(copied, sizeof(copied), text);
+    if (!ip_parse(copied, &ip))
+        return NULL;
+    for (size_t i = 0; i < snapshot->address_count; i++)
+        if (ip_compare(&snapshot->addresses[i].ip, &ip) == 0)
+            return &snapshot->addresses[i];
+    return NULL;
+}
+
+/* By the service, or where that has another name, by where it was sent from. */
+static const struct address *
+address_of(const struct snapshot *snapshot, const struct maillog *line)
 {
     char name[ADDRESS_NAME_MAX + sizeof(SERVICE)];
 
-    copy(name, sizeof(name), service);
-    return begins(name, SERVICE) ? snapshot_find_address(snapshot, name + strlen(SERVICE)) : NULL;
+    copy(name, sizeof(name), line->service);
+    if (begins(name, SERVICE))
+        return snapshot_find_address(snapshot, name + strlen(SERVICE));
+    return line->from.length > 0 ? address_with_ip(snapshot, line->from) : NULL;
 }
 
 /* By its domain; while DNS has not told of that, by the host that took the mail. */
@@ -98,7 +116,8 @@ read_names(const struct outcome_view *view, struct span queue_id, struct span re
 
 bool
 outcome_make(const struct outcome_view *view, const struct maillog_time *time,
-             const struct maillog *line, const char *sender, struct outcome *ret_outcome)
+             const struct maillog *line, const struct reply *reply, const char *sender,
+             struct outcome *ret_outcome)
 {
     struct outcome *outcome = ret_outcome;
     int64_t at_ms;
@@ -107,12 +126,15 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
         return false;
     memset(outcome, 0, sizeof(*outcome));
     read_names(view, line->queue_id, line->recipient, sender, outcome);
-    outcome->address = address_of(view->conf->snapshot, line->service);
+    outcome->address = address_of(view->conf->snapshot, line);
     outcome->provider = provider_of(view, outcome->domain, line->relay);
     outcome->status = line->status;
     outcome->told = line->reply;
-    reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length,
-               &outcome->reply);
+    if (reply != NULL)
+        outcome->reply = *reply;
+    else
+        reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length,
+                   &outcome->reply);
     outcome->reached = line->status == MAILLOG_SENT || reply_reached(&outcome->reply);
     if (line->status != MAILLOG_SENT)
         outcome->rule = replies_find(&view->conf->replies, outcome->provider, &outcome->reply);

@@ -70,11 +70,13 @@ struct outcome_view {
 #define OUTCOME_HELD OUTCOME_OWN "mail of this sender is held back"
 
 /*
- * line: a MAILLOG_RESULT, written at time.  sender: of its message, with the tag.  False for what
- * is no attempt's end, or whose recipient is too long to be one.
+ * line: a MAILLOG_RESULT, written at time.  reply: what it says why, where that is not read as
+ * Postfix' words are; else NULL.  sender: of its message, with the tag.  False for what is no
+ * attempt's end, or whose recipient is too long to be one.
  */
 bool outcome_make(const struct outcome_view *view, const struct maillog_time *time,
-                  const struct maillog *line, const char *sender, struct outcome *ret_outcome);
+                  const struct maillog *line, const struct reply *reply, const char *sender,
+                  struct outcome *ret_outcome);
 
 /* The same of one that waits since long, deferred by ourselves; false: its recipient is too long.
  */

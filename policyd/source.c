@@ -4,6 +4,7 @@
 #include "policyd/source.h"
 
 #include "lib/mem.h"
+#include "policyd/eximlog.h"
 #include "policyd/maillog.h"
 
 #include <stdlib.h>
@@ -22,8 +23,9 @@ on_line(void *arg, const char *line, size_t length)
 {
     struct source *source = arg;
     struct maillog_frame frame;
+    bool cut = maillog_cut(line, length, &frame) || eximlog_cut(line, length, &frame);
 
-    source->events.on_line(source->events.arg, maillog_cut(line, length, &frame) ? &frame : NULL);
+    source->events.on_line(source->events.arg, cut ? &frame : NULL);
 }
 
 static void

@@ -107,6 +107,38 @@ def test_queue_ids_come_again(make_host):
     assert (found["spent"], found["given_back"], found["unknown"]) == (2, 1, 0)
 
 
+EXIM = '''2026-11-26 23:22:06 {id} <= news@d.test U=root P=local S=304
+2026-11-26 23:22:06 {id} => r@one.test F=<news@d.test> R=r T=pp-a1 H=mx [192.0.2.9] C="250 OK" QT=1s DT=0s
+2026-11-26 23:22:07 {id} ** x@one.test F=<news@d.test> R=r T=pp-a2 H=mx [192.0.2.9]: SMTP error from \
+remote mail server after RCPT TO:<x@one.test>: 550 5.1.1 User unknown
+2026-11-26 23:22:07 {id} == y@one.test R=r T=pp-a1 defer (-44) H=mx [192.0.2.9]: SMTP error from remote \
+mail server after RCPT TO:<y@one.test>: 450 4.2.0 Grey
+2026-11-26 23:22:07 {id} Completed
+'''
+
+
+def test_exims_main_log(make_host):
+    """Results of another MTA: the same figures, the same reports."""
+    host = followed(make_host)
+    log = host.root / "mainlog"
+    log.write_text("")
+    host.conf["feedback"]["log"] = str(log)
+    host.write_conf()
+    host.policyd.start()
+    wait_for(lambda: json.loads(host.postpool("--json", "status").stdout)["figures"]["written_ms_ago"] >= 0,
+             what="the first place to be kept")
+    with log.open("a") as file:
+        for number in range(3):
+            file.write(EXIM.format(id=f"1xWin{number}-0001SB-1F"))
+    wait_for(lambda: feedback(host)["results"] == 9, what=lambda: feedback(host))
+    assert feedback(host)["unknown"] == 0 and feedback(host)["odd"] == 0
+
+    def rows():
+        told = json.loads(host.postpool("--json", "report", "--by", "address", "--since", "90d").stdout)
+        return {row["address"]: (row["sent"], row["deferred"], row["bounced"]) for row in told["rows"]}
+    wait_for(lambda: rows() == {"a1": (3, 3, 0), "a2": (0, 0, 3)}, what=rows)
+
+
 # --------------------------------------------------------------- the journal
 
 @pytest.fixture

@@ -108,6 +108,9 @@ static const struct {
     {"** u@c.test " ROUTE " " HOST ": SMTP error from remote mail server after RCPT TO:<u@c.test>: "
      "550-5.1.1 first\\n550 5.1.1 <b>: no such user DT=0s",
      MAILLOG_BOUNCED, REPLY_SAID, REPLY_RECIPIENT, 550, "5.1.1", "first <b>: no such user", 0},
+    {"** u@c.test " ROUTE " H=mx.c.test [192.0.2.9]: SMTP error from remote mail server after RCPT "
+     "TO:<u@c.test>: 550 5.1.1 no such user", /* as Exim writes it where nothing is set */
+     MAILLOG_BOUNCED, REPLY_SAID, REPLY_RECIPIENT, 550, "5.1.1", "no such user", -1},
     {"** u@c.test " ROUTE " " HOST " : SMTP error from remote mail server after pipelined end of "
      "data: 554 5.6.0 \"spam\" said",
      MAILLOG_BOUNCED, REPLY_SAID, REPLY_END, 554, "5.6.0", "\"spam\" said", -1},

@@ -7,6 +7,7 @@
 
 #include "engine/snapshot.h"
 #include "lib/conf.h"
+#include "policyd/eximlog.h"
 #include "policyd/outcome.h"
 
 #include <ctype.h>
@@ -33,7 +34,7 @@ make(const struct conf *conf, const char *sender, const char *text)
     assert_true(maillog_cut(all, strlen(all), &frame));
     maillog_parse(frame.ident, frame.message, &line);
     assert_int_equal(line.kind, MAILLOG_RESULT);
-    return outcome_make(&view, &frame.time, &line, sender, &outcome);
+    return outcome_make(&view, &frame.time, &line, NULL, sender, &outcome);
 }
 
 static void
@@ -163,6 +164,63 @@ test_rescued_by_the_host(void **state)
     conf_unref(conf);
 }
 
+/* Exim's lines come to the same; the address is told by the transport or by where it was sent from.
+ */
+static void
+test_exim(void **state)
+{
+    static const struct {
+        const char *line, *address, *rule;
+        enum maillog_status status;
+        bool reached;
+    } cases[] = {
+        {"=> X@gmail.com F=<joe@a.test> R=r T=pp-b1 H=x.test [192.0.2.9] C=\"250 OK\" QT=2s DT=1s",
+         "b1", NULL, MAILLOG_SENT, true},
+        {"=> X@gmail.com F=<joe@a.test> R=r T=remote_smtp H=x.test [192.0.2.9]:25 "
+         "I=[127.0.1.3]:57065 C=\"250 OK\" QT=2s DT=1s",
+         "b1", NULL, MAILLOG_SENT, true},
+        {"=> X@gmail.com F=<joe@a.test> R=r T=remote_smtp H=x.test [192.0.2.9]:25 "
+         "I=[127.0.9.9]:57065 C=\"250 OK\" QT=2s",
+         NULL, NULL, MAILLOG_SENT, true},
+        {"** X@gmail.com F=<joe@a.test> R=r T=pp-b1 H=x.test [192.0.2.9]: SMTP error from remote "
+         "mail "
+         "server after RCPT TO:<X@gmail.com>: 550 5.1.1 who?",
+         "b1", "unknown", MAILLOG_BOUNCED, true},
+        {"== X@gmail.com R=r T=pp-b1 defer (111): Connection refused", "b1", NULL, MAILLOG_DEFERRED,
+         false},
+    };
+    struct conf *conf = unit_conf_with(MORE);
+    struct outcome_view view = {.conf = conf, .now_ms = NOV_5, .local_offset_s = 0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct maillog_frame frame;
+        struct eximlog exim;
+        struct maillog line;
+        struct reply reply;
+        char text[500];
+
+        snprintf(text, sizeof(text), "2025-11-05 10:11:12 1xWin0-0001SB-1F %s", cases[i].line);
+        assert_true(eximlog_cut(text, strlen(text), &frame));
+        eximlog_parse(frame.message, &exim);
+        eximlog_as_maillog(&exim, &line);
+        assert_int_equal(line.kind, MAILLOG_RESULT);
+        eximlog_reply(&exim, &reply);
+        assert_true(outcome_make(&view, &frame.time, &line, &reply, "joe@a.test", &outcome));
+        assert_int_equal(outcome.at_ms, NOV_5 + 1000);
+        assert_string_equal(outcome.queue_id, "1xWin0-0001SB-1F");
+        assert_string_equal(outcome.recipient, "X@gmail.com");
+        assert_string_equal(outcome.provider->name, "google");
+        assert_int_equal(outcome.status, cases[i].status);
+        assert_int_equal(outcome.reached, cases[i].reached);
+        assert_string_equal(outcome.address != NULL ? outcome.address->name : "none",
+                            cases[i].address != NULL ? cases[i].address : "none");
+        assert_string_equal(outcome.rule != NULL ? outcome.rule->name : "none",
+                            cases[i].rule != NULL ? cases[i].rule : "none");
+    }
+    conf_unref(conf);
+}
+
 static void
 test_no_end(void **state)
 {
@@ -181,7 +239,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sent),    cmocka_unit_test(test_where),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_rescued_by_the_host),
-        cmocka_unit_test(test_no_end),
+        cmocka_unit_test(test_exim),    cmocka_unit_test(test_no_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,197 @@
+/*
+ * What the lines of the log say: from each result an outcome, which settles its grant and is told
+ * of.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "policyd/feedback_inside.h"
+
+#include "lib/clock.h"
+#include "policyd/eximlog.h"
+#include "policyd/maillog.h"
+#include "policyd/outcome.h"
+#include "policyd/queued.h"
+#include "policyd/volume.h"
+
+#include <string.h>
+#include <time.h>
+
+/* So many that wait are told of at a time, and the time between. */
+enum { WAITS_MAX = 200, WAITS_MS = 10 };
+
+static void
+settle(struct feedback *feedback, const struct maillog *line, const struct outcome *outcome)
+{
+    struct volume *volume = feedback->start.volume;
+
+    if (outcome->own)
+        return; /* it had no grant; what it has now is of another try */
+    if (outcome->reached || queued_is_heard(feedback->queued, line->queue_id))
+        feedback->figures.spent += volume_spend(volume, outcome->message_id, outcome->recipient);
+    else
+        feedback->figures.given_back +=
+            volume_give_back(volume, outcome->message_id, outcome->recipient);
+}
+
+static int64_t
+time_of_day_ms(int *ret_offset_s)
+{
+    time_t now = time(NULL);
+    struct tm local;
+
+    localtime_r(&now, &local);
+    *ret_offset_s = (int)local.tm_gmtoff;
+    return clock_ms(CLOCK_REALTIME_COARSE);
+}
+
+static struct outcome_view
+view_of(const struct feedback *feedback)
+{
+    struct outcome_view view = {
+        .conf = feedback->conf,
+        .provider = feedback->start.provider,
+        .arg = feedback->start.arg,
+    };
+
+    view.now_ms = time_of_day_ms(&view.local_offset_s);
+    return view;
+}
+
+/* It waits for its turn, or for another address: policyd/pace.h. */
+static void
+note_wait(struct feedback *feedback, const struct maillog *line, const struct outcome *outcome)
+{
+    int64_t delay_ms = outcome->delay_ms > 0 ? outcome->delay_ms : 0;
+
+    if (outcome->own || outcome->rescued)
+        queued_set_waits(feedback->queued, line->queue_id, outcome->recipient,
+                         outcome->at_ms - delay_ms);
+}
+
+void
+feedback_on_waits(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval soon = {0, WAITS_MS * 1000};
+    struct feedback *feedback = arg;
+    struct outcome_view view = view_of(feedback);
+    struct queued_wait wait;
+    struct outcome outcome;
+
+    (void)fd;
+    (void)what;
+    for (int i = 0; i < WAITS_MAX; i++) {
+        if (!queued_next_waiting(feedback->queued, &wait))
+            return;
+        if (!outcome_of_wait(&view, &wait, &outcome))
+            continue;
+        for (size_t j = 0; j < feedback->listener_count; j++)
+            if (feedback->listeners[j].on_wait != NULL)
+                feedback->listeners[j].on_wait(feedback->listeners[j].arg, &outcome);
+    }
+    event_add(feedback->waits, &soon);
+}
+
+/* reply: as outcome_make() has it. */
+static void
+on_result(struct feedback *feedback, const struct maillog_time *time, const struct maillog *line,
+          const struct reply *reply)
+{
+    const char *sender = queued_sender(feedback->queued, line->queue_id);
+    struct outcome_view view;
+    struct outcome outcome;
+
+    feedback->figures.results += !feedback->again;
+    if (sender == NULL) {
+        feedback->figures.unknown += !feedback->again;
+        return;
+    }
+    view = view_of(feedback);
+    if (!outcome_make(&view, time, line, reply, sender, &outcome))
+        return;
+    note_wait(feedback, line, &outcome);
+    outcome.chosen = volume_chosen(feedback->start.volume, outcome.message_id, outcome.recipient);
+    if (!feedback->again)
+        settle(feedback, line, &outcome);
+    for (size_t i = 0; i < feedback->listener_count; i++)
+        if (feedback->listeners[i].on_outcome != NULL &&
+            (feedback->listeners[i].replays || !feedback->again))
+            feedback->listeners[i].on_outcome(feedback->listeners[i].arg, &outcome);
+}
+
+static void
+on_removed(struct feedback *feedback, struct span queue_id)
+{
+    char id[MAILLOG_QUEUE_ID_MAX + 1];
+
+    if (queued_sender(feedback->queued, queue_id) == NULL)
+        return;
+    memcpy(id, queue_id.start, queue_id.length);
+    id[queue_id.length] = '\0';
+    queued_remove(feedback->queued, queue_id);
+    for (size_t i = 0; i < feedback->listener_count && !feedback->again; i++)
+        if (feedback->listeners[i].on_gone != NULL)
+            feedback->listeners[i].on_gone(feedback->listeners[i].arg, id);
+}
+
+/* Did the other side hear of the recipient, as one of several servers tells? */
+static bool
+is_heard(const struct maillog *line)
+{
+    struct reply reply;
+
+    reply_read("", 0, line->reply.start, line->reply.length, &reply);
+    return reply_reached(&reply);
+}
+
+/* Exim's line: its results name the sender, too, where that is logged. */
+static bool
+read_exim(struct feedback *feedback, struct span message, struct maillog *ret_line,
+          struct reply *ret_reply)
+{
+    struct eximlog line;
+
+    eximlog_parse(message, &line);
+    eximlog_as_maillog(&line, ret_line);
+    if (line.kind != EXIMLOG_RESULT)
+        return false;
+    if (line.has_sender && queued_sender(feedback->queued, line.queue_id) == NULL)
+        queued_note(feedback->queued, line.queue_id, line.sender);
+    eximlog_reply(&line, ret_reply);
+    return true;
+}
+
+void
+feedback_hear(struct feedback *feedback, const struct maillog_frame *frame)
+{
+    bool has_reply = false;
+    struct maillog line;
+    struct reply reply;
+
+    if (eximlog_is(frame))
+        has_reply = read_exim(feedback, frame->message, &line, &reply);
+    else
+        maillog_parse(frame->ident, frame->message, &line);
+    switch (line.kind) {
+    case MAILLOG_ACTIVE:
+        queued_note(feedback->queued, line.queue_id, line.sender);
+        break;
+    case MAILLOG_RESULT:
+        if (line.status != MAILLOG_OTHER_STATUS)
+            on_result(feedback, &frame->time, &line, has_reply ? &reply : NULL);
+        break;
+    case MAILLOG_NEW: /* whoever had its queue id is gone */
+    case MAILLOG_REMOVED:
+        on_removed(feedback, line.queue_id);
+        break;
+    case MAILLOG_ODD:
+        feedback->figures.odd += !feedback->again;
+        break;
+    case MAILLOG_SAID:
+        if (is_heard(&line))
+            queued_set_heard(feedback->queued, line.queue_id);
+        break;
+    case MAILLOG_EXPIRED:
+    case MAILLOG_OTHER:
+        break;
+    }
+}
