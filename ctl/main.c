@@ -25,6 +25,8 @@ static const struct command {
     {"suspend", ctl_suspend, "ADDRESS --why TEXT: no mail leaves from it (suspend --help)"},
     {"drain", ctl_suspend, "ADDRESS --why TEXT: it takes no new messages"},
     {"resume", ctl_suspend, "ADDRESS: as if nothing had happened"},
+    {"warmup", ctl_warmup,
+     "[start|pause|advance|back ADDRESS]: how far new addresses are (warmup --help)"},
     {"release", ctl_volume, "KEY|all: grants that this node holds go back to the store"},
     {"reset", ctl_volume, "KEY: forget what was counted under a cap (it may be passed once)"},
     {"settle", ctl_volume, "spent|returned ID RECIPIENT: the result of a delivery"},

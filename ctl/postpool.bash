@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain report tail feedback suspensions suspend drain resume nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain report tail feedback suspensions suspend drain resume warmup nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -59,6 +59,8 @@ _postpool()
             _postpool_words "--json --help" "$cur" ;;
         suspend | drain | resume | suspensions)
             _postpool_words "--provider --domain --account --for --why --json --help" "$cur" ;;
+        warmup)
+            _postpool_words "start pause advance back --volume --why --json --help" "$cur" ;;
         tail)
             _postpool_words "-n --once --stream --address --json --help" "$cur" ;;
         release | reset)

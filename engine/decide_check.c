@@ -222,7 +222,8 @@ passing(const struct walk *walk, const struct address *address, const struct hol
 {
     const struct meters *meters = walk->question->meters;
     bool capped = meters != NULL && meters_address(meters, address->index) != METERS_NONE;
-    bool capped_there = meters != NULL && provider_of(walk->question)->caps.count > 0;
+    bool capped_there =
+        meters != NULL && meters_has_provider(meters, address->index, walk->question->provider);
     unsigned share = part_of(domain_hold(walk, address));
 
     if (!capped && part_of(holds->address) < share)

@@ -20,16 +20,19 @@ caps_of(const struct meters *meters, const struct metered *metered)
 {
     const struct snapshot *snapshot = meters->snapshot;
     const struct caps *caps = NULL;
-    uint32_t place;
+    uint32_t place, address;
 
     switch ((enum meters_kind)metered->kind) {
     case METERS_ADDRESS:
         place = meters->addresses.place[metered->of];
-        caps = place != METERS_NONE ? &snapshot->addresses[place].caps : NULL;
+        caps = place != METERS_NONE ? meters_address_caps(meters, place) : NULL;
         break;
     case METERS_PROVIDER:
         place = meters->providers.place[metered->other];
-        caps = place != METERS_NONE ? &snapshot->providers[place].caps : NULL;
+        address = meters->addresses.place[metered->of];
+        caps = place != METERS_NONE && address != METERS_NONE
+                   ? meters_provider_caps(meters, address, place)
+                   : NULL;
         break;
     case METERS_STREAM:
         place = meters->streams.place[metered->of];
@@ -312,7 +315,7 @@ carry_pairs(struct meters *meters, const struct meters *before, const struct mov
 
             carry(meters, number,
                   there ? &meters->by_provider[address * now->provider_count + provider] : NULL,
-                  there ? &now->providers[provider].caps : NULL, now_ms);
+                  there ? meters_provider_caps(meters, address, provider) : NULL, now_ms);
         }
 }
 
@@ -326,7 +329,7 @@ carry_all(struct meters *meters, const struct meters *before, const struct moves
         uint32_t to = moves->addresses[i];
 
         carry(meters, before->by_address[i], to != METERS_NONE ? &meters->by_address[to] : NULL,
-              to != METERS_NONE ? &now->addresses[to].caps : NULL, now_ms);
+              to != METERS_NONE ? meters_address_caps(meters, to) : NULL, now_ms);
     }
     for (size_t i = 0; then != NULL && i < then->stream_count; i++) {
         uint32_t to = moves->streams[i];
@@ -345,9 +348,9 @@ make_fixed(struct meters *meters)
     const struct snapshot *snapshot = meters->snapshot;
 
     for (size_t i = 0; i < snapshot->address_count; i++)
-        if (snapshot->addresses[i].caps.count > 0 && meters->by_address[i] == METERS_NONE)
-            meters->by_address[i] = meters_add(meters, METERS_ADDRESS, &snapshot->addresses[i].caps,
-                                               meters->addresses.id[i], 0);
+        if (meters_address_caps(meters, i)->count > 0 && meters->by_address[i] == METERS_NONE)
+            meters->by_address[i] = meters_add(
+                meters, METERS_ADDRESS, meters_address_caps(meters, i), meters->addresses.id[i], 0);
     for (size_t i = 0; i < snapshot->stream_count; i++)
         if (snapshot->streams[i].caps.count > 0 && meters->by_stream[i] == METERS_NONE)
             meters->by_stream[i] = meters_add(meters, METERS_STREAM, &snapshot->streams[i].caps,
@@ -425,7 +428,7 @@ meters_stream(const struct meters *meters, size_t stream)
 uint32_t
 meters_provider(struct meters *meters, size_t address, size_t provider)
 {
-    const struct caps *caps = &meters->snapshot->providers[provider].caps;
+    const struct caps *caps = meters_provider_caps(meters, address, provider);
     uint32_t *place;
 
     if (caps->count == 0)
@@ -440,10 +443,9 @@ meters_provider(struct meters *meters, size_t address, size_t provider)
 bool
 meters_is_unmet(const struct meters *meters, size_t address, size_t provider)
 {
-    const struct snapshot *snapshot = meters->snapshot;
-
-    return snapshot->providers[provider].caps.count > 0 &&
-           meters->by_provider[address * snapshot->provider_count + provider] == METERS_NONE;
+    return meters_has_provider(meters, address, provider) &&
+           meters->by_provider[address * meters->snapshot->provider_count + provider] ==
+               METERS_NONE;
 }
 
 bool

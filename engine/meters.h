@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct allowances;
 struct snapshot;
 
 #define METERS_NONE UINT32_MAX /* the number of no meter: nothing is capped there */
@@ -73,6 +74,19 @@ void meters_free(struct meters *meters); /* takes NULL */
  * False only without memory; then nothing has changed.
  */
 bool meters_set_snapshot(struct meters *meters, const struct snapshot *snapshot, int64_t now_ms);
+
+/*
+ * For addresses that warm up, in the place of what the configuration has; NULL: none does.  They
+ * must outlive the meters, or the next call; to be followed by meters_set_snapshot(), with the
+ * snapshot that they are for, also whenever they have changed.
+ */
+void meters_set_allowances(struct meters *meters, const struct allowances *allowances);
+
+/* The caps of an address and of it at providers are others: more than they were, or less. */
+void meters_recap(struct meters *meters, size_t address, int64_t now_ms);
+
+/* Has the address caps at that provider? */
+bool meters_has_provider(const struct meters *meters, size_t address, size_t provider);
 
 /* The longest that anybody keeps the number of a meter that he took a grant of. */
 void meters_set_keep(struct meters *meters, int64_t keep_ms);

@@ -1,6 +1,6 @@
 /*
  * The inside of struct meters.  meters.c has the numbers and what a new snapshot
- * makes of them, meters_account.c accounts, meters_key.c names, meters_scale.c
+ * makes of them, meters_caps.c their caps, meters_account.c accounts, meters_key.c names, meters_scale.c
  * those that are slowed down, and meters_ask.c what is asked of the store.
  *
  * SPDX-License-Identifier: MIT
@@ -20,8 +20,9 @@ struct roll {
 };
 
 struct meters {
-    const struct snapshot *snapshot; /* not ours */
-    struct metered **chunks;         /* owned */
+    const struct snapshot *snapshot;     /* not ours */
+    const struct allowances *allowances; /* not ours; NULL: no address warms up */
+    struct metered **chunks;             /* owned */
     size_t chunk_count;
     size_t count;
     uint32_t spare;   /* the first of the numbers that are nobody's */
@@ -52,6 +53,11 @@ meters_peek(const struct meters *meters, uint32_t number)
 {
     return &meters->chunks[number / METERS_CHUNK][number % METERS_CHUNK];
 }
+
+/* The caps of an address, and of it at a provider, by their places in the snapshot. */
+const struct caps *meters_address_caps(const struct meters *meters, size_t address);
+const struct caps *meters_provider_caps(const struct meters *meters, size_t address,
+                                        size_t provider);
 
 /* A new meter's number; METERS_NONE: there is no memory. */
 uint32_t meters_add(struct meters *meters, enum meters_kind kind, const struct caps *caps,

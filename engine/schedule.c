@@ -68,18 +68,31 @@ part(uint32_t recipients, uint32_t percent)
     return some > 0 ? some : 1;
 }
 
+static const struct schedule_share *
+find_share(const struct schedule *schedule, const char *provider)
+{
+    for (size_t i = 0; i < schedule->share_count; i++)
+        if (strcmp(schedule->shares[i].provider, provider) == 0)
+            return &schedule->shares[i];
+    return NULL;
+}
+
+bool
+schedule_has_share(const struct schedule *schedule, const char *provider)
+{
+    return find_share(schedule, provider) != NULL;
+}
+
 static uint32_t
 share(const struct schedule *schedule, size_t stage, const char *provider)
 {
     uint32_t last = (uint32_t)schedule->stage_count - 1;
 
-    for (size_t i = 0; i < schedule->share_count; i++) {
-        uint32_t percent = schedule->shares[i].percent;
+    const struct schedule_share *its = find_share(schedule, provider);
 
-        if (strcmp(schedule->shares[i].provider, provider) == 0)
-            return last > 0 ? percent + (100 - percent) * (uint32_t)stage / last : percent;
-    }
-    return 100;
+    if (its == NULL)
+        return 100;
+    return last > 0 ? its->percent + (100 - its->percent) * (uint32_t)stage / last : its->percent;
 }
 
 uint32_t
@@ -93,5 +106,5 @@ schedule_day(const struct schedule *schedule, size_t stage, const char *provider
 uint32_t
 schedule_hour(const struct schedule *schedule, size_t stage, const char *provider)
 {
-    return part(schedule_day(schedule, stage, provider), schedule->hour_percent);
+    return part(schedule_day(schedule, stage, provider), (uint32_t)schedule->hour_percent);
 }

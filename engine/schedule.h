@@ -23,6 +23,7 @@
 
 #include "engine/snapshot.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,7 +42,7 @@ struct schedule {
     const char *name;
     uint32_t stages[SCHEDULE_STAGES_MAX]; /* recipients per day, 1 to CAP_LIMIT_MAX, growing */
     size_t stage_count;                   /* at least 1 */
-    uint32_t hour_percent;                /* of a day's recipients, 1 to 100 */
+    int hour_percent;                     /* of a day's recipients, 1 to 100 */
     struct schedule_share shares[SCHEDULE_SHARES_MAX];
     size_t share_count;
 };
@@ -53,6 +54,9 @@ const struct schedule *schedule_preset(const char *name);
 
 /* The highest stage with no more than recipients per day; the first where all have more. */
 size_t schedule_stage(const struct schedule *schedule, uint32_t recipients);
+
+/* Has it a share for that provider? */
+bool schedule_has_share(const struct schedule *schedule, const char *provider);
 
 /*
  * Recipients per day at stage; provider NULL: in all, else of these the most at

@@ -3,6 +3,8 @@
  */
 #include "engine/snapshot.h"
 
+#include "engine/schedule.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,12 +56,16 @@ snapshot_free(struct snapshot *snapshot)
         free(snapshot->addresses[i].name);
         free(snapshot->addresses[i].helo);
         free(snapshot->addresses[i].node);
+        free(snapshot->addresses[i].schedule_name);
     }
     for (size_t i = 0; i < snapshot->provider_count; i++) {
         free(snapshot->providers[i].name);
         texts_free(snapshot->providers[i].domains, snapshot->providers[i].domain_count);
         texts_free(snapshot->providers[i].mx, snapshot->providers[i].mx_count);
     }
+    for (size_t i = 0; i < snapshot->schedule_count; i++)
+        free((char *)snapshot->schedules[i].name);
+    free(snapshot->schedules);
     free(snapshot->providers);
     free(snapshot->provider_domains);
     free(snapshot->provider_mx);

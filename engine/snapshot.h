@@ -37,6 +37,9 @@ struct address {
     uint64_t seed;         /* hash of the name */
     const struct pool *of; /* a pool that has it, whose knobs it takes; NULL: none */
     struct caps caps;
+    char *schedule_name;             /* of its warm-up; NULL: it is warm */
+    const struct schedule *schedule; /* that; NULL: it is warm */
+    int32_t started;                 /* when the warm-up was to begin, as in engine/date.h */
 };
 
 /* What becomes of a recipient when no address of pool and ladder has room under its caps. */
@@ -120,6 +123,8 @@ struct provider_name {
     const struct provider *provider; /* not ours */
 };
 
+struct schedule;
+
 struct snapshot {
     struct address *addresses;
     size_t address_count;
@@ -139,8 +144,10 @@ struct snapshot {
     size_t provider_domain_count;
     struct provider_name *provider_mx; /* likewise */
     size_t provider_mx_count;
-    bool has_caps;      /* any address, provider or stream does */
-    bool provider_caps; /* any provider does */
+    struct schedule *schedules; /* that the configuration has */
+    size_t schedule_count;
+    bool has_caps;      /* any address, provider or stream does, or an address warms up */
+    bool provider_caps; /* any provider does, or an address warms up with shares of providers */
 };
 
 /* Takes NULL. */

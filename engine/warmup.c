@@ -33,10 +33,11 @@ warmup_move(struct warmup *warmup, const struct schedule *schedule, int64_t stag
 }
 
 void
-warmup_restart(struct warmup *warmup, const struct schedule *schedule, int32_t started)
+warmup_restart(struct warmup *warmup, const struct schedule *schedule, int32_t started,
+               int32_t today)
 {
-    if (warmup->phase == WARMUP_NONE || started > warmup->day)
-        warmup->day = started;
+    if (warmup->phase == WARMUP_NONE || today > warmup->day)
+        warmup->day = today;
     warmup->phase = WARMUP_RUNNING;
     warmup->started = started;
     warmup->idle_days = 0;
@@ -46,11 +47,11 @@ warmup_restart(struct warmup *warmup, const struct schedule *schedule, int32_t s
 }
 
 bool
-warmup_begin(struct warmup *warmup, const struct warmup_plan *plan, int32_t started)
+warmup_begin(struct warmup *warmup, const struct warmup_plan *plan, int32_t started, int32_t today)
 {
     if (warmup->phase != WARMUP_NONE && started <= warmup->started)
         return false;
-    warmup_restart(warmup, plan->schedule, started);
+    warmup_restart(warmup, plan->schedule, started, today);
     return true;
 }
 
@@ -105,6 +106,20 @@ find_node(struct warmup *warmup, uint64_t node)
         return NULL;
     warmup->nodes[warmup->node_count] = (struct warmup_node){.node = node};
     return &warmup->nodes[warmup->node_count++];
+}
+
+struct warmup_figures
+warmup_of_node(const struct warmup *warmup, const char *node)
+{
+    struct warmup_figures figures = {0};
+
+    for (size_t i = 0; i < warmup->node_count; i++)
+        if (warmup->nodes[i].node == node_of(node)) {
+            figures.used = warmup->nodes[i].used;
+            figures.accepted = warmup->nodes[i].accepted;
+            figures.refused = warmup->nodes[i].refused;
+        }
+    return figures;
 }
 
 static bool
@@ -169,9 +184,9 @@ warmup_note(struct warmup *warmup, int32_t day, const char *node,
 /* ------------------------------------------------------------ a day's end */
 
 static bool
-is_at_least(uint32_t part, uint32_t percent, uint64_t whole)
+is_at_least(uint32_t part, int percent, uint64_t whole)
 {
-    return (uint64_t)part * 100 >= percent * whole;
+    return (uint64_t)part * 100 >= (uint64_t)percent * whole;
 }
 
 /*
@@ -183,7 +198,7 @@ is_accepted(const struct warmup_rules *rules, const struct warmup_figures *today
             uint32_t allowance)
 {
     uint64_t told = (uint64_t)today->accepted + today->refused;
-    uint64_t least = (uint64_t)allowance * rules->used_percent / 100;
+    uint64_t least = (uint64_t)allowance * (uint64_t)rules->used_percent / 100;
 
     return is_at_least(today->accepted, rules->accepted_percent, told > least ? told : least);
 }
@@ -194,7 +209,7 @@ judge(const struct warmup *warmup, const struct warmup_rules *rules,
 {
     if (warmup->phase == WARMUP_PAUSED)
         return WARMUP_WAITS;
-    if (today->used == 0 && warmup->idle_days + 1 >= rules->idle_days)
+    if (today->used == 0 && warmup->idle_days + 1 >= (uint32_t)rules->idle_days)
         return WARMUP_AGAIN;
     if (warmup->phase == WARMUP_FULL)
         return today->used == 0 ? WARMUP_IDLE : WARMUP_STAYS;

@@ -47,11 +47,11 @@ enum {
 
 /* Each 1 or more. */
 struct warmup_rules {
-    uint32_t used_percent;     /* of a day's allowance, 1 to 100: it is a sending day */
-    uint32_t accepted_percent; /* of that, 1 to 100: it goes on */
-    uint32_t back_stages;      /* after a block */
-    uint32_t idle_days;        /* in a row, ... */
-    uint32_t again_stages;     /* ... and it goes so many back */
+    int used_percent;     /* of a day's allowance, 1 to 100: it is a sending day */
+    int accepted_percent; /* of that, 1 to 100: it goes on */
+    int back_stages;      /* after a block */
+    int idle_days;        /* in a row, ... */
+    int again_stages;     /* ... and it goes so many back */
 };
 
 /* How it is to go. */
@@ -123,7 +123,7 @@ struct warmup_node {
 
 struct warmup {
     enum warmup_phase phase;
-    int32_t started;
+    int32_t started;    /* when it was wanted to */
     int32_t day;        /* under way; those before it are turned */
     uint32_t idle_days; /* in a row, up to it */
     uint32_t volume;    /* recipients a day: its stage, also when the schedule changes */
@@ -142,11 +142,11 @@ struct warmup_allowance {
 };
 
 /*
- * Begin at the first stage on the day started, which may be to come: nothing leaves before it.
- * False: it began then or later, and nothing is changed, so that nodes whose configurations
- * differ for a while agree.
+ * Begin today, at the first stage; started is when that was wanted.  False: it began for that or
+ * a later one, and nothing is changed, so that nodes whose configurations differ for a while agree.
  */
-bool warmup_begin(struct warmup *warmup, const struct warmup_plan *plan, int32_t started);
+bool warmup_begin(struct warmup *warmup, const struct warmup_plan *plan, int32_t started,
+                  int32_t today);
 
 /* Its stage, from 0; that after the last for its full volume. */
 size_t warmup_stage(const struct warmup *warmup, const struct schedule *schedule);
@@ -170,6 +170,9 @@ bool warmup_note(struct warmup *warmup, int32_t day, const char *node,
 
 /* The sums of all nodes on the day under way. */
 struct warmup_figures warmup_today(const struct warmup *warmup);
+
+/* Of them, those of one node. */
+struct warmup_figures warmup_of_node(const struct warmup *warmup, const char *node);
 
 /* The day under way is over: what it comes to is the newest of the history.  Not for WARMUP_NONE.
  */

@@ -13,6 +13,7 @@
 void warmup_move(struct warmup *warmup, const struct schedule *schedule, int64_t stage);
 
 /* Begin anew at the first stage; the history stays. */
-void warmup_restart(struct warmup *warmup, const struct schedule *schedule, int32_t started);
+void warmup_restart(struct warmup *warmup, const struct schedule *schedule, int32_t started,
+                    int32_t today);
 
 #endif

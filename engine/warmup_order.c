@@ -19,7 +19,7 @@ start(struct warmup *warmup, const struct warmup_plan *plan, int32_t today)
     if (warmup->phase == WARMUP_PAUSED)
         warmup->phase = WARMUP_RUNNING;
     else
-        warmup_restart(warmup, plan->schedule, today);
+        warmup_restart(warmup, plan->schedule, today, today);
     return 0;
 }
 

@@ -135,7 +135,7 @@ warmup_parse(const char *text, size_t length, struct warmup *ret_warmup)
     warmup.ordered_count = (size_t)line_get(&in, WARMUP_ORDERS_MAX);
     for (size_t i = 0; i < warmup.ordered_count; i++)
         get_ordered(&in, &warmup.ordered[i]);
-    if (in.bad || in.at != in.end || warmup.day < warmup.started)
+    if (in.bad || in.at != in.end)
         return -EINVAL;
     *ret_warmup = warmup;
     return 0;

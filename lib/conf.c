@@ -4,6 +4,7 @@
 #include "lib/conf.h"
 
 #include "engine/hash.h"
+#include "engine/schedule.h"
 #include "lib/conf_file.h"
 #include "lib/conf_lines.h"
 #include "lib/conf_lists.h"
@@ -126,13 +127,15 @@ static const struct conf_key keys[] = {
     {"listen", KEY_GROUP, 0, NULL, 0, 0, "The sockets of postpool-policyd.", listen_keys, NULL},
     {"milter", KEY_GROUP, 0, NULL, 0, 0, "The milter.", milter_keys, NULL},
     {"feedback", KEY_GROUP, 0, NULL, 0, 0, "What became of deliveries.", feedback_keys, NULL},
-    {"figures", KEY_GROUP, 0, NULL, 0, 0, "What happened to mail, hour by hour.",
-     conf_figures_keys, NULL},
+    {"figures", KEY_GROUP, 0, NULL, 0, 0, "What happened to mail, hour by hour.", conf_figures_keys,
+     NULL},
     {"wake", KEY_GROUP, 0, NULL, 0, 0, "Deferred mail is taken up before its time.", wake_keys,
      NULL},
     {"rescue", KEY_GROUP, 0, NULL, 0, 0, "Messages whose address was refused.", rescue_keys, NULL},
     {"suspension", KEY_GROUP, 0, NULL, 0, 0, "How an address that was suspended comes back.",
      conf_suspension_keys, NULL},
+    {"warmup", KEY_GROUP, 0, NULL, 0, 0, "How new addresses get to their full volume.",
+     conf_warmup_keys, NULL},
     {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", conf_dns_keys, NULL},
     {"providers", KEY_OWN, 0, "", 0, 0, "The mailbox providers, by name.", conf_provider_keys,
      NULL},
@@ -301,8 +304,12 @@ plain_account_caps(struct snapshot *snapshot)
 static void
 note_caps(struct snapshot *snapshot)
 {
-    for (size_t i = 0; i < snapshot->address_count; i++)
-        snapshot->has_caps |= snapshot->addresses[i].caps.count > 0;
+    for (size_t i = 0; i < snapshot->address_count; i++) {
+        const struct schedule *schedule = snapshot->addresses[i].schedule;
+
+        snapshot->has_caps |= snapshot->addresses[i].caps.count > 0 || schedule != NULL;
+        snapshot->provider_caps |= schedule != NULL && schedule->share_count > 0;
+    }
     for (size_t i = 0; i < snapshot->provider_count; i++)
         snapshot->provider_caps |= snapshot->providers[i].caps.count > 0;
     snapshot->has_caps |= snapshot->provider_caps;
@@ -370,8 +377,10 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     conf_check_figures(reader, member_of(member_of(root, "figures"), "path"));
     conf_read_providers(reader, config_setting_get_member(root, "providers"));
     conf_read_replies(reader, config_setting_get_member(root, "replies"));
+    conf_read_warmup(reader, config_setting_get_member(root, "warmup"));
     if (addresses != NULL)
         conf_read_addresses(reader, addresses);
+    conf_check_warmup(reader, addresses);
     conf_read_lists(reader, config_setting_get_member(root, "lists"));
     if (pools != NULL)
         conf_read_pools(reader, pools);
@@ -482,7 +491,7 @@ each_key(const struct conf_key *table, const char *path,
 
     for (const struct conf_key *key = table; key->name != NULL; key++) {
         bool by_name = key->keys == conf_address_keys || key->keys == conf_pool_keys ||
-                       key->keys == conf_provider_keys;
+                       key->keys == conf_provider_keys || key->keys == conf_schedule_keys;
         char *here = mem_printf("%s%s%s", path, path[0] != '\0' ? "." : "", key->name);
         char *below = mem_printf("%s%s", here, by_name ? ".NAME" : "");
 

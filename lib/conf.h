@@ -14,6 +14,7 @@
 
 #include "engine/ip.h"
 #include "engine/snapshot.h"
+#include "engine/warmup.h"
 #include "lib/dnslist.h"
 #include "lib/nameserver.h"
 #include "lib/replies.h"
@@ -77,7 +78,7 @@ struct conf {
     int64_t store_node_timeout_ms;    /* a node that is not heard of for so long is away */
     bool store_share_at_once;         /* not strict when Redis is away: see meter_go_alone() */
 
-    char *feedback_log;   /* what is followed for results, or "none" */
+    char *feedback_log; /* what is followed for results, or "none" */
 
     char *figures_path;      /* the file, or "none" */
     int64_t figures_keep_ms; /* what is older goes */
@@ -89,15 +90,21 @@ struct conf {
     bool rescue_enabled;  /* refusals that accuse an address become deferrals */
     int rescue_addresses; /* that may refuse a message, before it is given up */
 
-    int wake_rate;               /* deferred messages woken in a second, at most; 0: none */
-    int wake_processes;          /* postqueue(1) at a time */
-    int64_t wake_timeout_ms;     /* for one of them */
-    char *wake_postqueue;        /* its path */
-    char *wake_config_directory; /* of Postfix; NULL: its default */
+    int wake_rate;                     /* deferred messages woken in a second, at most; 0: none */
+    int wake_processes;                /* postqueue(1) at a time */
+    int64_t wake_timeout_ms;           /* for one of them */
+    char *wake_postqueue;              /* its path */
+    char *wake_config_directory;       /* of Postfix; NULL: its default */
     struct breaker_policy suspension;  /* how what is suspended comes back */
     struct conf_list suspension_steps; /* as written */
     int64_t suspension_probe_ms;       /* probes that are not answered are sent again after that */
     bool suspension_network;           /* addresses that reach nobody are suspended */
+
+    struct warmup_rules warmup; /* what moves a warm-up on, and back */
+    int64_t warmup_idle_ms;     /* as written */
+    char *warmup_zone;          /* as written */
+    bool warmup_local;          /* days are those of this host's time zone, ... */
+    int warmup_offset_s;        /* ... else of UTC and so much later */
 
     int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */
 

@@ -34,6 +34,7 @@ enum key_type {
     KEY_IP,         /* struct ip: a unicast address */
     KEY_LIST,       /* struct conf_list: texts */
     KEY_BOOL,       /* bool */
+    KEY_DATE,       /* int32_t: days as in engine/date.h; in the file a text */
     KEY_CAPS,       /* struct caps: see lib/conf_caps.h */
     KEY_EXHAUSTED,  /* enum exhausted: "defer" or "exceed" */
     KEY_OVER_QUOTA, /* enum over_quota: "defer", "reject", "hold" or "tag" */

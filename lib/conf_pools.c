@@ -23,6 +23,8 @@ const struct conf_key conf_address_keys[] = {
      "The one node that sends from it; default: every node that has it.", NULL, NULL},
     {"caps", KEY_CAPS, offsetof(struct address, caps), "", 0, 0,
      "Most recipients that it sends to.", conf_caps_keys, NULL},
+    {"warmup", KEY_GROUP, 0, NULL, 0, 0, "It is new, and what it may send grows day by day.",
+     conf_address_warmup_keys, NULL},
     CONF_KEY_END,
 };
 

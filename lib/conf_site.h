@@ -23,6 +23,9 @@ extern const struct conf_key conf_dns_keys[];   /* members of struct conf */
 extern const struct conf_key conf_store_keys[]; /* likewise */
 extern const struct conf_key conf_suspension_keys[];
 extern const struct conf_key conf_figures_keys[];
+extern const struct conf_key conf_warmup_keys[];         /* likewise */
+extern const struct conf_key conf_schedule_keys[];       /* one of warmup.schedules */
+extern const struct conf_key conf_address_warmup_keys[]; /* members of struct address */
 
 void conf_read_addresses(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_pools(struct conf_reader *reader, config_setting_t *setting);
@@ -37,6 +40,10 @@ void conf_read_dns(struct conf_reader *reader, config_setting_t *servers);
 
 /* Make the steps of conf.suspension of their texts. */
 void conf_check_suspension(struct conf_reader *reader, config_setting_t *steps);
+
+/* The group "warmup", and then, when the addresses are known, theirs; both may be NULL. */
+void conf_read_warmup(struct conf_reader *reader, config_setting_t *warmup);
+void conf_check_warmup(struct conf_reader *reader, config_setting_t *addresses);
 
 /* Where the figures are, beside the store's file or in one of their own; path may be NULL. */
 void conf_check_figures(struct conf_reader *reader, config_setting_t *path);

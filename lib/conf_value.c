@@ -3,6 +3,7 @@
  */
 #include "lib/conf_value.h"
 
+#include "engine/date.h"
 #include "lib/endpoint.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -187,6 +188,11 @@ conf_value_set(const struct conf_key *key, const char *text, void *member, struc
         return parse_choice(key, text, member, err);
     case KEY_DURATION:
         return parse_duration(key, text, member, err);
+    case KEY_DATE:
+        if (date_parse(text, member) < 0)
+            return err_set(err, -EINVAL, "\"%s\" is no date, write one such as \"2026-11-27\"",
+                           text);
+        return 0;
     case KEY_SECONDS:
         r = parse_duration(key, text, &ms, err);
         if (r == 0 && ms % 1000 != 0)

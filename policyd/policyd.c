@@ -27,6 +27,7 @@
 #include "policyd/story.h"
 #include "policyd/volume.h"
 #include "policyd/wake.h"
+#include "policyd/warmups.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -296,8 +297,8 @@ policyd_dns_start(const struct conf *conf)
     return (struct dns_start){conf->dns_servers, conf->dns_server_count, conf->dns_timeout_ms};
 }
 
-static bool
-on_keep(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
+bool
+policyd_keep(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
 {
     struct policyd *policyd = arg;
 
@@ -313,7 +314,7 @@ init_feedback(struct policyd *policyd)
         .conf = policyd->conf,
         .curbs = policyd->curbs,
         .now_ms = on_now,
-        .put = on_keep,
+        .put = policyd_keep,
         .arg = policyd,
     });
     volume_listen(policyd->volume, &(struct volume_listener){breakers_on_put, breakers_on_record,
@@ -328,6 +329,7 @@ init_feedback(struct policyd *policyd)
     feedback_listen(
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
+    policyd_init_warmups(policyd);
     policyd_watch_reach(policyd);
     policyd_init_wake(policyd);
     policyd->hours = hours_new(
@@ -435,8 +437,11 @@ out:
     history_free(policyd.history);
     lists_free(policyd.lists);
     reach_free(policyd.reach);
+    if (policyd.warmups != NULL)
+        warmups_flush(policyd.warmups);
     if (policyd.volume != NULL) /* it goes on for a moment, to hand back what is held */
-        volume_listen(policyd.volume, &(struct volume_listener){0});
+        volume_forget_listeners(policyd.volume);
+    warmups_free(policyd.warmups);
     breakers_free(policyd.breakers);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);

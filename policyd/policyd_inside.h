@@ -34,6 +34,7 @@ struct policyd {
     struct volume *volume;
     struct curbs *curbs;
     struct breakers *breakers;
+    struct warmups *warmups;
     struct wake *wake;
     struct pace *pace; /* NULL: not yet */
     struct story *story;
@@ -72,6 +73,13 @@ void policyd_reload(struct policyd *policyd, struct control_call *call, bool jso
 
 /* What lookups are answered from. */
 void policyd_view(void *arg, struct lookup_view *ret_view);
+
+/* Make them, when breakers and feedback are there. */
+void policyd_init_warmups(struct policyd *policyd);
+
+/* See store_put(); arg is the policyd. */
+bool policyd_keep(void *policyd, const char *key, uint64_t version, const void *bytes,
+                  size_t length);
 
 /* Make wake and pace, when breakers and feedback are there. */
 void policyd_init_wake(struct policyd *policyd);

@@ -18,6 +18,7 @@
 #include "policyd/status.h"
 #include "policyd/story.h"
 #include "policyd/volume.h"
+#include "policyd/warmups.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ answer_status(struct policyd *policyd, struct control_call *call, bool json)
     struct status status = {policyd->conf,   policyd->roster,   policyd->figures,  policyd->server,
                             policyd->policy, policyd->volume,   policyd->feedback, policyd->started,
                             policyd->mx,     policyd->breakers, policyd->pace,     policyd->lists,
-                            policyd->hours};
+                            policyd->hours,  policyd->warmups};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);
@@ -155,6 +156,8 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
         control_answer(call, buf_text(&answer));
     } else if (breakers_question(policyd->breakers, question, call, &answer)) {
         control_answer(call, buf_text(&answer));
+    } else if (warmups_question(policyd->warmups, question, call, &answer)) {
+        control_answer(call, buf_text(&answer));
     } else if (story_question(policyd->story, policyd->feedback, question, &answer)) {
         control_answer(call, buf_text(&answer));
     } else if (strcmp(question, "nodes") == 0 || strcmp(question, "nodes json") == 0) {
@@ -173,7 +176,7 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
         control_answer(
             call, "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
                   "each also with json, explain, story, tail, report, feed, suspensions, suspend, "
-                  "drain, resume, "
+                  "drain, resume, warmup, "
                   "forget, release, reset and settle");
     }
     buf_clear(&answer);

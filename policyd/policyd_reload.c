@@ -21,6 +21,7 @@
 #include "policyd/server.h"
 #include "policyd/volume.h"
 #include "policyd/wake.h"
+#include "policyd/warmups.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     if (!curbs_set_snapshot(policyd->curbs, conf->snapshot))
         abort(); /* no memory: the guard starts anew */
     breakers_set_conf(policyd->breakers, conf, policyd->curbs);
+    warmups_set_conf(policyd->warmups, conf);
     feedback_set_conf(policyd->feedback, conf);
     hours_set_conf(policyd->hours, conf);
     wake_set_conf(policyd->wake, conf);

@@ -19,6 +19,7 @@
 #include "policyd/policy_server.h"
 #include "policyd/server.h"
 #include "policyd/volume.h"
+#include "policyd/warmups.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -133,6 +134,7 @@ status_json(const struct status *status)
     feedback_status(status->feedback, NULL, &json);
     hours_status(status->hours, NULL, &json);
     breakers_status(status->breakers, NULL, &json);
+    warmups_status(status->warmups, NULL, &json);
     pace_status(status->pace, NULL, &json);
     lists_status(status->lists, NULL, &json);
     volume_status(status->volume, NULL, &json);
@@ -213,6 +215,7 @@ status_text(const struct status *status)
     hours_status(status->hours, &text, NULL);
     pace_status(status->pace, &text, NULL);
     breakers_status(status->breakers, &text, NULL);
+    warmups_status(status->warmups, &text, NULL);
     lists_status(status->lists, &text, NULL);
     buf_puts(&text, "\n");
     print_streams(&text, status, width);

@@ -19,6 +19,7 @@ struct roster;
 struct policy_server;
 struct server;
 struct volume;
+struct warmups;
 
 /* All not ours. */
 struct status {
@@ -35,6 +36,7 @@ struct status {
     const struct pace *pace;
     const struct lists *lists;
     const struct hours *hours;
+    struct warmups *warmups;
 };
 
 /* The caller frees them. */

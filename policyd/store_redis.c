@@ -27,7 +27,7 @@
 enum {
     TICK_MS = 250,
     BEATS = 3,            /* in a node_timeout, where nothing else was said ... */
-    HEARD_MS = 1500, /* longer it is not without an answer, which tells of new records */
+    HEARD_MS = 1500,      /* longer it is not without an answer, which tells of new records */
     BEAT_LEAST_MS = 1000, /* ... but not more often; who has nothing to report: each time,
                              because a host that is new waits until it has heard of that */
     TRIM_MS = 3600 * 1000,
@@ -74,7 +74,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
         (s->durable && !s->asks.acked) || !s->registered)
         every_ms = BEAT_LEAST_MS;
     quiet_ms = now_ms - (s->holding && s->contact_ms > s->beat_ms ? s->contact_ms : s->beat_ms);
-    if (quiet_ms >= every_ms || quiet_ms >= HEARD_MS || now_ms - s->beat_ms >= s->node_timeout_ms / 2)
+    if (quiet_ms >= every_ms || quiet_ms >= HEARD_MS ||
+        now_ms - s->beat_ms >= s->node_timeout_ms / 2)
         redis_life_beat(s);
     if (now_ms - s->trim_ms > TRIM_MS && s->clock.measured_ms != 0) {
         s->trim_ms = now_ms;

@@ -34,10 +34,9 @@ void story_note(struct story *story, const char *message_id, const char *text);
 /*
  * Answer a question of the control socket:
  *   tail FROM [json] [stream=NAME] [address=NAME]   events behind number FROM, at most
- *              STORY_ANSWER_MAX; -N: the newest N; now: none.  The first line is the number to go on from.
- *   story ID [json]   of the message with that queue id, or id in the tag
- * feedback knows queue ids whose messages have no result yet; NULL: nobody does.
- * False: it is neither.
+ *              STORY_ANSWER_MAX; -N: the newest N; now: none.  The first line is the number to go
+ * on from. story ID [json]   of the message with that queue id, or id in the tag feedback knows
+ * queue ids whose messages have no result yet; NULL: nobody does. False: it is neither.
  */
 enum { STORY_ANSWER_MAX = 1000 };
 bool story_question(struct story *story, struct feedback *feedback, const char *question,

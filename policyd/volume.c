@@ -72,7 +72,7 @@ on_answer(void *arg, const char *key, const struct book_answer *answer)
     if (number != METERS_NONE &&
         !meters_answered(volume->meters, number, answer, volume_now_ms(volume)))
         log_debug("store: %s: an answer that nobody waits for", key);
-    if (volume->preparing > 0 && number < volume->prepared)
+    if (volume->preparing > 0 && (number < volume->prepared || number == METERS_NONE))
         volume_ready_note(volume, answer);
     volume->on_room(volume->arg);
     volume_flush(volume);
@@ -303,6 +303,7 @@ volume_free(struct volume *volume)
     flush_all(volume);
     store_close(volume->store);
     meters_free(volume->meters);
+    volume_warm_clear(volume);
     grants_free(volume->grants);
     event_free(volume->sweep);
     event_free(volume->retry);
@@ -328,6 +329,7 @@ drop_meters(struct volume *volume)
         return;
     meters_free(volume->meters);
     volume->meters = NULL;
+    volume_warm_clear(volume);
     grants_free(volume->grants);
     volume->grants = mem_must(grants_new(VOLUME_GRANTS_MAX, volume->conf->grant_lifetime_ms));
 }
@@ -341,9 +343,8 @@ set_meters(struct volume *volume, const struct snapshot *snapshot)
         volume->meters = mem_must(meters_new(snapshot));
         meters_set_nodes(volume->meters, volume->nodes);
         meters_set_seq(volume->meters, (uint32_t)volume->figures.asks); /* of all keys together */
-    } else if (!meters_set_snapshot(volume->meters, snapshot, volume_now_ms(volume))) {
-        mem_must(NULL);
     }
+    volume_warm_set_snapshot(volume, snapshot);
     meters_set_share(volume->meters, volume->conf->store_share_at_once);
     meters_set_keep(volume->meters, keep_ms > TRANSACTION_LIFE_MS ? keep_ms : TRANSACTION_LIFE_MS);
 }

@@ -25,10 +25,13 @@ struct meters;
 struct mx_note;
 struct stream;
 struct volume;
+struct warmup;
+struct warmup_plan;
 
 enum {
     VOLUME_GRANTS_MAX = 1000 * 1000,
     VOLUME_READY_MS = 3000, /* how long the start waits for the first leases */
+    VOLUME_LISTENERS_MAX = 2,
 };
 
 struct volume_figures {
@@ -72,8 +75,12 @@ void volume_free(struct volume *volume);
  */
 int volume_set_conf(struct volume *volume, struct conf *conf, struct err *err);
 
-/* From now on; before the loop runs, so that it hears of what is there at the start. */
+/*
+ * From now on, beside others: at most VOLUME_LISTENERS_MAX, before the loop runs, so that they hear
+ * of what is there at the start.  They hear of the records of all, and know theirs by the keys.
+ */
 void volume_listen(struct volume *volume, const struct volume_listener *listener);
+void volume_forget_listeners(struct volume *volume);
 
 /* See store_put().  False: there is no store, and on_put is not called. */
 bool volume_put(struct volume *volume, const char *key, uint64_t version, const void *bytes,
@@ -91,6 +98,14 @@ void volume_flush(struct volume *volume);
  * told, or will not be within VOLUME_READY_MS.
  */
 void volume_prepare(struct volume *volume, void (*ready)(void *arg), void *arg);
+
+/*
+ * What address may send on day, as its warm-up says.  It holds from volume_recap() on, which takes
+ * time for each address, so that many are changed at a time.
+ */
+void volume_warm(struct volume *volume, const struct address *address, const struct warmup *warmup,
+                 const struct warmup_plan *plan, int32_t day);
+void volume_recap(struct volume *volume);
 
 struct meters *volume_meters(struct volume *volume);
 int64_t volume_now_ms(const struct volume *volume); /* the store's clock */

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+struct allowances;
 struct book_answer;
 struct event;
 struct grants;
@@ -18,9 +19,12 @@ struct snapshot;
 struct store;
 
 struct volume {
-    struct event_base *base; /* not ours */
-    struct conf *conf;       /* not ours */
-    struct meters *meters;   /* NULL: nothing has caps */
+    struct event_base *base;       /* not ours */
+    struct conf *conf;             /* not ours */
+    struct meters *meters;         /* NULL: nothing has caps */
+    struct allowances *allowances; /* of addresses that warm up; NULL: none does */
+    bool *warmed;                  /* by place of the address: its allowance has changed; owned */
+    bool any_warmed;
     struct grants *grants;
     uint8_t grant_secret[HASH_KEY_SIZE];
     uint16_t *stream_numbers; /* by stream.index; owned */
@@ -28,7 +32,8 @@ struct volume {
     size_t stream_name_count;
     unsigned nodes;      /* that share the caps, as the store said last; 0: it did not */
     struct store *store; /* NULL: none is needed, or it cannot be opened */
-    struct volume_listener listener;
+    struct volume_listener listeners[VOLUME_LISTENERS_MAX];
+    size_t listener_count;
     bool told; /* the store's records, at its start */
     struct event *sweep;
     struct event *retry; /* a store that could not be opened at a reload */
@@ -52,6 +57,13 @@ struct volume {
 /* volume_records.c: the events of records */
 struct store_events;
 void volume_records_events(struct store_events *events);
+
+/*
+ * volume_warm.c: make the meters' caps those of snapshot, and of the warm-ups of its addresses.
+ * The one before must still be there.
+ */
+void volume_warm_set_snapshot(struct volume *volume, const struct snapshot *snapshot);
+void volume_warm_clear(struct volume *volume);
 
 /* volume_ready.c */
 void volume_ready_open(struct volume *volume);

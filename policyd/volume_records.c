@@ -9,7 +9,13 @@
 void
 volume_listen(struct volume *volume, const struct volume_listener *listener)
 {
-    volume->listener = *listener;
+    volume->listeners[volume->listener_count++] = *listener;
+}
+
+void
+volume_forget_listeners(struct volume *volume)
+{
+    volume->listener_count = 0;
 }
 
 bool
@@ -27,8 +33,8 @@ on_put(void *arg, const char *key, bool written, uint64_t version, const void *b
 {
     struct volume *volume = arg;
 
-    if (volume->listener.on_put != NULL)
-        volume->listener.on_put(volume->listener.arg, key, written, version, bytes, length);
+    for (size_t i = 0; i < volume->listener_count; i++)
+        volume->listeners[i].on_put(volume->listeners[i].arg, key, written, version, bytes, length);
 }
 
 static void
@@ -36,8 +42,8 @@ on_record(void *arg, const char *key, uint64_t version, const void *bytes, size_
 {
     struct volume *volume = arg;
 
-    if (volume->listener.on_record != NULL)
-        volume->listener.on_record(volume->listener.arg, key, version, bytes, length);
+    for (size_t i = 0; i < volume->listener_count; i++)
+        volume->listeners[i].on_record(volume->listeners[i].arg, key, version, bytes, length);
 }
 
 static void
@@ -46,6 +52,7 @@ on_records(void *arg)
     struct volume *volume = arg;
 
     volume->told = true;
+    volume_recap(volume);
     volume_ready_told(volume);
 }
 

@@ -36,7 +36,7 @@ setup(void **state)
 {
     (void)state;
     memset(&warmup, 0, sizeof(warmup));
-    assert_true(warmup_begin(&warmup, &plan, FIRST));
+    assert_true(warmup_begin(&warmup, &plan, FIRST, FIRST));
     return 0;
 }
 
@@ -253,6 +253,10 @@ test_notes(void **state)
     figures = (struct warmup_figures){30, 41, 1, WARMUP_SUSPENDED};
     assert_true(warmup_note(&warmup, FIRST, "mta1", &figures));
     assert_true(warmup_note(&warmup, FIRST, "mta2", &figures));
+    assert_int_equal(warmup_of_node(&warmup, "mta1").used, 50);
+    assert_int_equal(warmup_of_node(&warmup, "mta1").accepted, 41);
+    assert_int_equal(warmup_of_node(&warmup, "mta2").refused, 1);
+    assert_int_equal(warmup_of_node(&warmup, "mta3").used, 0);
     today = warmup_today(&warmup);
     assert_int_equal(today.used, 80);
     assert_int_equal(today.accepted, 82);
@@ -305,18 +309,20 @@ test_begin(void **state)
 {
     (void)state;
     good_day();
-    assert_false(warmup_begin(&warmup, &plan, FIRST));
-    assert_false(warmup_begin(&warmup, &plan, FIRST - 1));
+    assert_false(warmup_begin(&warmup, &plan, FIRST, FIRST + 1));
+    assert_false(warmup_begin(&warmup, &plan, FIRST - 1, FIRST + 1));
     assert_int_equal(stage(), 1);
     good_day();
     good_day();
-    assert_true(warmup_begin(&warmup, &plan, FIRST + 1)); /* days that are over stay as they are */
+    assert_true(warmup_begin(&warmup, &plan, FIRST + 1, FIRST + 2)); /* a clock that is behind */
     assert_int_equal(warmup.day, FIRST + 3);
     assert_int_equal(stage(), 0);
     assert_int_equal(warmup.past_count, 3);
-    assert_true(warmup_begin(&warmup, &plan, FIRST + 10));
-    assert_int_equal(allowance(FIRST + 9), 0);
+    good_day();
+    assert_true(warmup_begin(&warmup, &plan, FIRST + 100, FIRST + 10)); /* before its time */
+    assert_int_equal(warmup.day, FIRST + 10);
     assert_int_equal(allowance(FIRST + 10), 100);
+    assert_int_equal(allowance(FIRST + 9), 0);
 }
 
 /* Another schedule: the volume stays, as far as it has such a stage. */

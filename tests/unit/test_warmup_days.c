@@ -24,11 +24,11 @@ any_plan(uint64_t seed)
         schedule.stage_count = 1 + (size_t)chance(schedule.stage_count);
     plan.schedule = &schedule;
     plan.rules = (struct warmup_rules){
-        .used_percent = chance(2) == 0 ? 70 : 1 + (uint32_t)chance(100),
-        .accepted_percent = chance(2) == 0 ? 90 : 1 + (uint32_t)chance(100),
-        .back_stages = 1 + (uint32_t)chance(3),
-        .idle_days = chance(2) == 0 ? 30 : 1 + (uint32_t)chance(6),
-        .again_stages = 1 + (uint32_t)chance(8),
+        .used_percent = chance(2) == 0 ? 70 : 1 + (int)chance(100),
+        .accepted_percent = chance(2) == 0 ? 90 : 1 + (int)chance(100),
+        .back_stages = 1 + (int)chance(3),
+        .idle_days = chance(2) == 0 ? 30 : 1 + (int)chance(6),
+        .again_stages = 1 + (int)chance(8),
     };
 }
 
@@ -66,7 +66,7 @@ model_is_good(const struct model *model, const struct warmup_figures *day)
         return false;
     if (day->accepted + day->refused < (uint32_t)enough)
         return (uint64_t)day->accepted * 100 >=
-               (uint64_t)plan.rules.accepted_percent * (uint32_t)enough;
+               (uint64_t)plan.rules.accepted_percent * (uint64_t)enough;
     return (uint64_t)day->accepted * 100 >=
            (uint64_t)plan.rules.accepted_percent * (day->accepted + day->refused);
 }
@@ -80,7 +80,7 @@ model_turn(struct model *model, const struct warmup_figures *day)
         return;
     }
     model->idle = day->used > 0 ? 0 : model->idle + 1;
-    if (model->idle >= plan.rules.idle_days) {
+    if ((int)model->idle >= plan.rules.idle_days) {
         model->idle = 0;
         model->stage -= plan.rules.again_stages;
     } else if (model->stage == (long)schedule.stage_count) {
@@ -227,7 +227,7 @@ test_days_are_as_the_rules_say(void **state)
         struct model model = {0};
 
         any_plan(seed);
-        warmup_begin(&warmup, &plan, FIRST);
+        warmup_begin(&warmup, &plan, FIRST, FIRST);
         for (int i = 0; i < DAYS; i++) {
             sometimes_by_hand(&warmup, &model);
             one_day(&warmup, &model);
@@ -298,7 +298,7 @@ test_forecasts_come_true(void **state)
         int32_t day;
 
         any_plan(seed);
-        warmup_begin(&warmup, &plan, FIRST);
+        warmup_begin(&warmup, &plan, FIRST, FIRST);
         for (uint64_t i = chance(30); i > 0; i--)
             one_day(&warmup, &model);
         if (chance(3) == 0)
@@ -401,7 +401,7 @@ test_hosts_agree(void **state)
         struct warmup alone = {0}, shared;
 
         any_plan(seed);
-        warmup_begin(&alone, &plan, FIRST);
+        warmup_begin(&alone, &plan, FIRST, FIRST);
         record.version = 1;
         record.length = warmup_print(&alone, record.text);
         for (size_t i = 0; i < HOSTS; i++)
@@ -458,7 +458,6 @@ test_text_of_strangers(void **state)
         "2 1 20000 20001 0 100 0 0 0 0 ",
         "1 0 20000 20001 0 100 0 0 0 0 ",
         "1 4 20000 20001 0 100 0 0 0 0 ",
-        "1 1 20002 20001 0 100 0 0 0 0 ",
         "1 1 20000 9999999 0 100 0 0 0 0 ",
         "1 1 20000 20001 0 0 0 0 0 0 ",
         "1 1 20000 20001 0 1000000001 0 0 0 0 ",

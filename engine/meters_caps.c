@@ -1,0 +1,62 @@
+/*
+ * The caps that meters work with: those of the snapshot, and of what warms up.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/meters.h"
+
+#include "engine/allowances.h"
+#include "engine/meters_inside.h"
+#include "engine/snapshot.h"
+
+const struct caps *
+meters_address_caps(const struct meters *meters, size_t address)
+{
+    const struct caps *caps = allowances_address(meters->allowances, address);
+
+    return caps != NULL ? caps : &meters->snapshot->addresses[address].caps;
+}
+
+const struct caps *
+meters_provider_caps(const struct meters *meters, size_t address, size_t provider)
+{
+    const struct caps *caps = allowances_provider(meters->allowances, address, provider);
+
+    return caps != NULL ? caps : &meters->snapshot->providers[provider].caps;
+}
+
+void
+meters_set_allowances(struct meters *meters, const struct allowances *allowances)
+{
+    meters->allowances = allowances;
+}
+
+bool
+meters_has_provider(const struct meters *meters, size_t address, size_t provider)
+{
+    return meters_provider_caps(meters, address, provider)->count > 0;
+}
+
+static void
+recap(struct meters *meters, uint32_t number, int64_t now_ms)
+{
+    struct meter *meter;
+
+    if (number == METERS_NONE || !meters_is_used(meters, number))
+        return;
+    meter = &meters_at(meters, number)->meter;
+    meter_grow(meter, now_ms);
+    if (!meter->own)
+        meter_return(meter);
+    meters_touch(meters, number);
+}
+
+void
+meters_recap(struct meters *meters, size_t address, int64_t now_ms)
+{
+    size_t providers = meters->snapshot->provider_count;
+
+    recap(meters, meters->by_address[address], now_ms);
+    for (size_t i = 0; meters->by_provider != NULL && i < providers; i++)
+        recap(meters, meters->by_provider[address * providers + i], now_ms);
+}

@@ -1,0 +1,301 @@
+/*
+ * Warm-up: the rules, schedules of one's own, and the addresses that have one.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "lib/conf_site.h"
+
+#include "engine/allowances.h"
+#include "engine/schedule.h"
+#include "lib/conf_value.h"
+#include "lib/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(member) offsetof(struct conf, member)
+
+enum { SCHEDULE_NAME_MAX = 32, ZONE_HOURS_MAX = 14 };
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+const struct conf_key conf_warmup_keys[] = {
+    {"time_zone", KEY_TEXT, AT(warmup_zone), "local", 0, 0,
+     "Where days begin at midnight: \"local\", \"UTC\", or so much later than that, \"+02:00\".",
+     NULL, NULL},
+    {"sending_day", KEY_COUNT, AT(warmup.used_percent), "70", 1, 100,
+     "Percent of a day's allowance that must be used for the day to count.", NULL, NULL},
+    {"accepted", KEY_COUNT, AT(warmup.accepted_percent), "90", 1, 100,
+     "Percent of that that must be accepted, for the next stage.", NULL, NULL},
+    {"back", KEY_COUNT, AT(warmup.back_stages), "1", 1, SCHEDULE_STAGES_MAX,
+     "An address that was blocked goes so many stages back.", NULL, NULL},
+    {"idle", KEY_DURATION, AT(warmup_idle_ms), "30d", DAY_MS, 3660 * DAY_MS,
+     "An address that sent nothing for so many days warms up again, ...", NULL, NULL},
+    {"again", KEY_COUNT, AT(warmup.again_stages), "7", 1, SCHEDULE_STAGES_MAX,
+     "... from so many stages before the one it had.", NULL, NULL},
+    {"schedules", KEY_OWN, 0, "", 0, 0, "Schedules of one's own, by name.", conf_schedule_keys,
+     NULL},
+    CONF_KEY_END,
+};
+
+const struct conf_key conf_schedule_keys[] = {
+    {"days", KEY_OWN, 0, NULL, 0, 0, "The most recipients of a day, stage by stage.", NULL, NULL},
+    {"hour", KEY_COUNT, offsetof(struct schedule, hour_percent), "20", 1, 100,
+     "Percent of them that may go in one hour.", NULL, NULL},
+    {"shares", KEY_OWN, 0, "", 0, 0,
+     "Percent of them that may go to a provider at the first stage, by its name; it grows evenly, "
+     "to all of them at the last.",
+     NULL, NULL},
+    CONF_KEY_END,
+};
+
+const struct conf_key conf_address_warmup_keys[] = {
+    {"schedule", KEY_TEXT, offsetof(struct address, schedule_name), NULL, 0, 0,
+     "\"conservative\", \"standard\", \"aggressive\", or one of warmup.schedules.", NULL, NULL},
+    {"started", KEY_DATE, offsetof(struct address, started), NULL, 0, 0,
+     "The date of its first day; a later one begins it anew.", NULL, NULL},
+    CONF_KEY_END,
+};
+
+static config_setting_t *
+member_of(config_setting_t *group, const char *name)
+{
+    return group != NULL && config_setting_is_group(group) ? config_setting_get_member(group, name)
+                                                           : NULL;
+}
+
+/* -------------------------------------------------------------- schedules */
+
+/* A whole number from 1 to most; else 0, and a problem. */
+static uint32_t
+read_number(struct conf_reader *reader, config_setting_t *setting, int64_t most)
+{
+    int type = config_setting_type(setting);
+    long long number = config_setting_get_int64(setting);
+
+    if ((type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64) && number >= 1 && number <= most)
+        return (uint32_t)number;
+    conf_problem(reader, setting, "a whole number from 1 to %lld is needed", (long long)most);
+    return 0;
+}
+
+static void
+read_days(struct conf_reader *reader, config_setting_t *setting, struct schedule *schedule)
+{
+    int count = config_setting_length(setting);
+
+    if (!conf_read_is_list(reader, setting, "numbers"))
+        return;
+    if (count == 0 || count > SCHEDULE_STAGES_MAX) {
+        conf_problem(reader, setting, "holds %d stages, there must be 1 to %d", count,
+                     SCHEDULE_STAGES_MAX);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        config_setting_t *item = config_setting_get_elem(setting, (unsigned)i);
+        uint32_t recipients = read_number(reader, item, CAP_LIMIT_MAX);
+
+        if (recipients == 0)
+            return;
+        if (i > 0 && recipients <= schedule->stages[i - 1]) {
+            conf_problem(reader, item, "%u is no more than the %u before it, stages must grow",
+                         recipients, schedule->stages[i - 1]);
+            return;
+        }
+        schedule->stages[i] = recipients;
+        schedule->stage_count = (size_t)i + 1;
+    }
+}
+
+static void
+read_share(struct conf_reader *reader, config_setting_t *item, struct schedule *schedule)
+{
+    const struct snapshot *snapshot = reader->conf->snapshot;
+    const char *name = config_setting_name(item);
+    struct schedule_share *share = &schedule->shares[schedule->share_count];
+    const char **names;
+
+    if (snapshot_find_provider(snapshot, name) == NULL) {
+        names = mem_array(snapshot->provider_count, sizeof(*names));
+        for (size_t i = 0; i < snapshot->provider_count; i++)
+            names[i] = snapshot->providers[i].name;
+        conf_problem(reader, item, "there is no provider %s%s", name,
+                     conf_nearest(name, names, snapshot->provider_count));
+        free(names);
+        return;
+    }
+    share->percent = read_number(reader, item, 100);
+    snprintf(share->provider, sizeof(share->provider), "%s", name);
+    schedule->share_count += share->percent > 0;
+}
+
+static void
+read_shares(struct conf_reader *reader, config_setting_t *setting, struct schedule *schedule)
+{
+    int count = config_setting_length(setting);
+
+    if (!config_setting_is_group(setting)) {
+        conf_problem(reader, setting, "a group of shares is needed, { yahoo = 10; outlook = 20; }");
+        return;
+    }
+    if (count > SCHEDULE_SHARES_MAX) {
+        conf_problem(reader, setting, "%d shares are too many, write at most %d", count,
+                     SCHEDULE_SHARES_MAX);
+        return;
+    }
+    for (int i = 0; i < count; i++)
+        read_share(reader, config_setting_get_elem(setting, (unsigned)i), schedule);
+}
+
+static void
+read_schedule(struct conf_reader *reader, config_setting_t *setting, struct schedule *schedule)
+{
+    config_setting_t *days = member_of(setting, "days"), *shares = member_of(setting, "shares");
+
+    schedule->name = mem_strdup(config_setting_name(setting));
+    conf_read_defaults(conf_schedule_keys, schedule);
+    if (!conf_is_name(schedule->name, SCHEDULE_NAME_MAX))
+        conf_problem(reader, setting,
+                     "a schedule's name must be up to %d lower-case letters, digits and \"-\", "
+                     "starting with a letter",
+                     SCHEDULE_NAME_MAX);
+    else if (schedule_preset(schedule->name) != NULL)
+        conf_problem(reader, setting, "%s is there already, give this one another name",
+                     schedule->name);
+    if (!config_setting_is_group(setting)) {
+        conf_problem(reader, setting, "a group is needed, { days = ( 50, 100, 200 ); }");
+        return;
+    }
+    conf_read_group(reader, setting, conf_schedule_keys, schedule);
+    if (days != NULL)
+        read_days(reader, days, schedule);
+    if (shares != NULL)
+        read_shares(reader, shares, schedule);
+}
+
+static void
+read_schedules(struct conf_reader *reader, config_setting_t *setting)
+{
+    struct snapshot *snapshot = reader->conf->snapshot;
+    size_t count;
+
+    if (!config_setting_is_group(setting)) {
+        conf_problem(reader, setting,
+                     "a group of schedules is needed, { slow = { days = ( 50, 100, 200 ); }; }");
+        return;
+    }
+    count = (size_t)config_setting_length(setting);
+    snapshot->schedules = mem_array(count, sizeof(*snapshot->schedules));
+    for (size_t i = 0; i < count; i++)
+        read_schedule(reader, config_setting_get_elem(setting, (unsigned)i),
+                      &snapshot->schedules[snapshot->schedule_count++]);
+}
+
+/* -------------------------------------------------------------- the group */
+
+/* "+02:00" */
+static bool
+parse_offset(const char *text, int *ret_s)
+{
+    int hours, minutes;
+    char sign, end;
+
+    if (strlen(text) != 6 || strspn(text, "+-0123456789:") != 6 ||
+        sscanf(text, "%c%2d:%2d%c", &sign, &hours, &minutes, &end) != 3)
+        return false;
+    if ((sign != '+' && sign != '-') || hours < 0 || hours > ZONE_HOURS_MAX || minutes < 0 ||
+        minutes > 59)
+        return false;
+    *ret_s = (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    return true;
+}
+
+void
+conf_read_warmup(struct conf_reader *reader, config_setting_t *warmup)
+{
+    struct conf *conf = reader->conf;
+    config_setting_t *schedules = member_of(warmup, "schedules");
+
+    conf->warmup.idle_days = (int)(conf->warmup_idle_ms / DAY_MS);
+    if (conf->warmup_idle_ms % DAY_MS != 0)
+        conf_problem(reader, member_of(warmup, "idle"), "whole days are needed, such as \"30d\"");
+    conf->warmup_local = strcmp(conf->warmup_zone, "local") == 0;
+    if (!conf->warmup_local && strcmp(conf->warmup_zone, "UTC") != 0 &&
+        !parse_offset(conf->warmup_zone, &conf->warmup_offset_s))
+        conf_problem(reader, member_of(warmup, "time_zone"),
+                     "\"%s\" is no time zone, write \"local\", \"UTC\", or how much later than "
+                     "that it is there, such as \"+02:00\"",
+                     conf->warmup_zone);
+    if (schedules != NULL)
+        read_schedules(reader, schedules);
+}
+
+/* ------------------------------------------------------- the addresses' own */
+
+static const struct schedule *
+find_schedule(struct conf_reader *reader, config_setting_t *setting, const char *name)
+{
+    const struct snapshot *snapshot = reader->conf->snapshot;
+    size_t count = snapshot->schedule_count;
+    const char **names;
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(snapshot->schedules[i].name, name) == 0)
+            return &snapshot->schedules[i];
+    if (schedule_preset(name) != NULL)
+        return schedule_preset(name);
+    names = mem_array(count + SCHEDULE_PRESETS, sizeof(*names));
+    for (size_t i = 0; i < count + SCHEDULE_PRESETS; i++)
+        names[i] = i < count ? snapshot->schedules[i].name : schedule_presets[i - count].name;
+    conf_problem(reader, setting,
+                 "\"%s\" is none of \"conservative\", \"standard\", \"aggressive\", and "
+                 "warmup.schedules%s",
+                 name, conf_nearest(name, names, count + SCHEDULE_PRESETS));
+    free(names);
+    return NULL;
+}
+
+/* Caps over hours and days are lowered by the allowance; beside others there must be room for it.
+ */
+static void
+check_room(struct conf_reader *reader, config_setting_t *setting, const struct address *address)
+{
+    const struct snapshot *snapshot = reader->conf->snapshot;
+
+    if (!allowances_fit(&address->caps))
+        conf_problem(reader, setting,
+                     "beside a warm-up the address may have caps over %d windows other than hour "
+                     "and day",
+                     ALLOWANCES_OTHERS);
+    for (size_t i = 0; i < snapshot->provider_count; i++)
+        if (schedule_has_share(address->schedule, snapshot->providers[i].name) &&
+            !allowances_fit(&snapshot->providers[i].caps))
+            conf_problem(reader, setting,
+                         "the schedule has a share of %s, which then may have caps over %d windows "
+                         "other than hour and day",
+                         snapshot->providers[i].name, ALLOWANCES_OTHERS);
+}
+
+void
+conf_check_warmup(struct conf_reader *reader, config_setting_t *addresses)
+{
+    struct snapshot *snapshot = reader->conf->snapshot;
+
+    for (size_t i = 0; addresses != NULL && i < snapshot->address_count; i++) {
+        struct address *address = &snapshot->addresses[i];
+        config_setting_t *warmup =
+            member_of(config_setting_get_elem(addresses, (unsigned)i), "warmup");
+
+        if (address->schedule_name == NULL)
+            continue;
+        address->schedule =
+            find_schedule(reader, member_of(warmup, "schedule"), address->schedule_name);
+        if (address->schedule != NULL)
+            check_room(reader, warmup, address);
+        if (strcmp(reader->conf->feedback_log, "none") == 0)
+            conf_problem(reader, warmup,
+                         "a warm-up depends on what becomes of the mail, so feedback.log must say "
+                         "where that is told");
+    }
+}

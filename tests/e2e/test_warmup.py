@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""New addresses: what they may send, day by day."""
+
+import json
+import time
+from collections import Counter
+
+import pytest
+
+from harness import client, provider_rules as rules
+from harness.grants import address_of, ask_one
+from harness.socketmap import Socketmap
+from harness.wait import wait_for
+from harness.waking import waking
+
+NEW, OLD = "127.0.1.1", "127.0.1.2"
+DAYS = [10, 20, 40]
+BLOCKED = {"name": "blocked", "class": "address", "code": 5, "pattern": "has been blocked",
+           "after": 1, "within": "1m", "suspend": "2s", "suspend_most": "2s",
+           "samples": ["550 5.7.1 Service refused: your IP address 192.0.2.11 has been blocked"]}
+
+
+def zones():
+    """Two time zones: it is no time near midnight there, and in the second the day after."""
+    for hours in range(10, 15):
+        local = (time.time() + hours * 3600) % 86400
+        if 1800 < local < 84600:
+            return f"-{24 - hours}:00", f"+{hours}:00"
+    raise AssertionError("no such zone")
+
+
+TODAY, TOMORROW = zones()
+
+
+def warming(change=None, **warmup):
+    """a1 is new, and first in its pool; a2 takes what is more."""
+    def change_conf(conf):
+        conf["addresses"] = {"a1": {"ip": NEW, "helo": "a1.mail.test",
+                                    "warmup": {"schedule": "small", "started": "2026-11-20"}},
+                             "a2": {"ip": OLD, "helo": "a2.mail.test"}}
+        conf["pools"] = {"all": {"addresses": [{"name": "a1", "weight": 100000},
+                                               {"name": "a2", "weight": 1}]}}
+        conf["streams"] = [{"name": "default", "pool": "all", "match": []}]
+        conf["warmup"] = {"time_zone": TODAY, "schedules": {"small": {"days": DAYS, "hour": 100}},
+                          **warmup}
+        conf["feedback"] = {"log": "pipe"}
+        if change:
+            change(conf)
+    return change_conf
+
+
+def state(host):
+    return json.loads(host.postpool("--json", "warmup").stdout)["warmups"][0]
+
+
+def used(host):
+    now = state(host)
+    return now["used"], now["accepted"], now["refused"]
+
+
+def next_day(host):
+    host.conf["warmup"]["time_zone"] = TOMORROW
+    host.reload_conf(host.conf)
+
+
+def send(host, simulator, count, name):
+    """Where so many new messages arrived from."""
+    before = len(simulator.deliveries)
+    with host.smtp() as smtp:
+        for number in range(count):
+            smtp.send("app@site.test", [f"{name}{number}@one.test"],
+                      client.message(client.new_id()))
+    wait_for(lambda: len(simulator.deliveries) == before + count, 120, "all mail")
+    return Counter(d.source for d in list(simulator.deliveries)[before:])
+
+
+@pytest.fixture
+def host(make_host, simulator):
+    host = waking(make_host(warming(lambda conf: conf.update(
+        replies=[BLOCKED], suspension={"probes": 1, "probe_every": "1s", "steps": ["50"],
+                                       "step": "1s"})), start=False, sink=simulator))
+    host.start()
+    return host
+
+
+def test_a_day_and_the_next(host, simulator):
+    """Its allowance leaves from it, to the last and not one more; the next day more."""
+    assert send(host, simulator, 60, "first") == {NEW: 10, OLD: 50}
+    wait_for(lambda: used(host) == (10, 10, 0), what="the results")
+    host.restart_policyd()
+    wait_for(lambda: used(host) == (10, 10, 0), what="what was kept")
+    assert send(host, simulator, 20, "more") == {OLD: 20}
+    next_day(host)
+    wait_for(lambda: state(host)["stage"] == 2, what="the next stage")
+    day = state(host)["history"][-1]
+    assert (day["used"], day["accepted"], day["day_allowance"], day["result"]) == \
+        (10, 10, 10, "advanced")
+    # Of 20 in any 24 hours 10 are used.
+    assert send(host, simulator, 60, "second") == {NEW: 10, OLD: 50}
+    assert "address a1: warm-up: stage 2 of 3, 20 recipients a day" in host.policyd.log()
+
+
+def test_a_block_puts_it_back(host, simulator):
+    host.postpool("warmup", "advance", "a1", "--why", "it was known elsewhere")
+    assert state(host)["stage"] == 2
+    block = simulator.add(rules.Block())
+    block.blocked.add(NEW)
+    assert send(host, simulator, 10, "blocked") == {OLD: 10}
+    wait_for(lambda: state(host)["blocked"], what="the block to be known")
+    block.blocked.discard(NEW)
+    wait_for(lambda: send(host, simulator, 5, "again")[NEW] > 0, 60, "a1 to come back")
+    next_day(host)
+    wait_for(lambda: state(host)["stage"] == 1, what="the stage before")
+    assert state(host)["history"][-1]["result"] == "back, it was blocked"
+    assert "status=bounced" not in host.postfix.log()
+
+
+def taken(host, count):
+    with Socketmap(host.run / "lookup") as postfix:
+        return Counter(address_of(ask_one(postfix, "one.test", "x.test")[2])
+                       for _ in range(count))
+
+
+def test_by_hand(make_host):
+    host = make_host(warming())
+    assert taken(host, 30) == {"a1": 10, "a2": 20}
+    shown = host.postpool("warmup").stdout
+    assert shown.startswith("a1: small, stage 1 of 3: 0 of 10 recipients today")
+    assert "full volume on " in shown
+    assert "too little mail for its stages" in host.postpool("warmup", "--volume", "20").stdout
+    host.postpool("warmup", "advance", "a1", "--why", "a friend")
+    assert taken(host, 30) == {"a1": 10, "a2": 20}
+    host.postpool("warmup", "pause", "a1", "--why", "holidays")
+    assert "stage 2 of 3 (paused)" in host.postpool("status").stdout
+    assert "it is paused already" in host.postpool("warmup", "pause", "a1", "--why", "x",
+                                                   status=1).stderr
+    wait_for(lambda: [o["order"] for o in state(host)["orders"]] == ["advance", "pause"],
+             what="the orders")
+    host.restart_policyd()
+    wait_for(lambda: state(host)["phase"] == "paused", what="what was kept")
+    assert state(host)["orders"][0] == {"day": state(host)["day"], "order": "advance",
+                                        "who": "root (uid 0)", "why": "a friend"}
+    host.postpool("suspend", "a1", "--for", "1s", "--why", "a moment")
+    wait_for(lambda: state(host)["suspended"], what="it to be known")
+    assert taken(host, 10) == {"a2": 10}
+    host.postpool("resume", "a1", status=None)
+    host.postpool("warmup", "start", "a1", "--why", "back")
+    for _ in range(2):
+        host.postpool("warmup", "advance", "a1", "--why", "enough")
+    assert state(host)["phase"] == "full"
+    assert taken(host, 50) == {"a1": 50}
+    host.postpool("warmup", "back", "a1", "--why", "too much")
+    assert state(host)["stage"] == 3
+    # At full volume nothing was counted; of 40 those are used that left before.
+    assert taken(host, 30) == {"a1": 20, "a2": 10}
+    assert "no address a2 that warms up" in host.postpool("warmup", "pause", "a2", "--why", "x",
+                                                          status=1).stderr
+
+
+def test_a_reload_ends_and_begins_one(make_host):
+    host = make_host(warming())
+    assert taken(host, 20) == {"a1": 10, "a2": 10}
+    warm = host.changed()
+    new = warm["addresses"]["a1"].pop("warmup")
+    host.reload_conf(warm)
+    assert taken(host, 20) == {"a1": 20}
+    assert host.postpool("warmup").stdout == "no address warms up\n"
+    warm["addresses"]["a1"]["warmup"] = new
+    host.reload_conf(warm)
+    assert state(host)["stage"] == 1

@@ -1,0 +1,184 @@
+/*
+ * Warm-up in the configuration: what it holds, and in what words mistakes are refused.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "engine/schedule.h"
+#include "lib/conf.h"
+#include "lib/mem.h"
+
+#define POOLS "pools: { p = { addresses = ( \"a1\" ); }; };\n"
+#define STREAMS "streams: ( { name = \"default\"; pool = \"p\"; match = (); } );\n"
+
+struct mistake {
+    const char *text, *said;
+};
+
+static void
+test_values(void **state)
+{
+    struct conf *conf = unit_conf(
+        "addresses: {\n"
+        "  a1 = { ip = \"192.0.2.1\"; helo = \"a1.test\"; warmup = { schedule = \"standard\"; "
+        "started = \"1970-01-11\"; }; };\n"
+        "  a2 = { ip = \"192.0.2.2\"; helo = \"a2.test\"; warmup = { schedule = \"slow\"; started "
+        "= "
+        "\"2026-11-20\"; }; };\n"
+        "  a3 = { ip = \"192.0.2.3\"; helo = \"a3.test\"; }; };\n"
+        "pools: { p = { addresses = ( \"a1\", \"a2\", \"a3\" ); }; };\n"
+        "streams: ( { name = \"default\"; pool = \"p\"; match = (); } );\n"
+        "providers: { yahoo = { domains = ( \"yahoo.com\" ); }; };\n"
+        "feedback: { log = \"/var/log/mail.log\"; };\n"
+        "warmup: { time_zone = \"-05:30\"; idle = \"10d\"; back = 2; schedules: {\n"
+        "  slow = { days = ( 5, 10 ); hour = 50; shares = { yahoo = 20; }; }; }; };\n");
+    const struct address *addresses = conf->snapshot->addresses;
+
+    (void)state;
+    assert_ptr_equal(addresses[0].schedule, schedule_preset("standard"));
+    assert_int_equal(addresses[0].started, 10);
+    assert_string_equal(addresses[1].schedule->name, "slow");
+    assert_int_equal(addresses[1].schedule->stage_count, 2);
+    assert_int_equal(schedule_day(addresses[1].schedule, 1, NULL), 10);
+    assert_int_equal(schedule_hour(addresses[1].schedule, 1, NULL), 5);
+    assert_int_equal(schedule_day(addresses[1].schedule, 0, "yahoo"), 1);
+    assert_null(addresses[2].schedule);
+    assert_true(conf->snapshot->has_caps);
+    assert_true(conf->snapshot->provider_caps);
+    assert_false(conf->warmup_local);
+    assert_int_equal(conf->warmup_offset_s, -(5 * 3600 + 30 * 60));
+    assert_int_equal(conf->warmup.used_percent, 70);
+    assert_int_equal(conf->warmup.accepted_percent, 90);
+    assert_int_equal(conf->warmup.back_stages, 2);
+    assert_int_equal(conf->warmup.idle_days, 10);
+    assert_int_equal(conf->warmup.again_stages, 7);
+    conf_unref(conf);
+}
+
+static const struct mistake of_warmup[] = {
+    {"warmup = 5;", "warmup: is a number, a group { ... } is needed"},
+    {"warmup: { sending_days = 70; };",
+     "warmup.sending_days: unknown key, did you mean \"sending_day\"?"},
+    {"warmup: { sending_day = 0; };", "warmup.sending_day: 0 is outside 1 to 100"},
+    {"warmup: { accepted = 101; };", "warmup.accepted: 101 is outside 1 to 100"},
+    {"warmup: { idle = \"36h\"; };", "warmup.idle: whole days are needed, such as \"30d\""},
+    {"warmup: { idle = \"12h\"; };", "warmup.idle: \"12h\" is outside 1d to 3660d"},
+    {"warmup: { time_zone = \"Europe/Berlin\"; };",
+     "warmup.time_zone: \"Europe/Berlin\" is no time zone, write \"local\", \"UTC\", or how much "
+     "later than that it is there, such as \"+02:00\""},
+    {"warmup: { time_zone = \"+15:00\"; };",
+     "warmup.time_zone: \"+15:00\" is no time zone, write \"local\", \"UTC\", or how much later "
+     "than that it is there, such as \"+02:00\""},
+    {"warmup: { schedules = 5; };", "warmup.schedules: a group of schedules is needed, { slow = { "
+                                    "days = ( 50, 100, 200 ); }; }"},
+    {"warmup: { schedules: { slow = 5; }; };",
+     "warmup.schedules.slow: a group is needed, { days = ( 50, 100, 200 ); }"},
+    {"warmup: { schedules: { slow = { }; }; };",
+     "warmup.schedules.slow: days is missing: The most recipients of a day, stage by stage."},
+    {"warmup: { schedules: { slow = { day = ( 1 ); days = ( 1 ); }; }; };",
+     "warmup.schedules.slow.day: unknown key, did you mean \"days\"?"},
+    {"warmup: { schedules: { slow = { days = 5; }; }; };",
+     "warmup.schedules.slow.days: is a number, a list of numbers is needed, ( ..., ... )"},
+    {"warmup: { schedules: { slow = { days = (); }; }; };",
+     "warmup.schedules.slow.days: holds 0 stages, there must be 1 to 90"},
+    {"warmup: { schedules: { slow = { days = ( 5, \"6\" ); }; }; };",
+     "warmup.schedules.slow.days.2: a whole number from 1 to 1000000000 is needed"},
+    {"warmup: { schedules: { slow = { days = ( 5, 5 ); }; }; };",
+     "warmup.schedules.slow.days.2: 5 is no more than the 5 before it, stages must grow"},
+    {"warmup: { schedules: { slow = { days = ( 5 ); hour = 0; }; }; };",
+     "warmup.schedules.slow.hour: 0 is outside 1 to 100"},
+    {"warmup: { schedules: { slow = { days = ( 5 ); shares = 5; }; }; };",
+     "warmup.schedules.slow.shares: a group of shares is needed, { yahoo = 10; outlook = 20; }"},
+    {"warmup: { schedules: { slow = { days = ( 5 ); shares = { oter = 5; }; }; }; };",
+     "warmup.schedules.slow.shares.oter: there is no provider oter, did you mean \"other\"?"},
+    {"warmup: { schedules: { slow = { days = ( 5 ); shares = { other = 0; }; }; }; };",
+     "warmup.schedules.slow.shares.other: a whole number from 1 to 100 is needed"},
+    {"warmup: { schedules: { Slow = { days = ( 5 ); }; }; };",
+     "warmup.schedules.Slow: a schedule's name must be up to 32 lower-case letters, digits and "
+     "\"-\", starting with a letter"},
+    {"warmup: { schedules: { standard = { days = ( 5 ); }; }; };",
+     "warmup.schedules.standard: standard is there already, give this one another name"},
+};
+
+static void
+test_mistakes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(of_warmup); i++) {
+        char *text = mem_printf("%s%s\n", unit_site, of_warmup[i].text);
+        struct conf_problems problems = unit_problems(text);
+        bool said = false;
+
+        print_message("%s\n", of_warmup[i].text);
+        for (size_t j = 0; j < problems.count; j++)
+            said |= strstr(problems.items[j].text, of_warmup[i].said) != NULL;
+        assert_true(said);
+        conf_problems_clear(&problems);
+        free(text);
+    }
+}
+
+static void
+assert_warmup(const char *address, const char *more, const char *said)
+{
+    char *text = mem_printf(
+        "addresses: { a1 = { ip = \"192.0.2.1\"; helo = \"a1.test\"; %s }; };\n%s" POOLS STREAMS,
+        address, more);
+    struct conf_problems problems = unit_problems(text);
+
+    print_message("%s\n", address);
+    assert_true(unit_says(&problems, said));
+    conf_problems_clear(&problems);
+    free(text);
+}
+
+#define WARMUP(schedule, started) \
+    "warmup = { schedule = \"" schedule "\"; started = \"" started "\"; };"
+#define CAPS(lengths) "caps = { hour = 5; windows = ( " lengths " ); };"
+#define WINDOW(length, count) "{ length = \"" length "\"; recipients = " count "; }"
+#define LOG "feedback: { log = \"/var/log/mail.log\"; };\n"
+
+static void
+test_addresses_that_warm_up(void **state)
+{
+    (void)state;
+    assert_warmup("warmup = { schedule = \"standard\"; };", LOG,
+                  "text:1: addresses.a1.warmup: started is missing: The date of its first day; a "
+                  "later one begins it anew.");
+    assert_warmup("warmup = { started = \"2026-11-20\"; };", LOG,
+                  "text:1: addresses.a1.warmup: schedule is missing: \"conservative\", "
+                  "\"standard\", \"aggressive\", or one of warmup.schedules.");
+    assert_warmup(WARMUP("standard", "20.11.2026"), LOG,
+                  "text:1: addresses.a1.warmup.started: \"20.11.2026\" is no date, write one such "
+                  "as \"2026-11-27\"");
+    assert_warmup(WARMUP("standart", "2026-11-20"), LOG,
+                  "text:1: addresses.a1.warmup.schedule: \"standart\" is none of \"conservative\", "
+                  "\"standard\", \"aggressive\", and warmup.schedules, did you mean \"standard\"?");
+    assert_warmup(WARMUP("standard", "2026-11-20"), "",
+                  "text:1: addresses.a1.warmup: a warm-up depends on what becomes of the mail, so "
+                  "feedback.log must say where that is told");
+    assert_warmup(WARMUP("standard", "2026-11-20")
+                      CAPS(WINDOW("10m", "1") "," WINDOW("2h", "6") "," WINDOW("3h", "7")),
+                  LOG,
+                  "text:1: addresses.a1.warmup: beside a warm-up the address may have caps over 2 "
+                  "windows other than hour and day");
+    assert_warmup(
+        WARMUP("standard", "2026-11-20"),
+        LOG "providers: { yahoo = { domains = ( \"yahoo.com\" ); caps = { minute = 1; windows = "
+            "(" WINDOW("10m", "2") "," WINDOW("2h", "6") " ); }; }; };\n",
+        "text:1: addresses.a1.warmup: the schedule has a share of yahoo, which then may have caps "
+        "over 2 windows other than hour and day");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_addresses_that_warm_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
