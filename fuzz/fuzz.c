@@ -61,6 +61,7 @@ static const char site[] =
     "           { name = \"ladder\"; pool = \"ladder\"; match = (\n"
     "               { sender = \"<>\"; }, { client = \"10.1.0.0/16\"; header = \"X-Two\"; } ); },\n"
     "           { name = \"default\"; pool = \"many\"; match = (); } );\n"
+    "complaints: { addresses = ( \"fbl@*\", \"*@bounces.test\" ); };\n"
     "bypass = ( \"internal.test\" );\n";
 
 static const char rules[] =

@@ -9,6 +9,7 @@
  *   M <sender>    MAIL                        T   transport of the next RCPT
  *   R <recipient> RCPT                        r   the same, many times
  *   H name:value  a header field              h   the same, many times
+ *   B bytes       some of the body            b   the same, many times
  *   E             end of message              A   abort
  *
  * SPDX-License-Identifier: MIT
@@ -48,12 +49,34 @@ check_tag(const struct session *session, const struct verdict *verdict)
     free(sender);
 }
 
+/* One line, in which what strangers wrote stands in quotes. */
+static void
+check_report(struct session *session)
+{
+    char *line = session->report != NULL ? session_report(session) : NULL;
+    bool quoted = false;
+
+    MUST((line != NULL) == (session->report != NULL));
+    for (const char *c = line; c != NULL && *c != '\0'; c++) {
+        MUST((unsigned char)*c >= ' ' && *c != 0x7f);
+        if (quoted && *c == '\\')
+            MUST(*++c == '"' || *c == '\\');
+        else if (*c == '"')
+            quoted = !quoted;
+        else
+            MUST(quoted || (unsigned char)*c < 0x7f);
+    }
+    MUST(!quoted);
+    free(line);
+}
+
 static void
 end_of_message(struct client *client)
 {
     const struct session *session = client->session;
     struct verdict verdict;
 
+    check_report(client->session);
     session_verdict(session, ++client->messages * 0x9e3779b97f4a7c15u, &verdict);
     MUST(session->recipient_count <= SESSION_RECIPIENTS_MAX);
     MUST(session->header_count <= SESSION_HEADERS_MAX);
@@ -82,6 +105,14 @@ header(struct client *client, char *line, int times)
         *colon = '\0';
     for (int i = 0; i < times; i++)
         session_header(client->session, line, colon != NULL ? colon + 1 : "");
+}
+
+static void
+body(struct client *client, const char *text, int times)
+{
+    for (int i = 0; i < times; i++)
+        MUST(session_body(client->session, text, strlen(text)) ==
+             (client->session->report != NULL));
 }
 
 static void
@@ -138,6 +169,12 @@ event(struct client *client, char what, char *text)
         break;
     case 'h':
         header(client, text, SESSION_HEADERS_MAX / 2 + 1);
+        break;
+    case 'B':
+        body(client, text, 1);
+        break;
+    case 'b':
+        body(client, text, 100);
         break;
     case 'E':
         end_of_message(client);

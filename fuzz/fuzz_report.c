@@ -63,6 +63,8 @@ check_report(const struct report *report)
     for (size_t i = 0; i < REPORT_RECIPIENTS_MAX; i++)
         check_recipient(&report->recipients[i]);
     MUST((report->kind == REPORT_FEEDBACK) == (report->type[0] != '\0' && report->incidents > 0));
+    for (const char *c = report->type; *c != '\0'; c++)
+        MUST((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '-');
     MUST(report->incidents <= REPORT_INCIDENTS_MAX);
     MUST(report->kind < REPORT_BOUNCE || report->recipient_count > 0);
     MUST(!report_is_complaint(report) || report->kind == REPORT_FEEDBACK);

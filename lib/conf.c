@@ -129,6 +129,8 @@ static const struct conf_key keys[] = {
     {"feedback", KEY_GROUP, 0, NULL, 0, 0, "What became of deliveries.", feedback_keys, NULL},
     {"figures", KEY_GROUP, 0, NULL, 0, 0, "What happened to mail, hour by hour.", conf_figures_keys,
      NULL},
+    {"complaints", KEY_GROUP, 0, NULL, 0, 0, "Complaints and bounces that come in by mail.",
+     conf_complaints_keys, NULL},
     {"wake", KEY_GROUP, 0, NULL, 0, 0, "Deferred mail is taken up before its time.", wake_keys,
      NULL},
     {"rescue", KEY_GROUP, 0, NULL, 0, 0, "Messages whose address was refused.", rescue_keys, NULL},
@@ -375,6 +377,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     check_sockets(reader, root);
     check_log(reader, member_of(root, "feedback"));
     conf_check_figures(reader, member_of(member_of(root, "figures"), "path"));
+    conf_check_complaints(reader, member_of(member_of(root, "complaints"), "addresses"));
     conf_read_providers(reader, config_setting_get_member(root, "providers"));
     conf_read_replies(reader, config_setting_get_member(root, "replies"));
     conf_read_warmup(reader, config_setting_get_member(root, "warmup"));

@@ -87,6 +87,9 @@ struct conf {
     int figures_thin;        /* messages a month from one address to one provider: fewer are told */
     int figures_most;        /* percent of a shared pool's mail: more of one account's are told */
 
+    struct conf_list complaint_addresses; /* patterns: mail to them is read as reports */
+    char *complaint_header;               /* name of the header that tells whose mail it was */
+
     bool rescue_enabled;  /* refusals that accuse an address become deferrals */
     int rescue_addresses; /* that may refuse a message, before it is given up */
 

@@ -26,6 +26,7 @@ extern const struct conf_key conf_figures_keys[];
 extern const struct conf_key conf_warmup_keys[];         /* likewise */
 extern const struct conf_key conf_schedule_keys[];       /* one of warmup.schedules */
 extern const struct conf_key conf_address_warmup_keys[]; /* members of struct address */
+extern const struct conf_key conf_complaints_keys[];
 
 void conf_read_addresses(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_pools(struct conf_reader *reader, config_setting_t *setting);
@@ -47,6 +48,9 @@ void conf_check_warmup(struct conf_reader *reader, config_setting_t *addresses);
 
 /* Where the figures are, beside the store's file or in one of their own; path may be NULL. */
 void conf_check_figures(struct conf_reader *reader, config_setting_t *path);
+
+/* Are the addresses of conf.complaint_addresses some?  addresses may be NULL. */
+void conf_check_complaints(struct conf_reader *reader, config_setting_t *addresses);
 
 /* Does the group "store", NULL: there is none, say where a Redis is that it needs? */
 void conf_check_store(struct conf_reader *reader, config_setting_t *store);

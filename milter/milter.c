@@ -74,10 +74,14 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned 
              unsigned long *ret_unused2, unsigned long *ret_unused3)
 {
     unsigned long wanted = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGFROM;
+    unsigned long without = SMFIP_NOHELO | SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOUNKNOWN;
     struct connection *connection;
+    struct conf *conf = current_conf();
 
     (void)unused2;
     (void)unused3;
+    without |= conf->complaint_addresses.count > 0 ? SMFIP_SKIP : SMFIP_NOBODY;
+    conf_unref(conf);
     if ((actions & wanted) != wanted) {
         log_error(
             "Postfix does not let a milter change the sender and headers -- connection refused");
@@ -91,9 +95,7 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned 
         smfi_setsymlist(ctx, SMFIM_EOM, (char *)"i");
     }
     *ret_actions = wanted;
-    *ret_steps =
-        steps & (SMFIP_NOHELO | SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOBODY | SMFIP_NOUNKNOWN |
-                 SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_HDR);
+    *ret_steps = steps & (without | SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_HDR);
     *ret_unused2 = 0;
     *ret_unused3 = 0;
     connection = connection_of(ctx);
@@ -181,6 +183,17 @@ on_header(SMFICTX *ctx, char *name, char *value)
     return go_on(connection, SMFIP_NR_HDR);
 }
 
+/* Only reports are read: of anything else Postfix keeps the rest to itself. */
+static sfsistat
+on_body(SMFICTX *ctx, unsigned char *data, size_t length)
+{
+    struct connection *connection = connection_of(ctx);
+
+    if (!session_body(connection->session, data, length) && connection->steps & SMFIP_SKIP)
+        return SMFIS_SKIP;
+    return SMFIS_CONTINUE;
+}
+
 /* From the last to the first: each removal counts the others anew (CVE-2022-48521). */
 static int
 remove_headers(SMFICTX *ctx, const char *name, unsigned count)
@@ -207,6 +220,43 @@ carry_out(SMFICTX *ctx, const struct session *session, const struct verdict *ver
     return r;
 }
 
+/* Does what was decided, and says so. */
+static sfsistat
+act(SMFICTX *ctx, const struct session *session, const struct verdict *verdict,
+    const char *queue_id)
+{
+    const struct conf *conf = session->conf;
+
+    if (verdict->stream == NULL)
+        /* The site's own mail to itself: only what passes for ours goes. */
+        return remove_headers(ctx, conf->stream_header, session->own_headers) == MI_SUCCESS
+                   ? SMFIS_CONTINUE
+                   : SMFIS_TEMPFAIL;
+    if (carry_out(ctx, session, verdict) != MI_SUCCESS) {
+        log_error("%s: Postfix does not take the changes -- message is deferred", queue_id);
+        return SMFIS_TEMPFAIL;
+    }
+    if (verdict->too_odd)
+        log_warn("%s: sender <%s> cannot carry a tag -- the sender alone will tell the stream",
+                 queue_id, session->sender);
+    else
+        log_info("%s: stream=%s, id=%s, from=<%s>", queue_id, verdict->stream->name, verdict->id,
+                 session->sender);
+    return SMFIS_CONTINUE;
+}
+
+/* A connection from before a reload that brought the addresses has told no bodies. */
+static void
+tell_report(const struct connection *connection, const char *queue_id)
+{
+    bool told = (connection->steps & SMFIP_NOBODY) == 0;
+    char *line = told ? session_report(connection->session) : NULL;
+
+    if (line != NULL)
+        log_info("%s: %s", queue_id, line);
+    free(line);
+}
+
 static sfsistat
 on_end_of_message(SMFICTX *ctx)
 {
@@ -215,7 +265,7 @@ on_end_of_message(SMFICTX *ctx)
     const char *queue_id = smfi_getsymval(ctx, (char *)"i");
     struct verdict verdict;
     uint64_t random = 0;
-    sfsistat answer = SMFIS_CONTINUE;
+    sfsistat answer;
 
     if (queue_id == NULL)
         queue_id = "NOQUEUE";
@@ -228,23 +278,9 @@ on_end_of_message(SMFICTX *ctx)
         return SMFIS_TEMPFAIL;
     }
     session_verdict(session, random, &verdict);
-    if (verdict.stream == NULL) {
-        /* The site's own mail to itself: only what passes for ours goes. */
-        if (remove_headers(ctx, session->conf->stream_header, session->own_headers) != MI_SUCCESS)
-            answer = SMFIS_TEMPFAIL;
-        session_reset(session);
-        return answer;
-    }
-    if (carry_out(ctx, session, &verdict) != MI_SUCCESS) {
-        log_error("%s: Postfix does not take the changes -- message is deferred", queue_id);
-        answer = SMFIS_TEMPFAIL;
-    } else if (verdict.too_odd) {
-        log_warn("%s: sender <%s> cannot carry a tag -- the sender alone will tell the stream",
-                 queue_id, session->sender);
-    } else {
-        log_info("%s: stream=%s, id=%s, from=<%s>", queue_id, verdict.stream->name, verdict.id,
-                 session->sender);
-    }
+    answer = act(ctx, session, &verdict, queue_id);
+    if (answer == SMFIS_CONTINUE) /* else it comes again, and counts once */
+        tell_report(connection, queue_id);
     session_reset(session);
     return answer;
 }
@@ -334,6 +370,7 @@ static struct smfiDesc description = {
     .xxfi_envfrom = on_mail,
     .xxfi_envrcpt = on_rcpt,
     .xxfi_header = on_header,
+    .xxfi_body = on_body,
     .xxfi_eom = on_end_of_message,
     .xxfi_abort = on_abort,
     .xxfi_close = on_close,

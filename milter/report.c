@@ -356,7 +356,8 @@ report_end(struct report_reader *reader)
         end_complaint(reader);
     if (report->kind != REPORT_FEEDBACK)
         return report;
-    if (report->type[0] == '\0')
+    if (report->type[strspn(report->type, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0' ||
+        report->type[0] == '\0')
         strcpy(report->type, "other"); /* RFC 5965, section 3.1, of what is not known */
     if (report->incidents == 0)
         report->incidents = 1;

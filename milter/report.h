@@ -64,7 +64,7 @@ struct report_recipient {
 
 struct report {
     enum report_kind kind;
-    char type[REPORT_WORD_MAX + 1]; /* feedback: "abuse", "not-spam" ..., lower case */
+    char type[REPORT_WORD_MAX + 1]; /* feedback: "abuse", "not-spam" ...; of a-z, 0-9, - */
     unsigned incidents;             /* feedback: reports that this one stands for, 1 or more */
     struct ip source;               /* our address that the mail came from; family 0: not told */
     char reporter[REPORT_TEXT_MAX + 1]; /* the host that reports, else its program */

@@ -3,9 +3,12 @@
  */
 #include "milter/session.h"
 
+#include "engine/glob.h"
 #include "lib/conf.h"
 #include "lib/header.h"
 #include "lib/mem.h"
+#include "milter/report.h"
+#include "milter/report_line.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +30,7 @@ session_reset(struct session *session)
         free(session->header_texts[i]);
     free(session->sasl_user);
     free(session->strip_counts);
+    report_reader_free(session->report); /* uses a name of conf */
     conf_unref(session->conf);
     session->conf = NULL;
     session->own = false;
@@ -38,6 +42,7 @@ session_reset(struct session *session)
     session->header_count = 0;
     session->own_headers = 0;
     session->strip_counts = NULL;
+    session->report = NULL;
 }
 
 void
@@ -151,12 +156,36 @@ is_remote(const struct session *session, const char *address, const char *mailer
            !list_has(&conf->local_domains, domain);
 }
 
+/* Whoever sends it: a report may come by way of a relay of the site's own. */
+static void
+begin_report(struct session *session, const char *recipient)
+{
+    const struct conf *conf = session->conf;
+    char tagged[ADDR_MAX + 1], address[ADDR_MAX + 1];
+
+    if (session->report != NULL || addr_unwrap(recipient, tagged) < 0)
+        return;
+    strcpy(address, tagged);
+    tag_remove(address);
+    for (size_t i = 0; i < conf->complaint_addresses.count; i++) {
+        if (!glob_match(conf->complaint_addresses.items[i], address, true))
+            continue;
+        strcpy(session->report_address, tagged);
+        session->report =
+            report_reader_new((const char *const *)&session->conf->complaint_header, 1);
+        return;
+    }
+}
+
 void
 session_rcpt(struct session *session, const char *recipient, const char *mailer)
 {
     char address[ADDR_MAX + 1];
 
-    if (session->conf == NULL || !session->own)
+    if (session->conf == NULL)
+        return;
+    begin_report(session, recipient);
+    if (!session->own)
         return;
     if (addr_unwrap(recipient, address) < 0) {
         session->remote = true;
@@ -184,6 +213,8 @@ session_header(struct session *session, const char *name, const char *value)
     const struct conf *conf = session->conf;
     char *text;
 
+    if (session->report != NULL)
+        report_header(session->report, name, value);
     if (conf == NULL || !session->own)
         return;
     if (strcasecmp(name, conf->stream_header) == 0) {
@@ -202,6 +233,23 @@ session_header(struct session *session, const char *name, const char *value)
     session->header_texts[at] = text;
     session->headers[at] = (struct header){text, text + length + 1};
     session->header_count++;
+}
+
+bool
+session_body(struct session *session, const void *data, size_t length)
+{
+    if (session->report == NULL)
+        return false;
+    report_body(session->report, data, length);
+    return true;
+}
+
+char *
+session_report(struct session *session)
+{
+    if (session->report == NULL)
+        return NULL;
+    return report_line(session->conf, report_end(session->report), session->report_address);
 }
 
 void

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct conf;
+struct report_reader;
 
 enum {
     SESSION_RECIPIENTS_MAX = 1000,
@@ -44,6 +45,8 @@ struct session {
     char *header_texts[SESSION_HEADERS_MAX]; /* owned: name, NUL, value */
     unsigned own_headers;                    /* how many stream headers came with it */
     unsigned *strip_counts;                  /* owned: how many of each header in conf->strip */
+    struct report_reader *report;            /* owned; NULL: it came to no complaint address */
+    char report_address[ADDR_MAX + 1];       /* that it came to */
 };
 
 struct session *session_new(void);
@@ -64,6 +67,15 @@ void session_mail(struct session *session, struct conf *conf, const char *sender
 void session_rcpt(struct session *session, const char *recipient, const char *mailer);
 
 void session_header(struct session *session, const char *name, const char *value);
+
+/* The next bytes of its body.  false: nobody wants to know any of it. */
+bool session_body(struct session *session, const void *data, size_t length);
+
+/*
+ * What a message that came to a complaint address reports, for the log; NULL:
+ * it came to none.  The caller owns it.  To be called once, at its end.
+ */
+char *session_report(struct session *session);
 
 /* What is to be done with the message. */
 struct verdict {

@@ -182,7 +182,7 @@ const struct report_sample reports_hostile[] = {
      "Feedback-Type: ab\001use\xff\n"
      "User-Agent: a\rb\033[2J\xff\n"
      "Original-Mail-From: <a\tb@\x80>\n",
-     "feedback ab?use\xff incidents=1 source= reporter=a b?[2J\xff arrival= sender=a tags= "
+     "feedback other incidents=1 source= reporter=a b?[2J\xff arrival= sender=a tags= "
      "returned=no\n"},
 };
 const size_t reports_hostile_count = COUNT(reports_hostile);

@@ -65,6 +65,12 @@ static const struct mistake of_keys[] = {
      "\"/var/lib/postpool/figures.db\", or \"none\""},
     {"figures: { path = \"/var/lib/postpool/state.db\"; };",
      "figures.path: is the store's file, figures need one of their own"},
+    {"complaints: { addresses = ( \"fbl@a.test\", \"fbl\" ); };",
+     "complaints.addresses: \"fbl\" is no address, write one such as \"fbl@example.com\" or "
+     "\"*@bounces.example.com\""},
+    {"complaints: { addresses = ( \"<fbl@a.test>\" ); };",
+     "complaints.addresses: \"<fbl@a.test>\" is no address, write one such as "
+     "\"fbl@example.com\" or \"*@bounces.example.com\""},
     {"watchdog = \"3\";", "watchdog: \"3\" has no unit that is known, write ms, s, m, h or d"},
     {"listen: { lookup = \"/x\"; };",
      "listen.lookup: \"/x\" is no socket, write \"unix:/path\" or \"inet:host:port\""},

@@ -258,6 +258,66 @@ test_flood(void **state)
     session_free(session);
 }
 
+static const char complaints[] =
+    "complaints: { addresses = ( \"fbl@a.test\", \"*@bounces.test\" ); header = \"X-Id\"; };\n";
+
+/* A report to recipient; what there is to say of it, or NULL. */
+static char *
+report_to(struct session *session, const char *recipient)
+{
+    static const char body[] = "--x\nContent-Type: message/feedback-report\n\n"
+                               "Feedback-Type: abuse\n--x\nContent-Type: message/rfc822\n\n"
+                               "X-Id: 7\n--x--\n";
+
+    session_mail(session, unit_conf_with(complaints), "<>", NULL, NULL);
+    session_rcpt(session, "<x@one.test>", "smtp");
+    session_rcpt(session, recipient, "virtual");
+    session_header(session, "Content-Type", "multipart/report;\n\tboundary=x");
+    for (size_t i = 0; i < sizeof(body) - 1; i++)
+        if (!session_body(session, body + i, 1))
+            return session_report(session);
+    return session_report(session);
+}
+
+/* Whoever sends it, a report is read where it comes to an address for reports, and nowhere else. */
+static void
+test_report(void **state)
+{
+    static const struct {
+        const char *client, *recipient, *line;
+    } cases[] = {
+        {"203.0.113.5", "<fbl@a.test>",
+         "complaint: type=abuse, incidents=1, header=\"7\", came_to=\"fbl@a.test\""},
+        {"127.0.0.1", "FBL@A.test",
+         "complaint: type=abuse, incidents=1, header=\"7\", came_to=\"FBL@A.test\""},
+        {"203.0.113.5", "<joe+pp=bulk.abcdefghij23.abcdefgh@bounces.test>",
+         "complaint: type=abuse, incidents=1, header=\"7\", "
+         "came_to=\"joe+pp=bulk.abcdefghij23.abcdefgh@bounces.test\""},
+        {"203.0.113.5", "<fbl+pp=bulk.abcdefghij23.abcdefgh@a.test>",
+         "complaint: type=abuse, incidents=1, header=\"7\", "
+         "came_to=\"fbl+pp=bulk.abcdefghij23.abcdefgh@a.test\""},
+        {"203.0.113.5", "<fbl2@a.test>", NULL},
+        {"127.0.0.1", "<joe@a.test>", NULL},
+        {"203.0.113.5", "<>", NULL},
+    };
+    struct session *session = session_new();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *line;
+
+        assert_true(ip_parse(cases[i].client, &session->client));
+        line = report_to(session, cases[i].recipient);
+        if (cases[i].line == NULL)
+            assert_null(line);
+        else
+            assert_string_equal(line, cases[i].line);
+        free(line);
+    }
+    assert_false(session_body(session, "x", 1));
+    session_free(session);
+}
+
 /* One message's facts never reach the next. */
 static void
 test_reset(void **state)
@@ -291,6 +351,7 @@ main(void)
         cmocka_unit_test(test_odd_sender),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_report),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,159 @@
+/*
+ * SPDX-License-Identifier: MIT
+ */
+#include "milter/report_line.h"
+
+#include "lib/conf.h"
+#include "lib/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { QUOTED_MAX = 260 }; /* bytes of a stranger's text: all of them fit into a line of the log */
+
+static void
+add_quoted(struct buf *line, const char *key, const char *text)
+{
+    if (text[0] == '\0')
+        return;
+    buf_printf(line, ", %s=\"", key);
+    for (size_t i = 0; text[i] != '\0' && i < QUOTED_MAX; i++) {
+        bool control = (unsigned char)text[i] < ' ' || text[i] == 0x7f;
+
+        if (text[i] == '"' || text[i] == '\\')
+            buf_puts(line, "\\");
+        buf_add(line, control ? "?" : text + i, 1);
+    }
+    buf_puts(line, "\"");
+}
+
+/* Is word a tag as it stands in an address, "stream.id.mac", and genuine? */
+static bool
+is_genuine(const struct conf *conf, const char *word, size_t length, struct tag *ret_tag)
+{
+    char address[TAG_LENGTH_MAX + sizeof("x+pp=@x")];
+    struct tag tag;
+
+    if (length > TAG_LENGTH_MAX)
+        return false;
+    snprintf(address, sizeof(address), "x+pp=%.*s@x", (int)length, word);
+    if (!tag_find(address, &tag) || !tag_verify(conf->secret, &tag))
+        return false;
+    *ret_tag = tag;
+    return true;
+}
+
+/* The header that the site asks for may have one among other words. */
+static bool
+find_in_header(const struct conf *conf, const char *value, struct tag *ret_tag)
+{
+    while (*value != '\0') {
+        size_t length = strcspn(value, " :;,");
+
+        if (length > 0 && is_genuine(conf, value, length, ret_tag))
+            return true;
+        value += length + (value[length] != '\0');
+    }
+    return false;
+}
+
+static bool
+find_genuine(const struct conf *conf, const struct report *report, const char *came_to,
+             struct tag *ret_tag)
+{
+    struct tag tag;
+
+    for (size_t i = 0; i < report->tag_count; i++) {
+        *ret_tag = report->tags[i];
+        if (tag_verify(conf->secret, ret_tag))
+            return true;
+    }
+    if (tag_find(came_to, &tag) && tag_verify(conf->secret, &tag)) {
+        *ret_tag = tag;
+        return true;
+    }
+    return find_in_header(conf, report->values[0], ret_tag);
+}
+
+static const struct address *
+find_address(const struct snapshot *snapshot, const struct ip *ip)
+{
+    for (size_t i = 0; i < snapshot->address_count; i++) {
+        const struct address *address = &snapshot->addresses[i];
+
+        if (ip_compare(&address->ip, ip) == 0 ||
+            (address->public_ip.family != 0 && ip_compare(&address->public_ip, ip) == 0))
+            return address;
+    }
+    return NULL;
+}
+
+/* What is certain, or has a form that nothing else can be put in. */
+static void
+add_facts(struct buf *line, const struct conf *conf, const struct report *report,
+          const char *came_to)
+{
+    const struct address *address;
+    char source[IP_TEXT_SIZE];
+    struct tag tag;
+
+    if (find_genuine(conf, report, came_to, &tag))
+        buf_printf(line, ", stream=%s, id=%s", tag.stream, tag.id);
+    if (report->source.family == 0)
+        return;
+    address = find_address(conf->snapshot, &report->source);
+    ip_print(&report->source, source);
+    if (address != NULL)
+        buf_printf(line, ", address=%s", address->name);
+    else
+        buf_printf(line, ", source=%s", source);
+}
+
+/* The recipient that the report is about: the first of those that fared worst. */
+static const struct report_recipient *
+find_recipient(const struct report *report)
+{
+    enum report_action action = report->kind == REPORT_BOUNCE  ? REPORT_FAILED
+                                : report->kind == REPORT_DELAY ? REPORT_DELAYED
+                                                               : REPORT_UNTOLD;
+
+    for (size_t i = 0; i < report->recipient_count && i < REPORT_RECIPIENTS_MAX; i++)
+        if (report->recipients[i].action == action || action == REPORT_UNTOLD)
+            return &report->recipients[i];
+    return NULL;
+}
+
+static void
+add_recipient(struct buf *line, const struct report_recipient *recipient)
+{
+    if (recipient == NULL)
+        return;
+    add_quoted(line, "to", recipient->original[0] != '\0' ? recipient->original : recipient->final);
+    add_quoted(line, "reason", recipient->diagnostic);
+}
+
+char *
+report_line(const struct conf *conf, const struct report *report, const char *came_to)
+{
+    static const char *const words[] = {
+        [REPORT_NONE] = "no report", [REPORT_FEEDBACK] = "feedback", [REPORT_BOUNCE] = "bounce",
+        [REPORT_DELAY] = "delay",    [REPORT_RECEIPT] = "receipt",
+    };
+    const struct report_recipient *recipient = find_recipient(report);
+    struct buf line = {0};
+
+    buf_printf(&line, "%s: ", report_is_complaint(report) ? "complaint" : words[report->kind]);
+    if (report->kind == REPORT_FEEDBACK)
+        buf_printf(&line, "type=%s, incidents=%u", report->type, report->incidents);
+    else
+        buf_printf(&line, "recipients=%zu", report->recipient_count);
+    if (recipient != NULL && recipient->status[0] != '\0')
+        buf_printf(&line, ", status=%s", recipient->status);
+    add_facts(&line, conf, report, came_to);
+    add_quoted(&line, "from", report->sender);
+    add_recipient(&line, recipient);
+    add_quoted(&line, "header", report->values[0]);
+    add_quoted(&line, "reporter", report->reporter);
+    add_quoted(&line, "came_to", came_to);
+    return buf_take(&line);
+}

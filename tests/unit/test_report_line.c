@@ -1,0 +1,178 @@
+/*
+ * What the log says of complaints and bounces.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "tests/unit/unit.h"
+
+#include "lib/conf.h"
+#include "lib/mem.h"
+#include "milter/report_line.h"
+
+static const char site[] = "complaints: { addresses = ( \"fbl@a.test\" ); };\n"
+                           "pools: { p = { addresses = ( \"a1\", \"n1\" ); }; };\n"
+                           "streams: ( { name = \"default\"; pool = \"p\"; match = (); } );\n"
+                           "addresses: { a1 = { ip = \"127.0.1.1\"; helo = \"a1.test\"; };\n"
+                           " n1 = { ip = \"10.0.0.1\"; public_ip = \"192.0.2.1\"; helo = "
+                           "\"n1.test\"; }; };\n";
+static struct conf *conf;
+
+static void
+expect(const struct report *report, const char *came_to, const char *expected)
+{
+    char *line = report_line(conf, report, came_to);
+
+    assert_string_equal(line, expected);
+    free(line);
+}
+
+static struct report
+complaint_from(const char *source)
+{
+    struct report report = {.kind = REPORT_FEEDBACK, .type = "abuse", .incidents = 1};
+
+    assert_true(source == NULL || ip_parse(source, &report.source));
+    return report;
+}
+
+static void
+test_kinds(void **state)
+{
+    static const struct {
+        struct report report;
+        const char *line;
+    } cases[] = {
+        {{.kind = REPORT_NONE}, "no report: recipients=0, came_to=\"fbl@a.test\""},
+        {{.kind = REPORT_FEEDBACK, .type = "opt-out", .incidents = 3},
+         "complaint: type=opt-out, incidents=3, came_to=\"fbl@a.test\""},
+        {{.kind = REPORT_FEEDBACK, .type = "not-spam", .incidents = 1},
+         "feedback: type=not-spam, incidents=1, came_to=\"fbl@a.test\""},
+        {{.kind = REPORT_RECEIPT, .recipient_count = 1},
+         "receipt: recipients=1, came_to=\"fbl@a.test\""},
+        {{.kind = REPORT_DELAY,
+          .recipient_count = 2,
+          .recipients = {{.original = "ann@b.test", .action = REPORT_DELIVERED},
+                         {.final = "bob@b.test", .action = REPORT_DELAYED, .status = "4.2.2"}}},
+         "delay: recipients=2, status=4.2.2, to=\"bob@b.test\", came_to=\"fbl@a.test\""},
+        {{.kind = REPORT_BOUNCE,
+          .recipient_count = 9999,
+          .recipients = {{.original = "ann@b.test", .action = REPORT_DELAYED},
+                         {.original = "bob@b.test",
+                          .final = "bob@c.test",
+                          .action = REPORT_FAILED,
+                          .status = "5.1.1",
+                          .diagnostic = "550 no"}}},
+         "bounce: recipients=9999, status=5.1.1, to=\"bob@b.test\", reason=\"550 no\", "
+         "came_to=\"fbl@a.test\""},
+        /* the one that failed is none of those that are kept */
+        {{.kind = REPORT_BOUNCE, .recipient_count = 9999},
+         "bounce: recipients=9999, came_to=\"fbl@a.test\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        expect(&cases[i].report, "fbl@a.test", cases[i].line);
+}
+
+static void
+test_source(void **state)
+{
+    static const struct {
+        const char *source, *told;
+    } cases[] = {
+        {"127.0.1.1", "address=a1"},           {"10.0.0.1", "address=n1"},
+        {"192.0.2.1", "address=n1"},           {"192.0.2.2", "source=192.0.2.2"},
+        {"2001:db8::1", "source=2001:db8::1"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct report report = complaint_from(cases[i].source);
+        char *line = mem_printf("complaint: type=abuse, incidents=1, %s, came_to=\"f@a.test\"",
+                                cases[i].told);
+
+        expect(&report, "f@a.test", line);
+        free(line);
+    }
+}
+
+/* Stream and id, wherever a genuine tag stands; else they are not there. */
+static void
+test_tag(void **state)
+{
+    static const uint8_t other[CONF_SECRET_SIZE] = "another secret!";
+    static const char told[] =
+        "complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23, came_to=\"f@a.test\"";
+    char sender[TAG_SENDER_SIZE], forged[TAG_SENDER_SIZE], *line;
+    struct report report = complaint_from(NULL);
+
+    (void)state;
+    assert_int_equal(tag_add(conf->secret, "f@a.test", "bulk", "abcdefghij23", sender), 0);
+    assert_int_equal(tag_add(other, "f@a.test", "fast", "abcdefghij23", forged), 0);
+
+    report.tag_count = 1;
+    assert_true(tag_find(forged, &report.tags[0]));
+    expect(&report, "f@a.test", "complaint: type=abuse, incidents=1, came_to=\"f@a.test\"");
+    report.tag_count = 2;
+    assert_true(tag_find(sender, &report.tags[1]));
+    expect(&report, "f@a.test", told);
+
+    report.tag_count = 0;
+    line = mem_printf(
+        "complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23, came_to=\"%s\"", sender);
+    expect(&report, sender, line);
+    free(line);
+
+    /* "bulk.abcdefghij23.MAC", among other words of the header */
+    snprintf(report.values[0], sizeof(report.values[0]), "42:%.*s:x",
+             (int)(strchr(sender, '@') - strchr(sender, '=') - 1), strchr(sender, '=') + 1);
+    line = mem_printf("complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23, "
+                      "header=\"%s\", came_to=\"f@a.test\"",
+                      report.values[0]);
+    expect(&report, "f@a.test", line);
+    free(line);
+    strchr(report.values[0], '.')[1] = 'b';
+    line = mem_printf("complaint: type=abuse, incidents=1, header=\"%s\", came_to=\"f@a.test\"",
+                      report.values[0]);
+    expect(&report, "f@a.test", line);
+    free(line);
+}
+
+/* Nobody's words end where they do not. */
+static void
+test_strangers_text(void **state)
+{
+    struct report report = complaint_from(NULL);
+    char *line;
+
+    (void)state;
+    strcpy(report.sender, "a\", stream=bulk@b.test");
+    strcpy(report.values[0], "\\\"");
+    strcpy(report.reporter, "x\\");
+    expect(&report, "\"f\n\"@a.test",
+           "complaint: type=abuse, incidents=1, from=\"a\\\", stream=bulk@b.test\", "
+           "header=\"\\\\\\\"\", reporter=\"x\\\\\", came_to=\"\\\"f?\\\"@a.test\"");
+
+    memset(report.sender, 'a', sizeof(report.sender) - 1);
+    line = report_line(conf, &report, "f@a.test");
+    assert_in_range(strlen(line), 300, 500);
+    assert_non_null(strstr(line, "aaa\", header="));
+    free(line);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_source),
+        cmocka_unit_test(test_tag),
+        cmocka_unit_test(test_strangers_text),
+    };
+    int failed;
+
+    conf = unit_conf(site);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    conf_unref(conf);
+    return failed;
+}
