@@ -127,6 +127,17 @@ def test_other_mail_is_not_read(host):
     assert delivery.data.endswith(b"Hello.\r\n" * 20_000)
 
 
+def bytes_read(host):
+    with open(f"/proc/{host.milter.pid}/io", encoding="ascii") as file:
+        return int(re.search(r"rchar: (\d+)", file.read()).group(1))
+
+
+def test_of_other_mail_only_the_beginning_is_told(host):
+    before = bytes_read(host)
+    host.submit("you@other.test", ["backup@local.test"], source=OUTSIDE, body="Hello.\n" * 200_000)
+    assert 50_000 < bytes_read(host) - before < 200_000
+
+
 def test_a_reload_brings_addresses(host):
     conf = host.changed()
     conf["complaints"] = {"addresses": ["news@local.test"], "header": "X-Ours"}
