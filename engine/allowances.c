@@ -61,19 +61,21 @@ lower(struct caps *caps, const struct cap *cap)
 static bool
 set(struct allowed *allowed, struct warmup_allowance allowance, const struct caps *configured)
 {
-    const struct cap hour = {HOUR_MS, allowance.hour, true, "hour"};
-    const struct cap day = {DAY_MS, allowance.day, false, "day"};
+    struct cap hour = {HOUR_MS, allowance.hour, true, "hour"};
+    struct cap day = {DAY_MS, allowance.day, false, "day"};
 
     if (allowed->allowance.day == allowance.day && allowed->allowance.hour == allowance.hour)
         return false;
     allowed->allowance = allowance;
     allowed->caps.count = 0;
-    if (allowance.day != WARMUP_UNLIMITED) {
-        allowed->caps = *configured;
-        if (allowance.hour < allowance.day)
-            lower(&allowed->caps, &hour);
-        lower(&allowed->caps, &day);
-    }
+    if (allowance.day == WARMUP_UNLIMITED)
+        return true;
+    if (day.limit == 0) /* there is no such cap */
+        day.limit = 1;
+    allowed->caps = *configured;
+    if (hour.limit > 0 && hour.limit < day.limit)
+        lower(&allowed->caps, &hour);
+    lower(&allowed->caps, &day);
     return true;
 }
 

@@ -1,7 +1,7 @@
 /*
  * The inside of struct meters.  meters.c has the numbers and what a new snapshot
- * makes of them, meters_caps.c their caps, meters_account.c accounts, meters_key.c names, meters_scale.c
- * those that are slowed down, and meters_ask.c what is asked of the store.
+ * makes of them, meters_caps.c their caps, meters_account.c accounts, meters_key.c names,
+ * meters_scale.c those that are slowed down, and meters_ask.c what is asked of the store.
  *
  * SPDX-License-Identifier: MIT
  */

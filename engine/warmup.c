@@ -292,11 +292,28 @@ warmup_turn(struct warmup *warmup, const struct warmup_plan *plan)
     return past.result;
 }
 
+static void
+come_back(struct warmup *warmup, int32_t today)
+{
+    struct warmup_past *last;
+
+    warmup->day = today;
+    warmup->events = 0;
+    warmup->node_count = 0;
+    while (warmup->past_count > 0 && warmup->past[warmup->past_count - 1].day >= today)
+        warmup->past_count--;
+    last = warmup->past_count > 0 ? &warmup->past[warmup->past_count - 1] : NULL;
+    if (last != NULL && last->days > today - last->day)
+        last->days = today - last->day;
+}
+
 int32_t
 warmup_turn_to(struct warmup *warmup, const struct warmup_plan *plan, int32_t today)
 {
     int32_t turned = 0;
 
+    if (warmup->day - today > WARMUP_AHEAD_MAX)
+        come_back(warmup, today);
     while (warmup->phase != WARMUP_NONE && warmup->day < today && warmup->day < DATE_MAX) {
         warmup_turn(warmup, plan);
         turned++;

@@ -40,6 +40,7 @@ enum {
     WARMUP_WHO_SIZE = 32,
     WARMUP_WHY_SIZE = 96,
     WARMUP_FIGURE_MAX = 1000000000,
+    WARMUP_AHEAD_MAX = 1,    /* days that clocks and time zones of nodes may be apart */
     WARMUP_TEXT_SIZE = 4096, /* room for any state as text */
 };
 
@@ -180,7 +181,8 @@ enum warmup_result warmup_turn(struct warmup *warmup, const struct warmup_plan *
 
 /*
  * The same until today is under way; the days in between had no mail.  Returns how many were
- * turned.
+ * turned.  One that is further than WARMUP_AHEAD_MAX days ahead was turned by a clock that was
+ * wrong: it comes back to today, and forgets the days that are to come.
  */
 int32_t warmup_turn_to(struct warmup *warmup, const struct warmup_plan *plan, int32_t today);
 

@@ -202,15 +202,16 @@ void
 warmups_update(struct warmups *warmups, struct warmups_item *item, bool urgent)
 {
     const struct warmup_plan plan = warmups_plan(warmups, item->address);
+    int32_t today = warmups_today(warmups);
 
     item->dirty = false;
     item->made_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
-    warmups_figures(warmups, item, warmups_today(warmups));
+    warmups_figures(warmups, item, today);
     make(warmups, item, &item->now);
     tell_log(item);
-    if (warmups->start.warm != NULL)
+    if (warmups->start.warm != NULL) /* its day may be tomorrow's, by another host's clock */
         warmups->start.warm(warmups->start.arg, item->address, &item->now, &plan,
-                            warmups_today(warmups));
+                            today > item->now.day ? today : item->now.day);
     put(warmups, item, urgent);
 }
 

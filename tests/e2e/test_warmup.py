@@ -9,9 +9,11 @@ import pytest
 
 from harness import client, provider_rules as rules
 from harness.grants import address_of, ask_one
+from harness.node import hosts
+from harness.programs import fake_clock, postpool
 from harness.socketmap import Socketmap
 from harness.wait import wait_for
-from harness.waking import waking
+from harness.waking import AS_SYSTEMD, waking
 
 NEW, OLD = "127.0.1.1", "127.0.1.2"
 DAYS = [10, 20, 40]
@@ -32,7 +34,7 @@ def zones():
 TODAY, TOMORROW = zones()
 
 
-def warming(change=None, **warmup):
+def warming(change=None, warmup=None):
     """a1 is new, and first in its pool; a2 takes what is more."""
     def change_conf(conf):
         conf["addresses"] = {"a1": {"ip": NEW, "helo": "a1.mail.test",
@@ -42,7 +44,7 @@ def warming(change=None, **warmup):
                                                {"name": "a2", "weight": 1}]}}
         conf["streams"] = [{"name": "default", "pool": "all", "match": []}]
         conf["warmup"] = {"time_zone": TODAY, "schedules": {"small": {"days": DAYS, "hour": 100}},
-                          **warmup}
+                          **(warmup or {})}
         conf["feedback"] = {"log": "pipe"}
         if change:
             change(conf)
@@ -74,6 +76,25 @@ def send(host, simulator, count, name):
     return Counter(d.source for d in list(simulator.deliveries)[before:])
 
 
+def recipients(host, simulator, count):
+    """The same of so many recipients, twenty to a message."""
+    before = len(simulator.deliveries)
+    arrived = Counter()
+
+    def all_there():
+        arrived.clear()
+        for delivery in list(simulator.deliveries)[before:]:
+            arrived[delivery.source] += len(delivery.recipients)
+        return sum(arrived.values()) == count
+
+    with host.smtp() as smtp:
+        for number in range(count // 20):
+            smtp.send("app@site.test", [f"r{number}-{i}@one.test" for i in range(20)],
+                      client.message(client.new_id()))
+    wait_for(all_there, 120, "all recipients")
+    return arrived
+
+
 @pytest.fixture
 def host(make_host, simulator):
     host = waking(make_host(warming(lambda conf: conf.update(
@@ -98,6 +119,22 @@ def test_a_day_and_the_next(host, simulator):
     # Of 20 in any 24 hours 10 are used.
     assert send(host, simulator, 60, "second") == {NEW: 10, OLD: 50}
     assert "address a1: warm-up: stage 2 of 3, 20 recipients a day" in host.policyd.log()
+
+
+def test_300_and_390(make_host, simulator):
+    """The clock goes on by a day: all of the next allowance, and exactly that."""
+    host = waking(make_host(warming(warmup={"schedules": {"small": {"days": [300, 390],
+                                                                   "hour": 100}}}),
+                            start=False, sink=simulator))
+    host.start()
+    assert recipients(host, simulator, 400) == {NEW: 300, OLD: 100}
+    wait_for(lambda: used(host) == (300, 300, 0), what="the results")
+    # libfaketime wants to be loaded by root.
+    host.policyd.argv = host.policyd.argv[len(AS_SYSTEMD):]
+    host.policyd.environment = fake_clock("+25h")
+    host.restart_policyd()
+    wait_for(lambda: state(host)["stage"] == 2, what="the next stage")
+    assert recipients(host, simulator, 500) == {NEW: 390, OLD: 110}
 
 
 def test_a_block_puts_it_back(host, simulator):
@@ -168,3 +205,38 @@ def test_a_reload_ends_and_begins_one(make_host):
     warm["addresses"]["a1"]["warmup"] = new
     host.reload_conf(warm)
     assert state(host)["stage"] == 1
+
+
+def shared(conf):
+    """d1 warms up on two hosts, s1 takes what is more."""
+    conf["addresses"]["d1"]["warmup"] = {"schedule": "small", "started": "2026-11-20"}
+    conf["pools"]["rest"] = {"addresses": [{"name": "d1", "weight": 100000}, "s1"]}
+    conf["warmup"] = {"schedules": {"small": {"days": DAYS, "hour": 100}}}
+    conf["feedback"] = {"log": "pipe"}
+
+
+def test_two_hosts_have_one_allowance(make_nodes):
+    """Together no more than it; what is done by hand on one holds on both."""
+    _, nodes = make_nodes(shared, *hosts(2))
+
+    def ask(node, *args):
+        return postpool("-c", node.conf, *args).stdout
+
+    def stage(node):
+        return json.loads(ask(node, "--json", "warmup"))["warmups"][0]["stage"]
+
+    def from_it(count):
+        total = 0
+        for node in nodes:
+            with Socketmap(node.lookup) as postfix:
+                total += sum(address_of(ask_one(postfix, "one.test", "x.test")[2]) == "d1"
+                             for _ in range(count))
+        return total
+
+    assert 1 <= from_it(30) <= 10
+    ask(nodes[0], "warmup", "advance", "d1", "--why", "x")
+    wait_for(lambda: stage(nodes[1]) == 2, 10, "the other host to know")
+    ask(nodes[1], "warmup", "advance", "d1", "--why", "y")
+    wait_for(lambda: stage(nodes[0]) == 3, 10, "the first host to know")
+    shown = ask(nodes[0], "warmup")
+    assert "advance by root (uid 0): x" in shown and "advance by root (uid 0): y" in shown

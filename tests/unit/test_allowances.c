@@ -114,6 +114,8 @@ test_caps(void **state)
     assert_cap(caps, 1, DAY, 2);
     assert_null(allowances_provider(w->allowances, w->old->index, w->yahoo));
     assert_false(allowances_set(w->allowances, w->new, &w->warmup, &w->plan, TODAY));
+    assert_true(allowances_set(w->allowances, w->new, &w->warmup, &w->plan, TODAY - 1));
+    assert_cap(allowances_address(w->allowances, w->new->index), 2, DAY, 1); /* least of all caps */
     set_stage(w, WARMUP_ADVANCE);
     assert_cap(allowances_address(w->allowances, w->new->index), 2, DAY, 100);
     assert_cap(allowances_provider(w->allowances, w->new->index, w->yahoo), 1, DAY, 100);

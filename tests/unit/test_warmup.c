@@ -185,6 +185,26 @@ test_idle_days(void **state)
     assert_int_equal(warmup_turn_to(&warmup, &plan, 5), 0);
 }
 
+/* A clock that was far ahead: it comes back, and the days to come are forgotten. */
+static void
+test_a_clock_that_was_wrong(void **state)
+{
+    (void)state;
+    good_day();
+    day(5, 5, 0, 0);
+    assert_int_equal(warmup_turn_to(&warmup, &plan, FIRST + 9), 7);
+    assert_int_equal(warmup_turn_to(&warmup, &plan, FIRST + 8), 0); /* its zone is another */
+    assert_int_equal(warmup.day, FIRST + 9);
+    assert_int_equal(warmup_turn_to(&warmup, &plan, FIRST + 5), 0);
+    assert_int_equal(warmup.day, FIRST + 5);
+    assert_int_equal(warmup.past_count, 3);
+    assert_int_equal(warmup.past[2].days, 3);
+    assert_int_equal(stage(), 1);
+    assert_int_equal(warmup_turn_to(&warmup, &plan, FIRST), 0);
+    assert_int_equal(warmup.past_count, 0);
+    good_day();
+}
+
 static void
 test_idle_at_full_volume(void **state)
 {
@@ -469,6 +489,7 @@ main(void)
         cmocka_unit_test_setup(test_allowance, setup),
         cmocka_unit_test_setup(test_allowance_between_two_days, setup),
         cmocka_unit_test_setup(test_idle_days, setup),
+        cmocka_unit_test_setup(test_a_clock_that_was_wrong, setup),
         cmocka_unit_test_setup(test_idle_at_full_volume, setup),
         cmocka_unit_test_setup(test_history, setup),
         cmocka_unit_test_setup(test_days_of_full_volume_are_one_entry, setup),

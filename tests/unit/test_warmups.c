@@ -410,6 +410,24 @@ test_puts_are_few(void **state)
     assert_in_range(w->hosts[0].puts + w->hosts[1].puts, puts, puts + 3); /* 5 s apart */
 }
 
+/* A host whose clock is far ahead, for a while: the day comes back. */
+static void
+test_a_clock_that_was_wrong(void **state)
+{
+    struct world *w = *state;
+
+    w->time_s += 20 * DAY_S;
+    tick(w);
+    assert_int_equal(now(w, 1)->day, FIRST + 20);
+    w->time_s -= 20 * DAY_S;
+    tick(w);
+    assert_int_equal(now(w, 0)->day, FIRST);
+    assert_int_equal(now(w, 1)->day, FIRST);
+    sent(w, 0, 8);
+    next_day(w);
+    assert_stage(w, 1);
+}
+
 static void
 test_a_reload(void **state)
 {
@@ -441,6 +459,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_other_days, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rubbish_in_the_store, setup, teardown),
         cmocka_unit_test_setup_teardown(test_puts_are_few, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_clock_that_was_wrong, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_reload, setup, teardown),
     };
 
