@@ -19,14 +19,16 @@ enum { HOUR = 3600 * 1000, DAY = 24 * HOUR, TODAY = 20000 };
 static const char site[] =
     "addresses: { old = { ip = \"192.0.2.1\"; helo = \"a.test\"; };\n"
     "  new = { ip = \"192.0.2.2\"; helo = \"b.test\"; caps = { minute = 7; hour = 9; };\n"
-    "          warmup = { schedule = \"s\"; started = \"2026-11-20\"; }; }; };\n"
-    "pools: { p = { addresses = ( \"old\", \"new\" ); }; };\n"
+    "          warmup = { schedule = \"s\"; started = \"2026-11-20\"; }; };\n"
+    "  big = { ip = \"192.0.2.3\"; helo = \"c.test\";\n"
+    "          warmup = { schedule = \"b\"; started = \"2026-11-20\"; }; }; };\n"
+    "pools: { p = { addresses = ( \"old\", \"new\", \"big\" ); }; };\n"
     "streams: ( { name = \"default\"; pool = \"p\"; match = (); } );\n"
     "providers: { yahoo = { domains = ( \"yahoo.com\" ); };\n"
     "             google = { domains = ( \"gmail.com\" ); caps = { day = 500; }; }; };\n"
     "feedback: { log = \"/var/log/mail.log\"; };\n"
-    "warmup: { schedules: { s = { days = ( 20, 100 ); hour = 50; shares = { yahoo = 10; }; }; }; "
-    "};\n";
+    "warmup: { schedules: { s = { days = ( 20, 100 ); hour = 50; shares = { yahoo = 10; }; };\n"
+    "                       b = { days = ( 200, 5000 ); hour = 100; }; }; };\n";
 
 struct world {
     struct conf *conf;
@@ -85,6 +87,25 @@ assert_cap(const struct caps *caps, size_t at, int64_t window_ms, uint32_t limit
     assert_int_equal(caps->items[at].limit, limit);
 }
 
+/* What meters ask, of the address that is new; asks of others are forgotten. */
+static void
+serve(struct world *w)
+{
+    uint32_t number = meters_address(w->meters, w->new->index), asking;
+    struct book_ask ask;
+    struct book_answer answer;
+
+    while ((asking = meters_next(w->meters, w->now_ms, &ask)) != METERS_NONE) {
+        ask.node = "mta1";
+        ask.life = 1;
+        if (asking != number)
+            continue;
+        assert_int_equal(
+            book_ask(&w->book, meters_at(w->meters, number)->caps, &ask, w->now_ms, &answer), 0);
+        assert_true(meters_answered(w->meters, number, &answer, w->now_ms));
+    }
+}
+
 /* Go over to another stage, and have meters work with it. */
 static void
 set_stage(struct world *w, enum warmup_order order)
@@ -94,6 +115,7 @@ set_stage(struct world *w, enum warmup_order order)
     assert_false(allowances_set(w->allowances, w->new, &w->warmup, &w->plan, TODAY));
     assert_true(meters_set_snapshot(w->meters, w->conf->snapshot, w->now_ms));
     meters_recap(w->meters, w->new->index, w->now_ms);
+    serve(w);
 }
 
 static void
@@ -138,7 +160,8 @@ test_reload(void **state)
         "streams: ( { name = \"default\"; pool = \"p\"; match = (); } );\n"
         "providers: { yahoo = { domains = ( \"yahoo.com\" ); caps = { day = 50; }; }; };\n"
         "feedback: { log = \"/var/log/mail.log\"; };\n"
-        "warmup: { schedules: { s = { days = ( 21, 100 ); shares = { yahoo = 10; }; }; }; };\n");
+        "warmup: { schedules: { s = { days = ( 21, 100 ); hour = 100; shares = { yahoo = 10; }; }; "
+        "}; };\n");
     const struct snapshot *snapshot = next->snapshot;
     struct allowances *after;
 
@@ -149,7 +172,8 @@ test_reload(void **state)
     assert_cap(allowances_provider(after, snapshot_find_address(snapshot, "new")->index,
                                    snapshot_find_provider(snapshot, "yahoo")->index),
                1, DAY, 50);
-    assert_cap(allowances_address(after, snapshot_find_address(snapshot, "newer")->index), 1, DAY,
+    /* All of it may go in an hour: that is no cap. */
+    assert_cap(allowances_address(after, snapshot_find_address(snapshot, "newer")->index), 0, DAY,
                21);
     meters_set_allowances(w->meters, after);
     assert_true(meters_set_snapshot(w->meters, snapshot, w->now_ms));
@@ -171,26 +195,13 @@ take(struct world *w, unsigned most)
     unsigned taken = 0;
 
     for (unsigned i = 0; i < 2 * most && taken < most; i++) {
-        struct book_ask ask;
-        struct book_answer answer;
-        uint32_t asking;
-
         if (meter_state(&meters_at(w->meters, number)->meter, w->now_ms) == METER_FREE) {
             meters_take(w->meters, number, w->now_ms);
             taken++;
         } else {
             meters_want(w->meters, number);
         }
-        while ((asking = meters_next(w->meters, w->now_ms, &ask)) != METERS_NONE) {
-            ask.node = "mta1";
-            ask.life = 1;
-            if (asking != number)
-                continue;
-            assert_int_equal(
-                book_ask(&w->book, meters_at(w->meters, number)->caps, &ask, w->now_ms, &answer),
-                0);
-            assert_true(meters_answered(w->meters, number, &answer, w->now_ms));
-        }
+        serve(w);
     }
     return taken;
 }
@@ -256,6 +267,25 @@ test_a_stage_back(void **state)
     assert_int_equal(take(w, 200), 0);
 }
 
+/* What is held of a stage and would be too much under the one before goes back. */
+static void
+test_what_is_held_goes_back(void **state)
+{
+    struct world *w = *state;
+    uint32_t number;
+
+    w->new = snapshot_find_address(w->conf->snapshot, "big");
+    w->plan.schedule = w->new->schedule;
+    memset(&w->warmup, 0, sizeof(w->warmup));
+    warmup_begin(&w->warmup, &w->plan, TODAY, TODAY);
+    set_stage(w, WARMUP_ADVANCE);
+    assert_int_equal(take(w, 300), 300);
+    number = meters_address(w->meters, w->new->index);
+    assert_true(meter_held(&meters_at(w->meters, number)->meter) > 0);
+    set_stage(w, WARMUP_GO_BACK);
+    assert_int_equal(take(w, 300), 0);
+}
+
 /* At full volume there are the caps of the configuration, and then those of the warm-up again. */
 static void
 test_full_volume_and_back(void **state)
@@ -300,6 +330,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_all_of_it_and_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_stage_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_stage_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_held_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_volume_and_back, setup, teardown),
         cmocka_unit_test(test_fit),
     };

@@ -257,7 +257,9 @@ test_midnight(void **state)
     tick(w);
     assert_int_equal(warmup_today(now(w, 0)).used, 7);
     w->time_s += 1;
-    tick(w);
+    for (size_t i = 0; i < HOSTS; i++)
+        warmups_tick(w->hosts[i].warmups); /* figures may wait, the day does not */
+    settle(w);
     assert_stage(w, 1);
     assert_int_equal(now(w, 1)->day, FIRST + 1);
     assert_int_equal(warmup_today(now(w, 1)).used, 2);
@@ -306,6 +308,27 @@ test_restart(void **state)
     assert_int_equal(warmup_today(now(w, 0)).used, 7);
     next_day(w);
     assert_stage(w, 1);
+}
+
+/* What is there when a warm-up begins is counted once. */
+static void
+test_the_first_figures(void **state)
+{
+    struct world *w = *state;
+
+    stop(w, 0);
+    stop(w, 1);
+    memset(&w->record, 0, sizeof(w->record));
+    start(w, 0);
+    sent(w, 0, 3);
+    for (int i = 0; i < 3; i++)
+        tick(w);
+    assert_int_equal(warmup_today(now(w, 0)).used, 3);
+    start(w, 1);
+    sent(w, 1, 2);
+    for (int i = 0; i < 3; i++)
+        tick(w);
+    assert_int_equal(warmup_today(now(w, 0)).used, 5);
 }
 
 /* Nobody was there for two days; there was no mail then. */
@@ -454,6 +477,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_midnight, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_held_against_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_first_figures, setup, teardown),
         cmocka_unit_test_setup_teardown(test_away_for_days, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_days, setup, teardown),
