@@ -95,19 +95,12 @@ print_past(const struct warmup *warmup, struct buf *text)
     }
 }
 
-static int32_t
-forecast(const struct warmups *warmups, const struct warmups_item *item, uint32_t volume)
-{
-    const struct warmup_plan plan = warmups_plan(warmups, item->address);
-
-    return warmup_forecast(&item->now, &plan, volume, NULL, NULL);
-}
-
 static void
 print_forecast(const struct warmups *warmups, const struct warmups_item *item, uint32_t volume,
                struct buf *text)
 {
-    int32_t day = forecast(warmups, item, volume);
+    const struct warmup_plan plan = warmups_plan(warmups, item->address);
+    int32_t day = warmup_forecast(&item->now, &plan, volume, NULL, NULL);
     char date[DATE_SIZE];
 
     if (item->now.phase == WARMUP_FULL)
@@ -232,6 +225,32 @@ show(struct warmups *warmups, uint32_t volume, struct buf *text)
 }
 
 static void
+on_day(void *arg, int32_t day, uint32_t allowance)
+{
+    struct json *json = arg;
+
+    json_open(json, NULL, '{');
+    add_date(json, "day", day);
+    add_limit(json, "day_allowance", allowance);
+    json_close(json, '}');
+}
+
+/* The days up to the one of full volume, or to the one that has too little mail. */
+static void
+add_forecast(const struct warmups *warmups, const struct warmups_item *item, uint32_t volume,
+             struct json *json)
+{
+    const struct warmup_plan plan = warmups_plan(warmups, item->address);
+    int32_t day;
+
+    json_open(json, "forecast", '[');
+    day = warmup_forecast(&item->now, &plan, volume, on_day, json);
+    json_close(json, ']');
+    if (day >= 0)
+        add_date(json, "full_volume", day);
+}
+
+static void
 show_json(struct warmups *warmups, uint32_t volume, struct buf *text)
 {
     struct json json = {.out = text};
@@ -239,12 +258,9 @@ show_json(struct warmups *warmups, uint32_t volume, struct buf *text)
     json_open(&json, NULL, '{');
     json_open(&json, "warmups", '[');
     for (size_t i = 0; i < warmups->count; i++) {
-        int32_t day = forecast(warmups, &warmups->items[i], volume);
-
         json_open(&json, NULL, '{');
         add_now(warmups, &warmups->items[i], &json);
-        if (day >= 0)
-            add_date(&json, "full_volume", day);
+        add_forecast(warmups, &warmups->items[i], volume, &json);
         add_past(&warmups->items[i].now, &json);
         json_close(&json, '}');
     }

@@ -164,6 +164,7 @@ def test_by_hand(make_host):
     shown = host.postpool("warmup").stdout
     assert shown.startswith("a1: small, stage 1 of 3: 0 of 10 recipients today")
     assert "full volume on " in shown
+    assert [day["day_allowance"] for day in state(host)["forecast"]] == DAYS
     assert "too little mail for its stages" in host.postpool("warmup", "--volume", "20").stdout
     host.postpool("warmup", "advance", "a1", "--why", "a friend")
     assert taken(host, 30) == {"a1": 10, "a2": 20}
@@ -185,7 +186,10 @@ def test_by_hand(make_host):
     for _ in range(2):
         host.postpool("warmup", "advance", "a1", "--why", "enough")
     assert state(host)["phase"] == "full"
+    host.restart_policyd()
+    wait_for(lambda: state(host)["phase"] == "full", what="what was kept")
     assert taken(host, 50) == {"a1": 50}
+    assert "did not come" not in host.policyd.log()
     host.postpool("warmup", "back", "a1", "--why", "too much")
     assert state(host)["stage"] == 3
     # At full volume nothing was counted; of 40 those are used that left before.
