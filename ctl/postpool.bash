@@ -69,9 +69,9 @@ _postpool()
             _postpool_words "--help spent returned" "$cur" ;;
         report)
             case $prev in
-                --by) _postpool_words "address stream provider account pool hour" "$cur" ;;
+                --by) _postpool_words "address stream provider account pool hour node" "$cur" ;;
                 --since) _postpool_words "24h 7d 30d 90d" "$cur" ;;
-                *) _postpool_words "--by --since --json --help" "$cur" ;;
+                *) _postpool_words "--by --since --node --json --help" "$cur" ;;
             esac ;;
         nodes)
             _postpool_words "--json --help forget" "$cur" ;;

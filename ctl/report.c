@@ -14,15 +14,16 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: postpool report [--by address|stream|provider|account|pool|hour] [--since 7d] "
-    "[--json]\n"
+    "usage: postpool report [--by address|stream|provider|account|pool|hour|node] [--since 7d]\n"
+    "                       [--node NAME] [--json]\n"
     "\n"
-    "What happened to mail on this host: how many recipients were sent to, deferred (each try\n"
-    "counts) and bounced, and the delay that 50, 95 and 99 percent of what was sent did not\n"
-    "exceed.  It is as of feedback.log, hour by hour, for up to 90 days.\n";
+    "What happened to mail on all hosts that share a Redis, or on the one that is named: how many\n"
+    "recipients were sent to, deferred (each try counts) and bounced, and the delay that 50, 95\n"
+    "and 99 percent of what was sent did not exceed.  It is as of feedback.log, hour by hour, for\n"
+    "up to 90 days.\n";
 
 struct options {
-    const char *by, *since;
+    const char *by, *since, *node;
 };
 
 /* Returns false for a command line that is wrong. */
@@ -32,6 +33,7 @@ take_options(int argc, char **argv, struct options *ret_options)
     for (int i = 1; i < argc; i++) {
         const char **place = strcmp(argv[i], "--by") == 0      ? &ret_options->by
                              : strcmp(argv[i], "--since") == 0 ? &ret_options->since
+                             : strcmp(argv[i], "--node") == 0  ? &ret_options->node
                                                                : NULL;
 
         if (place == NULL || i + 1 == argc || strchr(argv[i + 1], ' ') != NULL)
@@ -44,7 +46,7 @@ take_options(int argc, char **argv, struct options *ret_options)
 int
 ctl_report(const struct ctl *ctl, int argc, char **argv)
 {
-    struct options options = {"address", "7d"};
+    struct options options = {"address", "7d", NULL};
     char *question;
     int64_t since_ms;
     struct err err;
@@ -62,7 +64,9 @@ ctl_report(const struct ctl *ctl, int argc, char **argv)
         fprintf(stderr, "postpool: --since: %s\n", err.msg);
         return CTL_USAGE;
     }
-    question = mem_printf("report %s %s%s", options.by, options.since, ctl->json ? " json" : "");
+    question =
+        mem_printf("report %s %s%s%s%s", options.by, options.since, ctl->json ? " json" : "",
+                   options.node != NULL ? " node=" : "", options.node != NULL ? options.node : "");
     status = ctl_print(ctl, question);
     free(question);
     return status;

@@ -16,6 +16,7 @@
 #include "policyd/feedback.h"
 #include "policyd/hours_advice.h"
 #include "policyd/hours_report.h"
+#include "policyd/hours_share.h"
 #include "policyd/hours_thread.h"
 #include "policyd/outcome.h"
 
@@ -41,8 +42,10 @@ struct hours {
     struct conf *conf;         /* not ours */
     struct feedback *feedback; /* not ours */
     struct breakers *breakers; /* not ours; may be NULL */
+    struct volume *volume;     /* not ours */
     char *path;
     struct hours_thread *thread; /* NULL: nothing is kept */
+    struct hours_share *share;   /* with other hosts; NULL: likewise */
     struct event *timer;
     enum state state;
     struct tallies *tallies; /* since the last batch */
@@ -291,6 +294,7 @@ on_kept(void *arg, int64_t bytes)
     hours->bytes = bytes;
     hours->waiting -= hours->handed;
     hours->handed = 0;
+    hours_share_changed(hours->share);
     if (hours->state == DEAF)
         hours_thread_load(hours->thread);
 }
@@ -365,6 +369,7 @@ begin(struct hours *hours)
         log_error("figures: no thread to keep them in -- what happens to mail is not counted");
         return;
     }
+    hours->share = hours_share_new(hours->base, hours->conf, hours->volume, hours->thread);
     hours_thread_load(hours->thread);
     event_active(hours->timer, EV_TIMEOUT, 0);
 }
@@ -380,6 +385,7 @@ hours_new(const struct hours_start *start)
     hours->conf = start->conf;
     hours->feedback = feedback;
     hours->breakers = start->breakers;
+    hours->volume = start->volume;
     hours->path = mem_strdup(start->conf->figures_path);
     hours->timer = mem_must(evtimer_new(start->base, on_timer, hours));
     feedback_listen(feedback, &(struct feedback_listener){
@@ -399,6 +405,8 @@ hours_set_conf(struct hours *hours, struct conf *conf)
     hours->conf = conf;
     if (hours->thread != NULL)
         hours_thread_set_limits(hours->thread, &limits);
+    if (hours->share != NULL)
+        hours_share_set_conf(hours->share, conf);
     begin(hours);
     hours->advice_ms = 0;
 }
@@ -410,6 +418,7 @@ hours_free(struct hours *hours)
         return;
     hours->keeping = false; /* one more behind it */
     keep(hours);
+    hours_share_free(hours->share);
     hours_thread_free(hours->thread);
     event_free(hours->timer);
     tallies_free(hours->tallies);
@@ -424,12 +433,16 @@ hours_free(struct hours *hours)
 void
 hours_report(struct hours *hours, struct control_call *call, const char *question)
 {
+    struct hours_shared shared;
+
     if (hours->thread == NULL) {
         control_answer(call, "error: nothing is counted: feedback.log or figures.path is \"none\"");
         return;
     }
     keep(hours); /* so that it is all there */
-    hours_report_ask(hours->thread, hours->conf, call, question);
+    hours_share_want(hours->share);
+    shared = hours_share_state(hours->share);
+    hours_report_ask(hours->thread, hours->conf, &shared, call, question);
 }
 
 static void
@@ -452,6 +465,7 @@ status_text(const struct hours *hours, struct buf *text)
             buf_puts(text, "; nothing is counted until it can be used");
     }
     buf_puts(text, "\n");
+    hours_share_status(hours->share, text, NULL);
     hours_advice_print(hours->advice, text);
 }
 
@@ -481,6 +495,7 @@ hours_status(const struct hours *hours, struct buf *text, struct json *json)
     json_number(json, "written_ms_ago",
                 hours->kept_ms > 0 ? (long long)(clock_ms(CLOCK_MONOTONIC_COARSE) - hours->kept_ms)
                                    : -1);
+    hours_share_status(hours->share, NULL, json);
     json_close(json, '}');
     hours_advice_json(hours->advice, json);
 }

@@ -15,6 +15,8 @@
  * log once the file can be written: the place in it was not moved on.  Nobody
  * waits for any of this, and the status tells of it.
  *
+ * Hosts that share a store for many show each other their hours (policyd/hours_share.h).
+ *
  * Hours are of the times that lines of the log have, counted since 1970.  How long
  * addresses are suspended is looked at while the daemon runs and can count.
  *
@@ -33,6 +35,7 @@ struct event_base;
 struct feedback;
 struct hours;
 struct json;
+struct volume;
 
 enum {
     HOURS_KEEP_MS = 1000,           /* between two writes */
@@ -46,11 +49,12 @@ struct hours_start {
     struct conf *conf; /* must stay until hours_set_conf() */
     struct feedback *feedback;
     struct breakers *breakers; /* whose suspensions are counted; NULL: none are */
+    struct volume *volume;     /* whose store hosts show their hours in */
 };
 
 /*
  * Has feedback follow its log: from the place in the file, or from the end of the log when there is
- * none.  feedback and breakers must outlive the hours.
+ * none.  feedback, breakers and volume must outlive the hours.
  */
 struct hours *hours_new(const struct hours_start *start);
 

@@ -256,12 +256,13 @@ read_pairs(struct maker *maker, struct hours_file *file, int64_t now_hour, struc
         {HOURS_POOL_PROVIDER, judge_thin},
         {HOURS_POOL_ACCOUNT, judge_most},
     };
+    const struct hours_scope scope = {now_hour - ADVICE_DAYS * HOURS_A_DAY, now_hour,
+                                      maker->conf->node, NULL};
     int r = 0;
 
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps) && r == 0; i++) {
         maker->judge = steps[i].judge;
-        r = hours_sums_pairs(file, steps[i].pair, now_hour - ADVICE_DAYS * HOURS_A_DAY, now_hour,
-                             on_pair, maker, err);
+        r = hours_sums_pairs(file, steps[i].pair, &scope, on_pair, maker, err);
         finish(maker);
         if (steps[i].judge == judge_mix)
             tell_mixes(maker);

@@ -1,5 +1,6 @@
 /*
- * What the figures of the last 30 days warn of (engine/advice.h), in words.
+ * What the figures of the last 30 days, of all hosts, warn of (engine/advice.h),
+ * in words.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -13,6 +13,7 @@
 #include "lib/units.h"
 #include "policyd/control.h"
 #include "policyd/hours_advice.h"
+#include "policyd/hours_pages.h"
 #include "policyd/hours_thread.h"
 
 #include <errno.h>
@@ -28,21 +29,34 @@ int
 hours_question_parse(const char *text, struct hours_question *ret_question, struct err *err)
 {
     struct hours_question question = {0};
-    char by[WORD_SIZE], since[WORD_SIZE], json[WORD_SIZE] = "", more;
-    int words = sscanf(text, "%15s %15s %15s %c", by, since, json, &more);
+    char by[WORD_SIZE], since[WORD_SIZE], node[HOURS_NAME_SIZE] = "";
+    int used = 0, words = sscanf(text, "%15s %15s%n", by, since, &used);
+    const char *rest = text + used;
 
-    if (words < 2 || words > 3 || (words == 3 && strcmp(json, "json") != 0))
+    for (int n = 0; words == 2; n = 0) {
+        if (sscanf(rest, " node=%64s%n", node, &n) == 1 && n > 0) {
+            rest += n;
+            continue;
+        }
+        n = 0;
+        sscanf(rest, " json%n", &n);
+        if (n == 0)
+            break;
+        question.json = true;
+        rest += n;
+    }
+    if (words != 2 || rest[strspn(rest, " ")] != '\0')
         return err_set(err, -EINVAL,
                        "behind report stand what to report by and for how long, such as \"address "
-                       "7d\", and nothing else but json");
+                       "7d\", and nothing else but json and node=NAME");
     if (!hours_by_parse(by, &question.by))
         return err_set(err, -EINVAL,
                        "\"%s\" is nothing to report by, write address, stream, provider, account, "
-                       "pool or hour",
+                       "pool, hour or node",
                        by);
     if (units_parse_duration(since, &question.since_ms, err) < 0)
         return -EINVAL;
-    question.json = words == 3;
+    strcpy(question.node, node);
     *ret_question = question;
     return 0;
 }
@@ -69,7 +83,7 @@ print_name(const struct hours_report *report, const struct hours_sum *sum,
         print_time(sum->hour * TALLIES_HOUR_MS, out);
     else if (sum->name[0] == '\0')
         strcpy(out, by == HOURS_BY_ACCOUNT ? "<>" : "(none)");
-    else if (by == HOURS_BY_ACCOUNT && strcmp(sum->name, TALLIES_OTHERS) == 0)
+    else if (strcmp(sum->name, TALLIES_OTHERS) == 0)
         strcpy(out, "(others)");
     else
         snprintf(out, CELL_SIZE, "%.*s", CELL_SIZE - 1, sum->name);
@@ -171,6 +185,38 @@ widest(const struct hours_report *report)
     return report->sums.omitted > 0 && width < 12 ? 12 : width;
 }
 
+/* Whose figures are they? */
+static void
+print_hosts(const struct hours_report *report, struct buf *text)
+{
+    buf_puts(text, "recipients on");
+    for (size_t i = 0; i < report->node_count; i++)
+        buf_printf(text, "%s %s", i > 0 ? "," : "", report->nodes[i]);
+}
+
+/* How far are those of others here? */
+static void
+print_shared(const struct hours_report *report, struct buf *text)
+{
+    const struct hours_shared *shared = &report->shared;
+    char ago[UNITS_SPAN_SIZE];
+
+    if (!shared->shared)
+        return;
+    if (shared->as_of_ms == 0)
+        buf_puts(text, "what other hosts counted lately is MISSING: it was not to be had from the "
+                       "store since the start");
+    else
+        buf_printf(
+            text, "what other hosts counted is as of %s ago%s",
+            units_print_span(
+                report->to_ms > shared->as_of_ms ? report->to_ms - shared->as_of_ms : 0, ago),
+            shared->current ? "" : ", what they counted since then is MISSING");
+    if (!shared->current)
+        buf_puts(text, shared->away ? ": the store is away" : ": postpool status may tell why");
+    buf_puts(text, "\n");
+}
+
 void
 hours_report_print(const struct hours_report *report, struct buf *text)
 {
@@ -180,7 +226,10 @@ hours_report_print(const struct hours_report *report, struct buf *text)
 
     print_time(report->from_ms, from);
     print_time(report->to_ms, to);
-    buf_printf(text, "recipients on %s from %s to %s\n\n", report->node, from, to);
+    print_hosts(report, text);
+    buf_printf(text, " from %s to %s\n", from, to);
+    print_shared(report, text);
+    buf_puts(text, "\n");
     buf_printf(text, "%-*s  %10s  %10s  %9s  %8s  %7s", width, hours_by_text(report->question.by),
                "sent", "deferrals", "bounced", "bounces", "rescued");
     buf_printf(text, has_suspended(report) ? "  %9s" : "%s",
@@ -251,6 +300,14 @@ hours_report_json(const struct hours_report *report, struct buf *text)
     json_text(&json, "by", hours_by_text(report->question.by));
     json_number(&json, "from", report->from_ms / 1000);
     json_number(&json, "to", report->to_ms / 1000);
+    json_open(&json, "nodes", '[');
+    for (size_t i = 0; i < report->node_count; i++)
+        json_text(&json, NULL, report->nodes[i]);
+    json_close(&json, ']');
+    if (report->shared.shared) {
+        json_bool(&json, "others_current", report->shared.current);
+        json_number(&json, "others_as_of", report->shared.as_of_ms / 1000);
+    }
     json_open(&json, "rows", '[');
     for (size_t i = 0; i < sums->count; i++) {
         json_open(&json, NULL, '{');
@@ -277,13 +334,77 @@ struct ask {
     struct hours_question question;
     struct conf *conf;         /* a reference; NULL: given back */
     struct control_call *call; /* not ours */
+    struct hours_shared shared;
     struct buf answer;
 };
+
+static void
+add_node(struct hours_report *report, const char *node)
+{
+    report->nodes = mem_resize(report->nodes, report->node_count + 1, sizeof(*report->nodes));
+    report->nodes[report->node_count++] = mem_strdup(node);
+}
+
+static void
+on_node(void *arg, const char *node)
+{
+    struct hours_report *report = arg;
+
+    if (strcmp(node, report->node) != 0)
+        add_node(report, node);
+}
+
+/* The one that was asked for, alone. */
+static int
+keep_node(struct hours_report *report, struct err *err)
+{
+    const char *wanted = report->question.node;
+    struct buf names = {0};
+
+    for (size_t i = 0; i < report->node_count; i++)
+        if (strcmp(report->nodes[i], wanted) == 0) {
+            char *first = report->nodes[0];
+
+            report->nodes[0] = report->nodes[i];
+            report->nodes[i] = first;
+            while (report->node_count > 1)
+                free(report->nodes[--report->node_count]);
+            return 0;
+        }
+    for (size_t i = 0; i < report->node_count; i++)
+        buf_printf(&names, " %s", report->nodes[i]);
+    err_set(err, 0, "there are no figures of %s, but of%s", wanted, buf_text(&names));
+    buf_clear(&names);
+    return -ENOENT;
+}
+
+/* All hosts, this one first; or the one that was asked for. */
+static int
+find_nodes(struct hours_report *report, struct hours_file *file, struct err *err)
+{
+    int r;
+
+    add_node(report, report->node);
+    r = hours_pages_nodes(file, 0, INT64_MAX, on_node, report, err);
+    return r == 0 && report->question.node[0] != '\0' ? keep_node(report, err) : r;
+}
+
+static int
+read_sums(struct hours_report *report, struct hours_file *file, struct err *err)
+{
+    /* what is a little ahead of this host's clock is there, too */
+    const struct hours_scope scope = {
+        report->from_ms / TALLIES_HOUR_MS, report->to_ms / TALLIES_HOUR_MS + 1, report->node,
+        report->question.node[0] != '\0' ? report->question.node : NULL};
+
+    return hours_sums_read(file, report->question.by, &scope, &report->sums, err);
+}
 
 static int
 answer(struct ask *ask, struct hours_file *file, struct err *err)
 {
-    struct hours_report report = {.question = ask->question, .node = ask->conf->node};
+    struct hours_report report = {
+        .question = ask->question, .node = ask->conf->node, .shared = ask->shared};
     struct hours_advice *advice = NULL;
     int r;
 
@@ -291,17 +412,19 @@ answer(struct ask *ask, struct hours_file *file, struct err *err)
     report.from_ms = (report.to_ms - ask->question.since_ms) / TALLIES_HOUR_MS * TALLIES_HOUR_MS;
     if (report.from_ms < 0)
         report.from_ms = 0;
-    /* what is a little ahead of this host's clock is there, too */
-    r = hours_sums_read(file, ask->question.by, report.from_ms / TALLIES_HOUR_MS,
-                        report.to_ms / TALLIES_HOUR_MS + 1, &report.sums, err);
-    if (r < 0)
-        return r;
-    r = hours_advice_make(file, ask->conf, report.to_ms / TALLIES_HOUR_MS, &advice, err);
+    r = find_nodes(&report, file, err);
+    if (r == 0)
+        r = read_sums(&report, file, err);
+    if (r == 0)
+        r = hours_advice_make(file, ask->conf, report.to_ms / TALLIES_HOUR_MS, &advice, err);
     report.advice = advice;
     if (r == 0)
         (ask->question.json ? hours_report_json : hours_report_print)(&report, &ask->answer);
     hours_advice_free(advice);
     hours_sums_clear(&report.sums);
+    while (report.node_count > 0)
+        free(report.nodes[--report.node_count]);
+    free(report.nodes);
     return r;
 }
 
@@ -337,14 +460,15 @@ on_free(void *arg)
 }
 
 void
-hours_report_ask(struct hours_thread *thread, struct conf *conf, struct control_call *call,
-                 const char *question)
+hours_report_ask(struct hours_thread *thread, struct conf *conf, const struct hours_shared *shared,
+                 struct control_call *call, const char *question)
 {
     struct ask *ask = mem_new(sizeof(*ask));
     struct err err;
     int r = hours_question_parse(question, &ask->question, &err);
 
     ask->call = call;
+    ask->shared = *shared;
     ask->conf = conf_ref(conf);
     if (r == 0 && !hours_thread_ask(thread, &(struct hours_ask){on_work, on_done, on_free, ask}))
         r = err_set(&err, -EBUSY, "too many reports are asked for");

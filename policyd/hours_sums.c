@@ -14,18 +14,31 @@
 /* Where each is found: the column, the table, and which suspensions belong to it. */
 static const struct {
     const char *text;
-    const char *column;
     const char *table;
     const char *suspended; /* of a condition, with the column to add to; NULL: none */
     const char *where;
 } bys[HOURS_BYS] = {
-    [HOURS_BY_ADDRESS] = {"address", "address", "mail", "address", "provider = ''"},
-    [HOURS_BY_STREAM] = {"stream", "stream", "mail", NULL, NULL},
-    [HOURS_BY_PROVIDER] = {"provider", "provider", "mail", "provider", "provider <> ''"},
-    [HOURS_BY_ACCOUNT] = {"account", "account", "accounts", NULL, NULL},
-    [HOURS_BY_POOL] = {"pool", "pool", "mail", NULL, NULL},
-    [HOURS_BY_HOUR] = {"hour", "hour", "mail", "hour", "1"},
+    [HOURS_BY_ADDRESS] = {"address", "mail", "address", "provider = ''"},
+    [HOURS_BY_STREAM] = {"stream", "mail", NULL, NULL},
+    [HOURS_BY_PROVIDER] = {"provider", "mail", "provider", "provider <> ''"},
+    [HOURS_BY_ACCOUNT] = {"account", "accounts", NULL, NULL},
+    [HOURS_BY_POOL] = {"pool", "mail", NULL, NULL},
+    [HOURS_BY_HOUR] = {"hour", "mail", "hour", "1"},
+    [HOURS_BY_NODE] = {"node", "mail", NULL, NULL},
 };
+
+/* ?1 to ?4: from, to, the node or NULL, this host's name; behind a WHERE */
+#define OWN "hour BETWEEN ?1 AND ?2 AND (?3 IS NULL OR ?3 = ?4)"
+#define SHARED "hour BETWEEN ?1 AND ?2 AND (?3 IS NULL OR node = ?3)"
+
+static void
+bind_scope(sqlite3_stmt *statement, const struct hours_scope *scope)
+{
+    sqlite3_bind_int64(statement, 1, scope->from);
+    sqlite3_bind_int64(statement, 2, scope->to);
+    sqlite3_bind_text(statement, 3, scope->node, -1, SQLITE_TRANSIENT); /* NULL is NULL there */
+    sqlite3_bind_text(statement, 4, scope->me, -1, SQLITE_TRANSIENT);
+}
 
 const char *
 hours_by_text(enum hours_by by)
@@ -44,6 +57,18 @@ hours_by_parse(const char *text, enum hours_by *ret_by)
     return false;
 }
 
+static void
+add_select(struct buf *sql, enum hours_by by, bool shared)
+{
+    const char *name = by == HOURS_BY_NODE && !shared ? "?4" : bys[by].text;
+
+    buf_printf(sql, "SELECT %s AS name", name);
+    for (int i = 0; i < TALLY_COUNTERS; i++)
+        buf_printf(sql, ", %s", hours_file_counter(i));
+    buf_printf(sql, ", 0 AS suspended_ms FROM %s%s WHERE %s", shared ? "shared_" : "",
+               bys[by].table, shared ? SHARED : OWN);
+}
+
 /* SELECT the name, each counter's sum, and the sum of the suspensions. */
 static char *
 make_sql(enum hours_by by)
@@ -53,16 +78,20 @@ make_sql(enum hours_by by)
     buf_puts(&sql, "SELECT name");
     for (int i = 0; i < TALLY_COUNTERS; i++)
         buf_printf(&sql, ", sum(%s)", hours_file_counter(i));
-    buf_puts(&sql, ", sum(suspended_ms) FROM (SELECT ");
-    buf_printf(&sql, "%s AS name", bys[by].column);
-    for (int i = 0; i < TALLY_COUNTERS; i++)
-        buf_printf(&sql, ", %s", hours_file_counter(i));
-    buf_printf(&sql, ", 0 AS suspended_ms FROM %s WHERE hour BETWEEN ?1 AND ?2", bys[by].table);
+    buf_puts(&sql, ", sum(suspended_ms) FROM (");
+    add_select(&sql, by, false);
+    buf_puts(&sql, " UNION ALL ");
+    add_select(&sql, by, true);
     if (bys[by].suspended != NULL) {
         buf_printf(&sql, " UNION ALL SELECT %s", bys[by].suspended);
         for (int i = 0; i < TALLY_COUNTERS; i++)
             buf_puts(&sql, ", 0");
-        buf_printf(&sql, ", ms FROM suspended WHERE hour BETWEEN ?1 AND ?2 AND %s", bys[by].where);
+        buf_printf(
+            &sql,
+            ", max(ms) FROM (SELECT hour, address, provider, ms FROM suspended WHERE " OWN
+            " UNION ALL SELECT hour, address, provider, ms FROM shared_suspended WHERE " SHARED
+            ") WHERE %s GROUP BY hour, address, provider",
+            bys[by].where);
     }
     buf_puts(&sql, ") GROUP BY name ORDER BY ");
     if (by == HOURS_BY_HOUR)
@@ -112,7 +141,7 @@ take(struct hours_sums *sums, struct hours_sum *sum)
 }
 
 int
-hours_sums_read(struct hours_file *file, enum hours_by by, int64_t from, int64_t to,
+hours_sums_read(struct hours_file *file, enum hours_by by, const struct hours_scope *scope,
                 struct hours_sums *ret_sums, struct err *err)
 {
     struct hours_sums sums = {0};
@@ -122,8 +151,7 @@ hours_sums_read(struct hours_file *file, enum hours_by by, int64_t from, int64_t
 
     free(sql);
     if (code == SQLITE_OK) {
-        sqlite3_bind_int64(statement, 1, from);
-        sqlite3_bind_int64(statement, 2, to);
+        bind_scope(statement, scope);
         while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
             struct hours_sum sum;
 
@@ -149,25 +177,28 @@ hours_sums_clear(struct hours_sums *sums)
 }
 
 int
-hours_sums_pairs(struct hours_file *file, enum hours_pair pair, int64_t from, int64_t to,
+hours_sums_pairs(struct hours_file *file, enum hours_pair pair, const struct hours_scope *scope,
                  hours_pair_fn *each, void *arg, struct err *err)
 {
-    static const char *const texts[] = {
-        [HOURS_ADDRESS_STREAM] = "SELECT address, stream, sum(sent) n FROM mail WHERE hour BETWEEN "
-                                 "?1 AND ?2 AND address <> '' ",
-        [HOURS_POOL_PROVIDER] = "SELECT pool, provider, sum(sent) n FROM mail WHERE hour BETWEEN "
-                                "?1 AND ?2 AND address <> '' ",
-        [HOURS_POOL_ACCOUNT] =
-            "SELECT pool, account, sum(sent) n FROM accounts WHERE hour BETWEEN ?1 AND ?2 ",
+    static const struct {
+        const char *first, *second, *table, *and;
+    } parts[] = {
+        [HOURS_ADDRESS_STREAM] = {"address", "stream", "mail", "AND address <> ''"},
+        [HOURS_POOL_PROVIDER] = {"pool", "provider", "mail", "AND address <> ''"},
+        [HOURS_POOL_ACCOUNT] = {"pool", "account", "accounts", ""},
     };
-    char *sql = mem_printf("%s GROUP BY 1, 2 HAVING n > 0 ORDER BY 1, n DESC", texts[pair]);
+    const char *first = parts[pair].first, *second = parts[pair].second;
+    const char *table = parts[pair].table, *and = parts[pair].and;
+    char *sql = mem_printf("SELECT a, b, sum(sent) n FROM (SELECT %s a, %s b, sent FROM %s "
+                           "WHERE " OWN " %s UNION ALL SELECT %s, %s, sent FROM shared_%s "
+                           "WHERE " SHARED " %s) GROUP BY 1, 2 HAVING n > 0 ORDER BY 1, n DESC",
+                           first, second, table, and, first, second, table, and);
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(hours_file_db(file), sql, -1, &statement, NULL);
 
     free(sql);
     if (code == SQLITE_OK) {
-        sqlite3_bind_int64(statement, 1, from);
-        sqlite3_bind_int64(statement, 2, to);
+        bind_scope(statement, scope);
         while ((code = sqlite3_step(statement)) == SQLITE_ROW)
             each(arg, (const char *)sqlite3_column_text(statement, 0),
                  (const char *)sqlite3_column_text(statement, 1),
@@ -183,7 +214,10 @@ hours_sums_oldest(struct hours_file *file, int64_t *ret_hour, struct err *err)
 {
     sqlite3_stmt *statement = NULL;
     int code =
-        sqlite3_prepare_v2(hours_file_db(file), "SELECT min(hour) FROM mail", -1, &statement, NULL);
+        sqlite3_prepare_v2(hours_file_db(file),
+                           "SELECT min(h) FROM (SELECT min(hour) h FROM mail UNION ALL SELECT "
+                           "min(hour) FROM shared_mail)",
+                           -1, &statement, NULL);
 
     if (code == SQLITE_OK)
         code = sqlite3_step(statement);

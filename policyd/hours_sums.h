@@ -1,6 +1,10 @@
 /*
  * What the file of hours adds up to, by one of the things that mail is told
- * apart by.  Blocks, as the file does.
+ * apart by: of this host, and of those that show it their pages.  Blocks, as the
+ * file does.
+ *
+ * Hosts on one store suspend together.  So of a suspension that several counted
+ * the longest time in an hour counts, not their sum.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,6 +27,7 @@ enum hours_by {
     HOURS_BY_ACCOUNT,
     HOURS_BY_POOL,
     HOURS_BY_HOUR,
+    HOURS_BY_NODE,
     HOURS_BYS,
 };
 
@@ -47,8 +52,14 @@ struct hours_sums {
     struct hours_sum total;
 };
 
-/* Sum up the hours from, to; the first and the last among them. */
-int hours_sums_read(struct hours_file *file, enum hours_by by, int64_t from, int64_t to,
+/* What is summed up. */
+struct hours_scope {
+    int64_t from, to; /* hours; the first and the last among them */
+    const char *me;   /* this host's name; not ours */
+    const char *node; /* that host alone; NULL: all; not ours */
+};
+
+int hours_sums_read(struct hours_file *file, enum hours_by by, const struct hours_scope *scope,
                     struct hours_sums *ret_sums, struct err *err);
 void hours_sums_clear(struct hours_sums *sums);
 
@@ -58,7 +69,7 @@ enum hours_pair { HOURS_ADDRESS_STREAM, HOURS_POOL_PROVIDER, HOURS_POOL_ACCOUNT 
 /* The names are gone when it returns. */
 typedef void hours_pair_fn(void *arg, const char *first, const char *second, uint64_t sent);
 
-int hours_sums_pairs(struct hours_file *file, enum hours_pair pair, int64_t from, int64_t to,
+int hours_sums_pairs(struct hours_file *file, enum hours_pair pair, const struct hours_scope *scope,
                      hours_pair_fn *each, void *arg, struct err *err);
 
 /* The oldest hour that is kept; -1: none is. */

@@ -332,8 +332,8 @@ init_feedback(struct policyd *policyd)
     policyd_init_warmups(policyd);
     policyd_watch_reach(policyd);
     policyd_init_wake(policyd);
-    policyd->hours = hours_new(
-        &(struct hours_start){policyd->base, policyd->conf, policyd->feedback, policyd->breakers});
+    policyd->hours = hours_new(&(struct hours_start){
+        policyd->base, policyd->conf, policyd->feedback, policyd->breakers, policyd->volume});
 }
 
 static int

@@ -114,3 +114,28 @@ store_forget(struct store *store, const char *node, store_forgotten_fn *done, vo
     else
         done(arg, -EOPNOTSUPP, "the store is a file of this host; it knows of no other node");
 }
+
+bool
+store_has_hashes(const struct store *store)
+{
+    return store->kind->hash != NULL;
+}
+
+bool
+store_hash(struct store *store, const struct store_hash *hash, store_hash_fn *done, void *arg)
+{
+    return store->kind->hash != NULL && store->kind->hash(store, hash, done, arg);
+}
+
+void
+store_hash_forget(struct store *store)
+{
+    if (store->kind->hash_forget != NULL)
+        store->kind->hash_forget(store);
+}
+
+int64_t
+store_generation(const struct store *store)
+{
+    return store->kind->generation != NULL ? store->kind->generation(store) : 0;
+}

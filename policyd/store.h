@@ -60,6 +60,36 @@ struct store_events {
     void *arg;                        /* not ours */
 };
 
+/*
+ * Hashes: what may be lost, and is not waited for; see store_hash().  Only a store
+ * for many hosts has them.
+ */
+struct store_hash {
+    enum store_hash_what {
+        STORE_HASH_SET,  /* a field, and that the key stays for keep_ms from now on */
+        STORE_HASH_GET,  /* a field: one item, or none */
+        STORE_HASH_ALL,  /* the fields */
+        STORE_HASH_DROP, /* a field */
+    } what;
+    const char *key;
+    const char *field;
+    const void *bytes; /* SET */
+    size_t length;
+    int64_t keep_ms;
+};
+
+struct store_hash_item {
+    const char *name; /* ends in NUL; GET: NULL */
+    const char *bytes;
+    size_t length;
+};
+
+#define STORE_HASH_AWAY "the store is away"
+
+/* Called once, from the loop; items are gone when it returns.  why NULL: it was done. */
+typedef void store_hash_fn(void *arg, const char *why, const struct store_hash_item *items,
+                           size_t count);
+
 /* Called once, from the loop: 0, or a negative errno and why. */
 typedef void store_forgotten_fn(void *arg, int r, const char *why);
 
@@ -79,6 +109,11 @@ struct store_kind {
     /* NULL, both: this node is the only one there can be. */
     void (*nodes)(const struct store *store, struct buf *text, struct json *json);
     void (*forget)(struct store *store, const char *node, store_forgotten_fn *done, void *arg);
+    /* NULL, all: it has none. */
+    bool (*hash)(struct store *store, const struct store_hash *hash, store_hash_fn *done,
+                 void *arg);
+    void (*hash_forget)(struct store *store);
+    int64_t (*generation)(const struct store *store);
 };
 
 struct store {
@@ -136,6 +171,21 @@ void store_nodes(const struct store *store, struct buf *text, struct json *json)
  * Refused while it is there.  done is not called when the store is closed before.
  */
 void store_forget(struct store *store, const char *node, store_forgotten_fn *done, void *arg);
+
+/* Is it a store that has hashes? */
+bool store_has_hashes(const struct store *store);
+
+/*
+ * One call at a time, of what is copied.  false: the store is away, or the call before it is under
+ * way, and done is not called.  Else done is called once, unless store_hash_forget() comes before,
+ * or the store is closed.  What goes wrong with it harms nothing else in the store.
+ */
+bool store_hash(struct store *store, const struct store_hash *hash, store_hash_fn *done, void *arg);
+void store_hash_forget(struct store *store);
+
+/* Another number since it is another server, or lost what it had, as far as is known; 0: it is not.
+ */
+int64_t store_generation(const struct store *store);
 
 /* For the kinds of stores: call the owner, if it wants to hear of that. */
 void store_tell_put(const struct store *store, const struct record_put *put);

@@ -12,6 +12,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "policyd/journal.h"
+#include "policyd/redis_hash.h"
 #include "policyd/redis_life.h"
 #include "policyd/redis_op.h"
 #include "policyd/redis_restate.h"
@@ -133,6 +134,7 @@ redis_close(struct store *store)
     struct redis_args args;
 
     s->store.events = nobody;
+    redis_hash_forget(s);
     if (s->ready)
         redis_link_flush(s->link, BYE_MS); /* what is returned goes before the goodbye */
     if (redis_op_is_ready(s) && s->registered &&
@@ -275,6 +277,24 @@ redis_forget(struct store *store, const char *node, store_forgotten_fn *done, vo
     redis_admin_forget(of(store), node, done, arg);
 }
 
+static bool
+hash(struct store *store, const struct store_hash *wanted, store_hash_fn *done, void *arg)
+{
+    return redis_hash_call(of(store), wanted, done, arg);
+}
+
+static void
+hash_forget(struct store *store)
+{
+    redis_hash_forget(of(store));
+}
+
+static int64_t
+generation(const struct store *store)
+{
+    return of(store)->records.generation_there;
+}
+
 const struct store_kind store_redis = {
     .open = redis_open,
     .close = redis_close,
@@ -286,4 +306,7 @@ const struct store_kind store_redis = {
     .status = redis_status,
     .nodes = redis_nodes,
     .forget = redis_forget,
+    .hash = hash,
+    .hash_forget = hash_forget,
+    .generation = generation,
 };

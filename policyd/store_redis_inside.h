@@ -7,6 +7,7 @@
  *   redis_asks.c     asks on their way through Redis, a replica, the journal
  *   redis_restate.c  this node's rows are put back into a Redis that lacks them
  *   redis_records.c  small values that nodes share
+ *   redis_hash.c     what may be lost: figures of what happened to mail
  *   redis_admin.c    what an admin orders: reset a key, forget a node
  *
  * Each part of the struct is changed by the module that is named above it.
@@ -19,6 +20,7 @@
 #include "policyd/redis_admin.h"
 #include "policyd/redis_asks.h"
 #include "policyd/redis_clock.h"
+#include "policyd/redis_hash.h"
 #include "policyd/redis_nodes.h"
 #include "policyd/redis_records.h"
 #include "policyd/redis_script.h"
@@ -81,6 +83,7 @@ struct redis_store {
     struct redis_admin admin;
     int64_t trim_ms;
     struct redis_records records;
+    struct redis_hash hash;
 };
 
 #endif

@@ -86,6 +86,20 @@ void volume_forget_listeners(struct volume *volume);
 bool volume_put(struct volume *volume, const char *key, uint64_t version, const void *bytes,
                 size_t length);
 
+/*
+ * See store_hash().  volume_has_hashes(): there is a store for many hosts; the others do nothing
+ * and say false without one.
+ */
+struct store_hash;
+struct store_hash_item;
+bool volume_has_hashes(const struct volume *volume);
+bool volume_hash(struct volume *volume, const struct store_hash *hash,
+                 void (*done)(void *arg, const char *why, const struct store_hash_item *items,
+                              size_t count),
+                 void *arg);
+void volume_hash_forget(struct volume *volume);
+int64_t volume_generation(const struct volume *volume); /* see store_generation() */
+
 /* The parts of a view that are about volume. */
 void volume_view(struct volume *volume, struct lookup_view *view);
 

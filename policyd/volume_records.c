@@ -1,5 +1,5 @@
 /*
- * Records of the store, handed on to who keeps them.
+ * Records and hashes of the store, handed on to who keeps them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -62,4 +62,29 @@ volume_records_events(struct store_events *events)
     events->on_put = on_put;
     events->on_record = on_record;
     events->on_records = on_records;
+}
+
+bool
+volume_has_hashes(const struct volume *volume)
+{
+    return volume->store != NULL && store_has_hashes(volume->store);
+}
+
+bool
+volume_hash(struct volume *volume, const struct store_hash *hash, store_hash_fn *done, void *arg)
+{
+    return volume->store != NULL && store_hash(volume->store, hash, done, arg);
+}
+
+void
+volume_hash_forget(struct volume *volume)
+{
+    if (volume->store != NULL)
+        store_hash_forget(volume->store);
+}
+
+int64_t
+volume_generation(const struct volume *volume)
+{
+    return volume->store != NULL ? store_generation(volume->store) : 0;
 }

@@ -64,6 +64,7 @@ hours_world_setup(void **state)
     hours_world.limits =
         (struct hours_limits){1000, INT64_C(90) * 24 * 3600 * 1000, 100 * MB, 1000 * 1000};
     hours_world.file = NULL;
+    hours_world.node = NULL;
     hours_world_reopen();
     hours_world_begin();
     return 0;
@@ -104,9 +105,10 @@ struct hours_sums
 hours_world_sums_of(enum hours_by by, int64_t from, int64_t to)
 {
     struct hours_sums sums;
+    const struct hours_scope scope = {from, to, "mta1", hours_world.node};
     struct err err;
 
-    if (hours_sums_read(hours_world.file, by, from, to, &sums, &err) < 0)
+    if (hours_sums_read(hours_world.file, by, &scope, &sums, &err) < 0)
         fail_msg("%s", err.msg);
     return sums;
 }

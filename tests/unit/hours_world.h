@@ -22,6 +22,7 @@ struct hours_world {
     struct hours_batch *batch; /* that commit writes; NULL: none */
     struct tallies *tallies;   /* of batch */
     struct hours_limits limits;
+    const char *node; /* sums are of that host, of all with NULL; the file is mta1's */
 };
 
 extern struct hours_world hours_world;

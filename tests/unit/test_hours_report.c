@@ -25,18 +25,21 @@ test_questions(void **state)
         const char *why; /* NULL: it is good */
     } cases[] = {
         {"address 7d", NULL},
-        {"hour 36h json", NULL},
+        {"address 7d json node=mta2", NULL},
+        {"hour 36h node=mta2 json", NULL},
         {"address", "behind report stand what to report by and for how long, such as \"address "
-                    "7d\", and nothing else but json"},
+                    "7d\", and nothing else but json and node=NAME"},
         {"address 7d yaml", "behind report stand what to report by and for how long, such as "
-                            "\"address 7d\", and nothing else but json"},
+                            "\"address 7d\", and nothing else but json and node=NAME"},
         {"address 7d json x", "behind report stand what to report by and for how long, such as "
-                              "\"address 7d\", and nothing else but json"},
+                              "\"address 7d\", and nothing else but json and node=NAME"},
+        {"address 7d node=", "behind report stand what to report by and for how long, such as "
+                             "\"address 7d\", and nothing else but json and node=NAME"},
         {"moon 7d", "\"moon\" is nothing to report by, write address, stream, provider, account, "
-                    "pool or hour"},
+                    "pool, hour or node"},
         {"address 7", "\"7\" has no unit that is known, write ms, s, m, h or d"},
     };
-    struct hours_question question = {HOURS_BY_POOL, 5, false};
+    struct hours_question question = {HOURS_BY_POOL, 5, false, ""};
     struct err err;
 
     (void)state;
@@ -51,14 +54,22 @@ test_questions(void **state)
     assert_int_equal(question.by, HOURS_BY_HOUR); /* of the last that was good */
     assert_int_equal(question.since_ms, 36 * 3600 * 1000);
     assert_true(question.json);
+    assert_string_equal(question.node, "mta2");
 }
+
+static struct hours_shared shared;
 
 static char *
 report(enum hours_by by, bool json, const struct hours_advice *advice)
 {
+    static char names[][5] = {"mta1", "mta2"};
+    static char *nodes[] = {names[0], names[1]};
     struct hours_report report = {
-        .question = {by, 3600 * 1000, json},
+        .question = {by, 3600 * 1000, json, ""},
         .node = "mta1",
+        .shared = shared,
+        .nodes = nodes,
+        .node_count = shared.shared ? 2 : 1,
         .from_ms = (int64_t)HOUR * TALLIES_HOUR_MS,
         .to_ms = (int64_t)HOUR * TALLIES_HOUR_MS + 61000,
         .advice = advice,
@@ -124,6 +135,52 @@ test_table(void **state)
     free(text);
 }
 
+/* Whose figures are in it, and how far those of others are. */
+static void
+test_hosts(void **state)
+{
+    static const struct {
+        struct hours_shared shared;
+        const char *text;
+    } cases[] = {
+        {{true, true, (int64_t)HOUR * TALLIES_HOUR_MS + 49000, false},
+         "what other hosts counted is as of 12 s ago\n"},
+        {{true, false, (int64_t)HOUR * TALLIES_HOUR_MS + 49000, true},
+         "what other hosts counted is as of 12 s ago, what they counted since then is MISSING: the "
+         "store is away\n"},
+        {{true, true, 0, false},
+         "what other hosts counted lately is MISSING: it was not to be had from the store since "
+         "the start\n"},
+        {{true, false, 0, false},
+         "what other hosts counted lately is MISSING: it was not to be had from the store since "
+         "the start: postpool status may tell why\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *text, *begin;
+
+        shared = cases[i].shared;
+        text = report(HOURS_BY_ADDRESS, false, NULL);
+        begin = mem_printf(
+            "recipients on mta1, mta2 from 2024-10-04 00:00 to 2024-10-04 00:01\n%s\naddress ",
+            cases[i].text);
+        text[strlen(begin)] = '\0';
+        assert_string_equal(text, begin);
+        free(text);
+        free(begin);
+    }
+    shared = (struct hours_shared){true, true, 1728000049000, false};
+    {
+        char *text = report(HOURS_BY_NODE, true, NULL);
+
+        assert_non_null(strstr(text, "\"nodes\":[\"mta1\",\"mta2\"],\"others_current\":true,"
+                                     "\"others_as_of\":1728000049,"));
+        free(text);
+    }
+    shared = (struct hours_shared){0};
+}
+
 static void
 test_json(void **state)
 {
@@ -135,7 +192,8 @@ test_json(void **state)
     assert_non_null(strstr(
         text,
         "{\"node\":\"mta1\",\"by\":\"address\",\"from\":1728000000,\"to\":1728000061,"
-        "\"rows\":[{\"address\":\"b1\",\"sent\":900,\"deferred\":7,\"bounced\":100,"
+        "\"nodes\":[\"mta1\"],\"rows\":[{\"address\":\"b1\",\"sent\":900,\"deferred\":7,"
+        "\"bounced\":100,"
         "\"bounce_share\":0.10000000000000001,\"rescued\":7,\"no_room\":0,\"suspended_ms\":90000,"
         "\"deferred_by\":{\"address\":7},\"bounced_by\":{\"recipient\":99,"
         "\"unknown\":1},\"delay_p50_ms\":1600,"));
@@ -229,6 +287,7 @@ run(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_questions),
         cmocka_unit_test_setup_teardown(test_table, hours_world_setup, hours_world_teardown),
+        cmocka_unit_test_setup_teardown(test_hosts, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_json, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_mixed, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_thin_and_most, hours_world_setup,
