@@ -96,9 +96,13 @@ has_room(struct hours_file *file, const struct tallies_cell *cell, int accounts,
     *ret_room = number == 1 || strcmp(cell->names[0], TALLIES_OTHERS) == 0;
     if (r < 0 || *ret_room)
         return r;
-    sqlite3_bind_int64(file->statements[COUNT_ACCOUNTS], 1, cell->hour);
-    r = hours_ask_number(file, COUNT_ACCOUNTS, &number, err);
-    *ret_room = number < accounts;
+    if (file->counted_hour != cell->hour) { /* once for many: there may be 100,000 */
+        sqlite3_bind_int64(file->statements[COUNT_ACCOUNTS], 1, cell->hour);
+        r = hours_ask_number(file, COUNT_ACCOUNTS, &file->accounts, err);
+        file->counted_hour = r == 0 ? cell->hour : -1;
+    }
+    *ret_room = file->accounts < accounts;
+    file->accounts += *ret_room;
     return r;
 }
 
@@ -236,6 +240,7 @@ hours_file_commit(struct hours_file *file, const struct hours_batch *batch,
 {
     int r = hours_run(file, "BEGIN IMMEDIATE", err);
 
+    file->counted_hour = -1;
     if (r < 0)
         return r;
     r = write_batch(file, batch, limits, err);
