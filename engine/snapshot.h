@@ -48,6 +48,13 @@ enum exhausted {
     EXHAUSTED_EXCEED, /* sent all the same, and counted */
 };
 
+/* What follows when a message does not meet what its stream requires. */
+enum unmet {
+    UNMET_WARN, /* it is said and counted, and the message goes out */
+    UNMET_TEMPFAIL,
+    UNMET_REJECT,
+};
+
 struct member {
     const struct address *address; /* not ours */
     double weight;                 /* share of the pool's mail; > 0 */
@@ -104,6 +111,8 @@ struct stream {
     struct caps account_caps; /* of each account in this stream */
     int priority;             /* the higher ones get room first */
     int active;               /* most recipients in Postfix' active queue; 0: any */
+    unsigned require;         /* what is required of its messages, REQUIRE_BIT() */
+    enum unmet unmet;
 };
 
 /* A mailbox provider.  All names are lower case. */
@@ -148,6 +157,7 @@ struct snapshot {
     size_t schedule_count;
     bool has_caps;      /* any address, provider or stream does, or an address warms up */
     bool provider_caps; /* any provider does, or an address warms up with shares of providers */
+    unsigned require;   /* what any stream requires */
 };
 
 /* Takes NULL. */

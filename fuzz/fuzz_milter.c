@@ -82,11 +82,12 @@ end_of_message(struct client *client)
     MUST(session->header_count <= SESSION_HEADERS_MAX);
     if (verdict.stream == NULL) {
         MUST(session->conf == NULL || !session->own || !session->remote);
-        MUST(!verdict.tag && !verdict.too_odd);
+        MUST(!verdict.tag && !verdict.too_odd && verdict.unmet == 0);
     } else {
         MUST(session->own && session->remote);
         MUST(snapshot_find_stream(session->conf->snapshot, verdict.stream->name,
                                   strlen(verdict.stream->name)) == verdict.stream);
+        MUST((verdict.unmet & ~verdict.stream->require) == 0);
         /* The null sender is left alone; any other is tagged, or said to be too odd. */
         MUST(verdict.tag + verdict.too_odd == (session->sender[0] != '\0'));
     }

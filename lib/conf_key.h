@@ -38,6 +38,7 @@ enum key_type {
     KEY_CAPS,       /* struct caps: see lib/conf_caps.h */
     KEY_EXHAUSTED,  /* enum exhausted: "defer" or "exceed" */
     KEY_OVER_QUOTA, /* enum over_quota: "defer", "reject", "hold" or "tag" */
+    KEY_UNMET,      /* enum unmet: "warn", "tempfail" or "reject" */
     KEY_STORE,      /* enum store_type: "sqlite" or "redis" */
     KEY_GROUP,      /* a group of its own: see keys */
     KEY_OWN,        /* whatever read() makes of it; no read(): the caller reads it later */

@@ -1,6 +1,7 @@
 /*
  * SPDX-License-Identifier: MIT
  */
+#include "engine/require.h"
 #include "lib/addr.h"
 #include "lib/conf_caps.h"
 #include "lib/conf_site.h"
@@ -22,6 +23,7 @@ struct stream_input {
     int priority;
     int active;
     char *kind;
+    enum unmet unmet;
 };
 
 struct match_input {
@@ -51,6 +53,10 @@ const struct conf_key conf_stream_keys[] = {
     {"kind", KEY_TEXT, offsetof(struct stream_input, kind), "", 0, 0,
      "Streams of one kind may leave from one address without a warning; default: its name.", NULL,
      NULL},
+    {"require", KEY_OWN, 0, "", 0, 0,
+     "What its messages must have, as large providers ask it of bulk mail.", NULL, NULL},
+    {"unmet", KEY_UNMET, offsetof(struct stream_input, unmet), "warn", 0, 0,
+     "What follows when one does not have it: \"warn\", \"tempfail\" or \"reject\".", NULL, NULL},
     {"match", KEY_OWN, 0, NULL, 0, 0,
      "Which messages it takes: groups of conditions; () is the catch-all.", NULL, NULL},
     CONF_KEY_END,
@@ -215,6 +221,36 @@ read_matches(struct conf_reader *reader, config_setting_t *setting, struct strea
 }
 
 static void
+add_requirement(struct conf_reader *reader, config_setting_t *item, struct stream *stream)
+{
+    const char *text = conf_read_text(reader, item), *names[REQUIRE_COUNT];
+    enum require require;
+
+    if (text == NULL)
+        return;
+    if (require_find(text, strlen(text), &require)) {
+        stream->require |= REQUIRE_BIT(require);
+        return;
+    }
+    for (int i = 0; i < REQUIRE_COUNT; i++)
+        names[i] = require_name((enum require)i);
+    conf_problem(reader, item,
+                 "\"%s\" is nothing that can be required; there are \"list_unsubscribe\", "
+                 "\"one_click\", \"aligned_from\" and \"one_from\"%s",
+                 text, conf_nearest(text, names, REQUIRE_COUNT));
+}
+
+static void
+read_require(struct conf_reader *reader, config_setting_t *setting, struct stream *stream)
+{
+    if (!conf_read_is_list(reader, setting, "texts"))
+        return;
+    for (int i = 0; i < config_setting_length(setting); i++)
+        add_requirement(reader, config_setting_get_elem(setting, (unsigned)i), stream);
+    reader->conf->snapshot->require |= stream->require;
+}
+
+static void
 check_stream_name(struct conf_reader *reader, config_setting_t *item, const struct stream *stream)
 {
     const struct snapshot *snapshot = reader->conf->snapshot;
@@ -253,12 +289,13 @@ static void
 read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *stream)
 {
     struct stream_input input = {0};
-    config_setting_t *match = NULL;
+    config_setting_t *match = NULL, *require = NULL;
 
     if (config_setting_is_group(item)) {
         conf_read_defaults(conf_stream_keys, &input);
         conf_read_group(reader, item, conf_stream_keys, &input);
         match = config_setting_get_member(item, "match");
+        require = config_setting_get_member(item, "require");
     } else {
         conf_problem(reader, item,
                      "a group is needed, { name = ...; pool = ...; match = ( ... ); }");
@@ -268,12 +305,15 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
     stream->priority = input.priority;
     stream->active = input.active;
     stream->kind = input.kind;
+    stream->unmet = input.unmet;
     stream->name = input.name != NULL ? input.name : mem_strdup("?");
     if (input.name != NULL)
         check_stream_name(reader, item, stream);
     if (input.pool != NULL)
         find_pool(reader, item, input.pool, stream);
     free(input.pool);
+    if (require != NULL)
+        read_require(reader, require, stream);
     if (match != NULL)
         read_matches(reader, match, stream);
 }

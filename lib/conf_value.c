@@ -150,9 +150,11 @@ parse_choice(const struct conf_key *key, const char *text, int *ret_choice, stru
 {
     static const char *const exhausted[] = {"defer", "exceed", NULL};
     static const char *const over_quota[] = {"defer", "reject", "hold", "tag", NULL};
+    static const char *const unmet[] = {"warn", "tempfail", "reject", NULL};
     static const char *const stores[] = {"sqlite", "redis", NULL};
     const char *const *words = key->type == KEY_EXHAUSTED    ? exhausted
                                : key->type == KEY_OVER_QUOTA ? over_quota
+                               : key->type == KEY_UNMET      ? unmet
                                                              : stores;
     struct buf known = {0};
     int r = 0;
@@ -184,6 +186,7 @@ conf_value_set(const struct conf_key *key, const char *text, void *member, struc
         return units_parse_mode(text, member, err);
     case KEY_EXHAUSTED:
     case KEY_OVER_QUOTA:
+    case KEY_UNMET:
     case KEY_STORE:
         return parse_choice(key, text, member, err);
     case KEY_DURATION:

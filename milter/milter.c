@@ -220,18 +220,43 @@ carry_out(SMFICTX *ctx, const struct session *session, const struct verdict *ver
     return r;
 }
 
+/* It does not meet what its stream requires: may it go out? */
+static sfsistat
+say_unmet(SMFICTX *ctx, const struct session *session, const struct verdict *verdict,
+          const char *queue_id)
+{
+    static const char *const then[] = {"warn", "tempfail", "reject"};
+    enum unmet unmet = verdict->stream->unmet;
+    char names[BULK_NAMES_SIZE];
+
+    log_info("%s: require: stream=%s, unmet=%s, then=%s, from=<%s>", queue_id,
+             verdict->stream->name, bulk_print(verdict->unmet, names), then[unmet],
+             session->sender);
+    if (unmet == UNMET_WARN)
+        return SMFIS_CONTINUE;
+    smfi_setreply(ctx, (char *)(unmet == UNMET_REJECT ? "550" : "451"),
+                  (char *)(unmet == UNMET_REJECT ? "5.7.1" : "4.7.1"),
+                  (char *)bulk_reply(verdict->unmet));
+    return unmet == UNMET_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+}
+
 /* Does what was decided, and says so. */
 static sfsistat
 act(SMFICTX *ctx, const struct session *session, const struct verdict *verdict,
     const char *queue_id)
 {
     const struct conf *conf = session->conf;
+    sfsistat answer = SMFIS_CONTINUE;
 
     if (verdict->stream == NULL)
         /* The site's own mail to itself: only what passes for ours goes. */
         return remove_headers(ctx, conf->stream_header, session->own_headers) == MI_SUCCESS
                    ? SMFIS_CONTINUE
                    : SMFIS_TEMPFAIL;
+    if (verdict->unmet != 0)
+        answer = say_unmet(ctx, session, verdict, queue_id);
+    if (answer != SMFIS_CONTINUE)
+        return answer;
     if (carry_out(ctx, session, verdict) != MI_SUCCESS) {
         log_error("%s: Postfix does not take the changes -- message is deferred", queue_id);
         return SMFIS_TEMPFAIL;

@@ -43,6 +43,7 @@ session_reset(struct session *session)
     session->own_headers = 0;
     session->strip_counts = NULL;
     session->report = NULL;
+    session->bulk = (struct bulk){0};
 }
 
 void
@@ -221,6 +222,8 @@ session_header(struct session *session, const char *name, const char *value)
         session->own_headers++;
         return; /* never decides anything: anyone can write it */
     }
+    if (conf->snapshot->require != 0)
+        bulk_header(&session->bulk, name, value);
     for (size_t i = 0; i < conf->strip.count; i++)
         if (strcasecmp(name, conf->strip.items[i]) == 0)
             session->strip_counts[i]++;
@@ -271,6 +274,7 @@ session_verdict(const struct session *session, uint64_t random, struct verdict *
     if (conf == NULL || !session->own || !session->remote)
         return;
     ret_verdict->stream = classify(conf->snapshot, &facts);
+    ret_verdict->unmet = bulk_unmet(&session->bulk, ret_verdict->stream->require, session->sender);
     tag_id(random, ret_verdict->id);
     if (session->sender[0] == '\0')
         return; /* the null sender is never tagged */

@@ -12,6 +12,7 @@
 
 #include "engine/classify.h"
 #include "lib/tag.h"
+#include "milter/bulk.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,6 +48,7 @@ struct session {
     unsigned *strip_counts;                  /* owned: how many of each header in conf->strip */
     struct report_reader *report;            /* owned; NULL: it came to no complaint address */
     char report_address[ADDR_MAX + 1];       /* that it came to */
+    struct bulk bulk;                        /* seen where any stream requires something */
 };
 
 struct session *session_new(void);
@@ -83,7 +85,8 @@ struct verdict {
     char id[TAG_ID_LENGTH + 1];
     bool tag; /* change the sender to what stands in sender */
     char sender[TAG_SENDER_SIZE];
-    bool too_odd; /* the sender cannot carry a tag; it stays as it is */
+    bool too_odd;   /* the sender cannot carry a tag; it stays as it is */
+    unsigned unmet; /* what the stream requires and the message has not: REQUIRE_BIT() */
 };
 
 /* random: 60 bits become the message's id. */

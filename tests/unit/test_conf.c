@@ -5,6 +5,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include "engine/require.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
@@ -74,11 +75,13 @@ test_figures(void **state)
 static void
 test_streams(void **state)
 {
-    struct conf *conf = unit_conf(
-        ADDRESSES POOLS "streams: ( { name = \"x\"; pool = \"p\"; priority = -3; active = 0;\n"
-                        "             match = ( { sender = \"*@a.test\"; } ); },\n"
-                        "           { name = \"default\"; pool = \"p\"; match = (); } );\n"
-                        "wake: { rate = 7; config_directory = \"/etc/postfix-out\"; };\n");
+    struct conf *conf =
+        unit_conf(ADDRESSES POOLS
+                  "streams: ( { name = \"x\"; pool = \"p\"; priority = -3; active = 0;\n"
+                  "             require = ( \"one_from\", \"one_click\", \"one_from\" );\n"
+                  "             unmet = \"reject\"; match = ( { sender = \"*@a.test\"; } ); },\n"
+                  "           { name = \"default\"; pool = \"p\"; match = (); } );\n"
+                  "wake: { rate = 7; config_directory = \"/etc/postfix-out\"; };\n");
     const struct stream *streams = conf->snapshot->streams;
 
     (void)state;
@@ -86,6 +89,12 @@ test_streams(void **state)
     assert_int_equal(streams[0].active, 0);
     assert_int_equal(streams[1].priority, 0);
     assert_int_equal(streams[1].active, 5000);
+    assert_int_equal(streams[0].require,
+                     REQUIRE_BIT(REQUIRE_ONE_FROM) | REQUIRE_BIT(REQUIRE_ONE_CLICK));
+    assert_int_equal(streams[0].unmet, UNMET_REJECT);
+    assert_int_equal(streams[1].require, 0);
+    assert_int_equal(streams[1].unmet, UNMET_WARN);
+    assert_int_equal(conf->snapshot->require, streams[0].require);
     assert_int_equal(conf->wake_rate, 7);
     assert_int_equal(conf->wake_processes, 4);
     assert_int_equal(conf->wake_timeout_ms, 10 * 1000);

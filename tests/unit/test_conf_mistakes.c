@@ -307,6 +307,19 @@ static const struct mistake of_streams[] = {
     {ADDRESSES POOLS
      "streams: ( { name = \"x\"; pool = \"p\"; match = ( { sender = \"\"; } ); } );\n",
      "text:3: streams.1.match.1.sender: is empty, write a pattern or leave the key out"},
+    {ADDRESSES POOLS "streams: ( { name = \"x\"; pool = \"p\"; require = ( \"one_from\",\n"
+                     "\"one_clik\" ); match = (); } );\n",
+     "text:4: streams.1.require.2: \"one_clik\" is nothing that can be required; there are "
+     "\"list_unsubscribe\", \"one_click\", \"aligned_from\" and \"one_from\", did you mean "
+     "\"one_click\"?"},
+    {ADDRESSES POOLS "streams: ( { name = \"x\"; pool = \"p\"; require = ( 1 ); match = (); } );\n",
+     "text:3: streams.1.require.1: is a number, a text in quotes is needed"},
+    {ADDRESSES POOLS
+     "streams: ( { name = \"x\"; pool = \"p\"; require = \"one_click\"; match = (); } );\n",
+     "text:3: streams.1.require: is a text, a list of texts is needed, ( ..., ... )"},
+    {ADDRESSES POOLS
+     "streams: ( { name = \"x\"; pool = \"p\"; unmet = \"defer\"; match = (); } );\n",
+     "text:3: streams.1.unmet: \"defer\" is none of \"warn\", \"tempfail\", \"reject\""},
 };
 
 /* where: what stands before what is said. */

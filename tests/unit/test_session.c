@@ -334,6 +334,55 @@ test_reset(void **state)
     session_free(NULL);
 }
 
+static const char requiring[] =
+    "addresses: { a1 = { ip = \"127.0.1.1\"; helo = \"a1.test\"; }; };\n"
+    "pools: { p = { addresses = ( \"a1\" ); }; };\n"
+    "streams: ( { name = \"bulk\"; pool = \"p\"; require = ( \"one_click\", \"aligned_from\" );\n"
+    "             match = ( { header = \"X-Stream\"; } ); },\n"
+    "           { name = \"default\"; pool = \"p\"; match = (); } );\n"
+    "milter: { strip = ( \"List-Unsubscribe-Post\" ); internal = ( \"192.0.2.0/24\" ); };\n";
+
+static unsigned
+unmet(const struct session *session)
+{
+    struct verdict verdict;
+
+    session_verdict(session, 1, &verdict);
+    return verdict.unmet;
+}
+
+/* By the stream that the message turns out to have; each message begins with nothing. */
+static void
+test_require(void **state)
+{
+    struct session *session = session_new();
+
+    (void)state;
+    assert_true(ip_parse("192.0.2.5", &session->client));
+    session_mail(session, unit_conf(requiring), "<joe+pp=x.abcdefghij23.abcdefgh@news.a.test>",
+                 NULL, NULL);
+    session_rcpt(session, "<x@one.test>", "smtp");
+    assert_int_equal(unmet(session), 0);
+    session_header(session, "X-Stream", "y");
+    assert_int_equal(unmet(session),
+                     REQUIRE_BIT(REQUIRE_ONE_CLICK) | REQUIRE_BIT(REQUIRE_ALIGNED_FROM));
+    session_header(session, "From", "joe@a.test");
+    assert_int_equal(unmet(session), REQUIRE_BIT(REQUIRE_ONE_CLICK));
+    session_header(session, "List-Unsubscribe", "<https://a.test/>");
+    session_header(session, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
+    assert_int_equal(unmet(session), 0);
+    session_header(session, "From", "joe@a.test");
+    assert_int_equal(unmet(session), REQUIRE_BIT(REQUIRE_ALIGNED_FROM));
+    session_mail(session, unit_conf(requiring), "<>", NULL, NULL);
+    session_header(session, "X-Stream", "y");
+    session_header(session, "From", "joe@a.test");
+    assert_int_equal(unmet(session), 0); /* no recipient that is elsewhere */
+    session_rcpt(session, "<x@one.test>", "smtp");
+    assert_int_equal(unmet(session),
+                     REQUIRE_BIT(REQUIRE_ONE_CLICK) | REQUIRE_BIT(REQUIRE_ALIGNED_FROM));
+    session_free(session);
+}
+
 int
 main(void)
 {
@@ -352,6 +401,7 @@ main(void)
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_report),
+        cmocka_unit_test(test_require),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
