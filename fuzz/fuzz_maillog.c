@@ -7,6 +7,7 @@
  */
 #include "fuzz/fuzz.h"
 
+#include "engine/require.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/reply.h"
@@ -45,6 +46,8 @@ parse(struct span ident, struct span message, const char *text, size_t size)
     MUST(is_in(line.queue_id, text, size) && is_in(line.sender, text, size));
     MUST(is_in(line.recipient, text, size) && is_in(line.relay, text, size));
     MUST(is_in(line.dsn, text, size) && is_in(line.reply, text, size));
+    MUST(is_in(line.stream, text, size) && line.unmet < REQUIRE_BIT(REQUIRE_COUNT));
+    MUST((line.unmet != 0) == (line.kind == MAILLOG_UNMET));
     MUST(line.queue_id.length <= MAILLOG_QUEUE_ID_MAX || line.kind == MAILLOG_OTHER);
     if (line.kind == MAILLOG_RESULT) {
         MUST(line.recipient.start != NULL && line.relay.length > 0 && line.dsn.length > 0);
@@ -58,6 +61,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char smtp[] = "postfix/pp-a1/smtp", qmgr[] = "postfix/qmgr";
+    static const char milter[] = "postpool/milter";
     struct maillog_frame frame;
     char *text = malloc(size + 1); /* of its own, so that a byte too far is seen */
 
@@ -71,6 +75,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     parse((struct span){smtp, strlen(smtp)}, (struct span){text, size}, text, size);
     parse((struct span){qmgr, strlen(qmgr)}, (struct span){text, size}, text, size);
+    parse((struct span){milter, strlen(milter)}, (struct span){text, size}, text, size);
     free(text);
     return 0;
 }

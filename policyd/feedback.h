@@ -16,6 +16,7 @@
 #ifndef POLICYD_FEEDBACK_H
 #define POLICYD_FEEDBACK_H
 
+#include "lib/cursor.h"
 #include "policyd/outcome.h"
 
 #include <stdbool.h>
@@ -52,6 +53,8 @@ struct feedback_listener {
     void (*on_idle)(void *arg);                       /* all that there is was told */
     /* Deferred before the start and not tried since, outcome_of_wait(). */
     void (*on_wait)(void *arg, const struct outcome *outcome);
+    /* A message does not meet what its stream requires; unmet: a set, REQUIRE_BIT(). */
+    void (*on_unmet)(void *arg, struct span stream, unsigned unmet);
     bool replays; /* hears, and alone, what feedback_follow() goes back to; and no on_gone then */
     void *arg;    /* not ours */
 };

@@ -133,6 +133,14 @@ on_removed(struct feedback *feedback, struct span queue_id)
             feedback->listeners[i].on_gone(feedback->listeners[i].arg, id);
 }
 
+static void
+on_unmet(struct feedback *feedback, const struct maillog *line)
+{
+    for (size_t i = 0; i < feedback->listener_count && !feedback->again; i++)
+        if (feedback->listeners[i].on_unmet != NULL)
+            feedback->listeners[i].on_unmet(feedback->listeners[i].arg, line->stream, line->unmet);
+}
+
 /* Did the other side hear of the recipient, as one of several servers tells? */
 static bool
 is_heard(const struct maillog *line)
@@ -189,6 +197,9 @@ feedback_hear(struct feedback *feedback, const struct maillog_frame *frame)
     case MAILLOG_SAID:
         if (is_heard(&line))
             queued_set_heard(feedback->queued, line.queue_id);
+        break;
+    case MAILLOG_UNMET:
+        on_unmet(feedback, &line);
         break;
     case MAILLOG_EXPIRED:
     case MAILLOG_OTHER:

@@ -23,8 +23,10 @@ carry_over(struct figures *figures, const struct figures *before)
         const char *name = then->streams[i].name;
         const struct stream *stream = snapshot_find_stream(now, name, strlen(name));
 
-        if (stream != NULL)
-            figures->by_stream[stream->index] = before->by_stream[i];
+        if (stream == NULL)
+            continue;
+        figures->by_stream[stream->index] = before->by_stream[i];
+        memcpy(figures->unmet[stream->index], before->unmet[i], sizeof(*figures->unmet));
     }
     for (size_t i = 0; i < then->address_count; i++)
         if (moves[i] != UINT32_MAX) {
@@ -43,6 +45,7 @@ figures_new(const struct snapshot *snapshot, const struct figures *before)
     figures->by_stream = mem_array(snapshot->stream_count, sizeof(uint64_t));
     figures->by_address = mem_array(snapshot->address_count, sizeof(uint64_t));
     figures->exceeded = mem_array(snapshot->address_count, sizeof(uint64_t));
+    figures->unmet = mem_array(snapshot->stream_count, sizeof(*figures->unmet));
     if (before != NULL)
         carry_over(figures, before);
     return figures;
@@ -56,6 +59,7 @@ figures_free(struct figures *figures)
     free(figures->by_stream);
     free(figures->by_address);
     free(figures->exceeded);
+    free(figures->unmet);
     free(figures);
 }
 
@@ -73,4 +77,13 @@ figures_count(struct figures *figures, const struct lookup_result *result)
     figures->busy += result->busy;
     if (result->exceeds)
         figures->exceeded[result->address->index]++;
+}
+
+void
+figures_count_unmet(struct figures *figures, struct span stream, unsigned unmet)
+{
+    const struct stream *of = snapshot_find_stream(figures->snapshot, stream.start, stream.length);
+
+    for (int i = 0; of != NULL && i < REQUIRE_COUNT; i++)
+        figures->unmet[of->index][i] += (unmet & REQUIRE_BIT(i)) != 0;
 }

@@ -3,6 +3,7 @@
  */
 #include "policyd/maillog.h"
 
+#include "engine/require.h"
 #include "policyd/logtext.h"
 
 #include <string.h>
@@ -335,6 +336,41 @@ of_delivery(struct maillog *line, struct cursor *reader)
     return MAILLOG_OTHER;
 }
 
+/* "list_unsubscribe one_from"; false: there is a word that is no name. */
+static bool
+read_unmet(struct span names, unsigned *ret_set)
+{
+    struct cursor reader = {names.start, names.start + names.length};
+    unsigned set = 0;
+    enum require require;
+
+    while (cursor_left(&reader) > 0) {
+        struct span word = {reader.at, cursor_left(&reader)};
+
+        if (!cursor_take_until(&reader, " ", &word))
+            reader.at = reader.end;
+        if (!require_find(word.start, word.length, &require))
+            return false;
+        set |= REQUIRE_BIT(require);
+    }
+    *ret_set = set;
+    return set != 0;
+}
+
+/* "require: stream=bulk, unmet=one_click one_from, then=warn, from=<...>", ours. */
+static enum maillog_kind
+of_milter(struct maillog *line, struct cursor *reader)
+{
+    struct span names;
+
+    if (!cursor_take(reader, "require: "))
+        return MAILLOG_OTHER;
+    return cursor_take(reader, "stream=") && cursor_take_until(reader, ", unmet=", &line->stream) &&
+                   cursor_take_until(reader, ", then=", &names) && read_unmet(names, &line->unmet)
+               ? MAILLOG_UNMET
+               : MAILLOG_ODD;
+}
+
 static void
 read_ident(struct span ident, struct maillog *line)
 {
@@ -373,6 +409,7 @@ maillog_parse(struct span ident, struct span message, struct maillog *ret_line)
     } programs[] = {
         {"qmgr", of_qmgr},       {"smtp", of_delivery},   {"error", of_delivery},
         {"cleanup", of_cleanup}, {"bounce", of_delivery}, {"lmtp", of_delivery},
+        {"milter", of_milter},
     };
     struct cursor reader = {message.start, message.start + message.length};
 

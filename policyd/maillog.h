@@ -1,5 +1,5 @@
 /*
- * One line of Postfix' log, taken apart.  Pure: no clock, no I/O.
+ * One line of Postfix' log, or of our milter in it, taken apart.  Pure: no clock, no I/O.
  *
  * Much of a line is written by strangers: addresses, replies of servers, names
  * of hosts.  So a line is only believed in the exact order in which Postfix
@@ -36,6 +36,7 @@ enum maillog_kind {
     MAILLOG_SAID,    /* one of several servers failed, the next is asked: queue_id, reply */
     MAILLOG_EXPIRED, /* it waited too long and goes back to its sender: queue_id, sender */
     MAILLOG_REMOVED, /* it left the queue: queue_id */
+    MAILLOG_UNMET,   /* our milter misses what its stream requires: queue_id, stream, unmet */
     MAILLOG_ODD,     /* begins like one of these, and cannot be trusted */
 };
 
@@ -77,6 +78,8 @@ struct maillog {
     struct span reply;      /* what stands in parentheses behind the status */
     enum maillog_status status;
     int64_t delay_ms;     /* since the message came in; -1: not there */
+    struct span stream;   /* its name, as the milter has it */
+    unsigned unmet;       /* a set, REQUIRE_BIT() */
     int64_t delays_ms[4]; /* before qmgr, in qmgr, connecting, sending; -1: not there */
 };
 

@@ -95,6 +95,14 @@ on_gone(void *arg, const char *queue_id)
     history_gone(policyd->history, queue_id);
 }
 
+static void
+on_unmet(void *arg, struct span stream, unsigned unmet)
+{
+    struct policyd *policyd = arg;
+
+    figures_count_unmet(policyd->figures, stream, unmet);
+}
+
 /* Providers have caps, or replies of theirs that accuse an address there. */
 static bool
 needs_provider(const struct policyd *policyd)
@@ -323,9 +331,10 @@ init_feedback(struct policyd *policyd)
         policyd->base, policyd->conf, policyd->volume, on_provider, policyd});
     feedback_listen(policyd->feedback, &(struct feedback_listener){.on_outcome = story_on_outcome,
                                                                    .arg = policyd->story});
-    feedback_listen(
-        policyd->feedback,
-        &(struct feedback_listener){.on_outcome = on_outcome, .on_gone = on_gone, .arg = policyd});
+    feedback_listen(policyd->feedback, &(struct feedback_listener){.on_outcome = on_outcome,
+                                                                   .on_gone = on_gone,
+                                                                   .on_unmet = on_unmet,
+                                                                   .arg = policyd});
     feedback_listen(
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});

@@ -46,6 +46,24 @@ add_addresses(struct json *json, const struct status *status)
     json_close(json, ']');
 }
 
+/* What was not met since the start: null where no log is followed that tells. */
+static void
+add_unmet(struct json *json, const struct status *status, const struct stream *stream)
+{
+    if (stream->require == 0)
+        return;
+    if (strcmp(status->conf->feedback_log, "none") == 0) {
+        json_text(json, "unmet", NULL);
+        return;
+    }
+    json_open(json, "unmet", '{');
+    for (int i = 0; i < REQUIRE_COUNT; i++)
+        if ((stream->require & REQUIRE_BIT(i)) != 0)
+            json_number(json, require_name((enum require)i),
+                        (long long)status->figures->unmet[stream->index][i]);
+    json_close(json, '}');
+}
+
 static void
 add_streams(struct json *json, const struct status *status)
 {
@@ -64,6 +82,7 @@ add_streams(struct json *json, const struct status *status)
         json_number(json, "waiting",
                     (long long)pace_waiting(status->pace, &snapshot->streams[i], &oldest_ms));
         json_number(json, "oldest_waiting_ms", oldest_ms);
+        add_unmet(json, status, &snapshot->streams[i]);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -185,6 +204,33 @@ print_streams(struct buf *text, const struct status *status, int width)
     }
 }
 
+/* "bulk: messages without what it requires: one_click 12, one_from 0" */
+static void
+print_unmet(struct buf *text, const struct status *status)
+{
+    const struct snapshot *snapshot = status->conf->snapshot;
+    bool known = strcmp(status->conf->feedback_log, "none") != 0;
+
+    for (size_t i = 0; i < snapshot->stream_count; i++) {
+        const struct stream *stream = &snapshot->streams[i];
+        const char *comma = "";
+
+        if (stream->require == 0 || !known)
+            continue;
+        buf_printf(text, "%s: messages without what it requires: ", stream->name);
+        for (int j = 0; j < REQUIRE_COUNT; j++) {
+            if ((stream->require & REQUIRE_BIT(j)) == 0)
+                continue;
+            buf_printf(text, "%s%s %llu", comma, require_name((enum require)j),
+                       (unsigned long long)status->figures->unmet[i][j]);
+            comma = ", ";
+        }
+        buf_puts(text, "\n");
+    }
+    if (snapshot->require != 0 && !known)
+        buf_puts(text, "what streams require: the milter's log tells; counted with feedback.log\n");
+}
+
 char *
 status_text(const struct status *status)
 {
@@ -219,6 +265,7 @@ status_text(const struct status *status)
     lists_status(status->lists, &text, NULL);
     buf_puts(&text, "\n");
     print_streams(&text, status, width);
+    print_unmet(&text, status);
     buf_printf(&text, "\n%-*s  %-39s  %-9s  %12s\n", width, "address", "ip", "here", "decisions");
     for (size_t i = 0; i < snapshot->address_count; i++) {
         char ip[IP_TEXT_SIZE];

@@ -83,13 +83,18 @@ read_number(struct span span, uint64_t *ret_number)
     return true;
 }
 
-/* Did Postfix write it?  The fields with "_" are the journal's own, of who sent it. */
+/*
+ * Did Postfix write it, or our milter?  The fields with "_" are the journal's
+ * own, of who sent it.
+ */
 static bool
-is_believed(const struct sysjournal *journal)
+is_believed(const struct sysjournal *journal, struct span ident)
 {
     struct span value;
     uint64_t uid;
 
+    if (!begins(ident, "postfix"))
+        return get(journal->journal, "_SYSTEMD_UNIT", &value) && begins(value, "postpool-milter");
     if (get(journal->journal, "_SYSTEMD_UNIT", &value) && begins(value, "postfix"))
         return true;
     return get(journal->journal, "_UID", &value) && read_number(value, &uid) &&
@@ -124,12 +129,12 @@ tell(struct sysjournal *journal)
 
     if (sd_journal_get_realtime_usec(journal->journal, &us) >= 0)
         journal->entry_us = (int64_t)us;
-    if (!get(journal->journal, "SYSLOG_IDENTIFIER", &value) || !begins(value, "postfix") ||
-        value.length >= sizeof(ident))
+    if (!get(journal->journal, "SYSLOG_IDENTIFIER", &value) || value.length >= sizeof(ident) ||
+        (!begins(value, "postfix") && !begins(value, "postpool/milter")))
         return;
     memcpy(ident, value.start, value.length); /* the next value may lie where this one does */
     frame.ident = (struct span){ident, value.length};
-    if (!is_believed(journal) || !get(journal->journal, "MESSAGE", &frame.message))
+    if (!is_believed(journal, frame.ident) || !get(journal->journal, "MESSAGE", &frame.message))
         return;
     if (frame.message.length > MAILLOG_LINE_MAX)
         frame.message.length = MAILLOG_LINE_MAX;

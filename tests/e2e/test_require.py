@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What a stream requires of its messages: warned of, deferred, refused."""
 
+import json
+
 import pytest
 
 from harness import client
 from harness.host import BULK, REST
+from harness.wait import wait_for
 
 LEAVE = "List-Unsubscribe: <mailto:leave@site.test>, <https://site.test/leave?id=1>"
 ONE_CLICK = "List-Unsubscribe-Post: List-Unsubscribe=One-Click"
@@ -158,8 +161,39 @@ def test_sendmail_gets_it_back(host):
     assert b"bulk mail needs one List-Unsubscribe header" in returned
 
 
+def test_counts(make_host):
+    """status counts by stream and requirement what the milter's lines in the log tell."""
+    host = make_host(with_requirements, start=False)
+    host.conf["feedback"] = {"log": str(host.postfix.maillog)}
+    host.write_conf()
+    host.start()
+    wait_for(lambda: ", 0 bytes behind;" in host.postpool("status").stdout, what="the log's end")
+    send(host, ["X-Stream: news"])
+    send(host, ["X-Stream: news", LEAVE])
+    refusal(host, ["X-Stream: half", LEAVE])
+    with open(host.postfix.maillog, "a", encoding="utf-8") as log:  # what syslogd does
+        log.writelines(f"Nov 27 10:11:12 mta1 {line}\n" for line in said(host, ""))
+
+    def unmet():
+        streams = json.loads(host.postpool("--json", "status").stdout)["streams"]
+        return {s["name"]: s.get("unmet") for s in streams}
+
+    wait_for(lambda: unmet()["half"] == {"one_click": 1, "one_from": 0}, what="what was counted")
+    assert unmet()["news"] == {"list_unsubscribe": 1, "one_click": 2, "aligned_from": 0,
+                               "one_from": 0}
+    assert unmet()["strict"] == dict.fromkeys(ALL, 0) and unmet()["default"] is None
+    assert ("news: messages without what it requires: list_unsubscribe 1, one_click 2, "
+            "aligned_from 0, one_from 0\n") in host.postpool("status").stdout
+    conf = host.changed()  # counts stay, and follow their stream
+    conf["streams"].insert(0, conf["streams"].pop(3))
+    host.reload_conf(conf)
+    assert unmet()["half"] == {"one_click": 1, "one_from": 0} and unmet()["news"]["one_click"] == 2
+
+
 def test_reload(make_host):
     host = make_host(with_requirements)
+    text = host.postpool("status").stdout
+    assert "what streams require: the milter's log tells" in text  # no log is followed here
     deliver(host, ["X-Stream: news"])
     conf = host.changed()
     conf["streams"][0]["unmet"] = "reject"

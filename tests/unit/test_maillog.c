@@ -5,10 +5,12 @@
  */
 #include "tests/unit/unit.h"
 
+#include "engine/require.h"
 #include "policyd/maillog.h"
 
 #define SMTP "Nov  5 10:11:12 mx postfix/pp-a1/smtp[77]: "
 #define QMGR "Nov  5 10:11:12 mx postfix/qmgr[5]: "
+#define MILTER "Nov  5 10:11:12 mx postpool/milter[9]: "
 #define RESULT "relay=mx.example.net[192.0.2.9]:25, delay=1.5, delays=0.1/0.2/1/0.25, "
 
 static struct maillog line;
@@ -269,14 +271,55 @@ test_time_around_new_year(void **state)
                      time_ms("2026-08-01T00:00:00Z", 0, 0));
 }
 
+/* What our own milter says. */
+static void
+test_unmet(void **state)
+{
+    static const char *const odd[] = {
+        MILTER "4A: require: stream=bulk, unmet=, then=warn, from=<>",
+        MILTER "4A: require: stream=bulk, unmet=one_clicks, then=warn, from=<>",
+        MILTER "4A: require: stream=bulk, unmet=one_click  one_from, then=warn, from=<>",
+        MILTER "4A: require: stream=bulk, unmet=one_click",
+        MILTER "4A: require: unmet=one_click, then=warn, from=<>",
+    };
+    static const char *const others[] = {
+        MILTER "4A: stream=bulk, id=abc, from=<x@y.test>",
+        MILTER
+        "4A: stream=bulk, id=abc, from=<4A: require: stream=bulk, unmet=one_click, then=warn>",
+        MILTER "require: stream=bulk, unmet=one_click, then=warn, from=<>",
+        SMTP "4A: require: stream=bulk, unmet=one_click, then=warn, from=<>",
+        QMGR "4A: require: stream=bulk, unmet=one_click, then=warn, from=<>",
+    };
+
+    (void)state;
+    assert_int_equal(parse(MILTER "4A: require: stream=bulk, unmet=list_unsubscribe one_from, "
+                                  "then=reject, from=<x, then=y@z.test>"),
+                     MAILLOG_UNMET);
+    assert_span(line.queue_id, "4A");
+    assert_span(line.stream, "bulk");
+    assert_int_equal(line.unmet,
+                     REQUIRE_BIT(REQUIRE_LIST_UNSUBSCRIBE) | REQUIRE_BIT(REQUIRE_ONE_FROM));
+    for (size_t i = 0; i < COUNT(odd); i++) {
+        assert_int_equal(parse(odd[i]), MAILLOG_ODD);
+        assert_int_equal(line.unmet, 0);
+    }
+    for (size_t i = 0; i < COUNT(others); i++)
+        assert_int_equal(parse(others[i]), MAILLOG_OTHER);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_result), cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_queue),  cmocka_unit_test(test_others),
-        cmocka_unit_test(test_forged), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_time),   cmocka_unit_test(test_time_around_new_year),
+        cmocka_unit_test(test_result),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_unmet),
+        cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_time_around_new_year),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

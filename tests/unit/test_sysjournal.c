@@ -266,13 +266,18 @@ test_who_is_believed(void **state)
     add("postfix/smtp", "SYSLOG_FACILITY=2\n_UID=99999999999", "5");
     add("postfix/smtp", "SYSLOG_FACILITY=1\n_UID=0", "6");
     add("sendmail", "SYSLOG_FACILITY=2\n_UID=0", "7");
+    add("postpool/milter", "SYSLOG_FACILITY=2\n_UID=0", "8");
+    add("postpool/policyd", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=postpool-policyd.service", "9");
+    add("postfix/smtp", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=postpool-milter.service", "10");
+    add("postpool/milter", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=postpool-milter.service", "ok");
     add("postfix/pp-a1/smtp", "SYSLOG_FACILITY=2\n_UID=33\n_SYSTEMD_UNIT=postfix@-.service", "ok");
     add("postfix/qmgr", "SYSLOG_FACILITY=2\n_UID=0\n_SYSTEMD_UNIT=session-1.scope", "ok");
     put();
-    wait_entries(2);
+    wait_entries(3);
     wait_entries(0);
     end();
-    assert_string_equal(buf_text(&told), "postfix/pp-a1/smtp ok\npostfix/qmgr ok\n");
+    assert_string_equal(buf_text(&told),
+                        "postpool/milter ok\npostfix/pp-a1/smtp ok\npostfix/qmgr ok\n");
 }
 
 /* Stopped at any entry, and begun again behind it: every entry once. */
