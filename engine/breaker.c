@@ -14,13 +14,29 @@ set_state(struct breaker *breaker, enum breaker_state state, int64_t now_ms)
     breaker->since_ms = now_ms;
     breaker->step = 0;
     breaker->accepted = 0;
-    breaker->by_hand = false;
+    if (state != BREAKER_CLOSED)
+        return;
+    breaker->rule = 0;
+    breaker->replies.until_ms = 0;
+    memset(breaker->causes, 0, sizeof(breaker->causes));
 }
 
 static void
-set_why(struct breaker *breaker, const char *why)
+set_why(struct breaker_word *word, const char *why)
 {
-    line_copy(breaker->why, sizeof(breaker->why), why);
+    line_copy(word->why, sizeof(word->why), why);
+}
+
+/* The last to end of what opened it: replies or a cause. */
+static const struct breaker_word *
+last_word(const struct breaker *breaker)
+{
+    const struct breaker_word *last = &breaker->replies;
+
+    for (int i = 0; i < BREAKER_CAUSES; i++)
+        if (breaker->causes[i].until_ms > last->until_ms)
+            last = &breaker->causes[i];
+    return last;
 }
 
 /* ------------------------------------------------------------------- hits */
@@ -78,16 +94,17 @@ suspend_time(const struct breaker *breaker, const struct reaction *reaction)
 
 static enum breaker_change
 open_it(struct breaker *breaker, const struct breaker_policy *policy,
-        const struct reaction *reaction, const char *why, int64_t now_ms)
+        const struct reaction *reaction, uint32_t rule, const char *why, int64_t now_ms)
 {
     if (breaker->state == BREAKER_CLOSED && now_ms - breaker->since_ms >= policy->forget_ms)
         breaker->level = 0;
     set_state(breaker, BREAKER_OPEN, now_ms);
-    breaker->until_ms = now_ms + suspend_time(breaker, reaction);
+    breaker->rule = rule;
+    breaker->replies.until_ms = now_ms + suspend_time(breaker, reaction);
     if (breaker->level < BREAKER_LEVEL_MAX)
         breaker->level++;
     memset(breaker->hits, 0, sizeof(breaker->hits));
-    set_why(breaker, why);
+    set_why(&breaker->replies, why);
     return BREAKER_SUSPENDED;
 }
 
@@ -95,53 +112,50 @@ enum breaker_change
 breaker_hit(struct breaker *breaker, const struct breaker_policy *policy,
             const struct reaction *reaction, uint32_t rule, const char *why, int64_t now_ms)
 {
-    bool delicate = breaker->state == BREAKER_PROBING || breaker->state == BREAKER_RECOVERING;
+    bool again = breaker->state != BREAKER_CLOSED && breaker->rule == rule;
     int count;
 
-    if (breaker->state == BREAKER_OPEN) /* what was under way when it opened */
+    if (breaker_is_suspended(breaker)) /* what was under way when it opened */
         return BREAKER_SAME;
     count = hits_add(hits_of(breaker, rule), reaction->within_ms, now_ms);
-    if (reaction->suspend_ms > 0 && (delicate || count >= reaction->after))
-        return open_it(breaker, policy, reaction, why, now_ms);
+    if (reaction->suspend_ms > 0 && (again || count >= reaction->after))
+        return open_it(breaker, policy, reaction, rule, why, now_ms);
     if (reaction->slow_ms > 0 && count >= reaction->slow_after) {
         breaker->slow_percent = reaction->slow_percent;
         breaker->slow_until_ms = now_ms + reaction->slow_ms;
-        set_why(breaker, why);
+        set_why(&breaker->replies, why);
         return BREAKER_SLOWED;
     }
     return BREAKER_COUNTED;
 }
 
 void
-breaker_suspend(struct breaker *breaker, int64_t until_ms, bool by_hand, const char *why,
-                int64_t now_ms)
+breaker_suspend(struct breaker *breaker, int64_t until_ms, const char *why)
 {
-    set_state(breaker, BREAKER_OPEN, now_ms);
-    breaker->until_ms = until_ms;
-    breaker->by_hand = by_hand;
-    set_why(breaker, why);
+    breaker->hand.until_ms = until_ms;
+    set_why(&breaker->hand, why);
 }
 
 enum breaker_change
-breaker_keep_suspended(struct breaker *breaker, int64_t until_ms, const char *why, int64_t now_ms)
+breaker_keep_suspended(struct breaker *breaker, enum breaker_cause cause, int64_t until_ms,
+                       const char *why, int64_t now_ms)
 {
-    if (breaker->state != BREAKER_OPEN) {
-        breaker_suspend(breaker, until_ms, false, why, now_ms);
-        return BREAKER_SUSPENDED;
-    }
-    if (breaker->by_hand)
-        return BREAKER_SAME;
-    if (until_ms > breaker->until_ms)
-        breaker->until_ms = until_ms;
-    set_why(breaker, why);
-    return BREAKER_COUNTED;
+    struct breaker_word *word = &breaker->causes[cause];
+    bool opens = breaker->state != BREAKER_OPEN;
+
+    if (opens)
+        set_state(breaker, BREAKER_OPEN, now_ms);
+    if (until_ms > word->until_ms)
+        word->until_ms = until_ms;
+    set_why(word, why);
+    return opens ? BREAKER_SUSPENDED : BREAKER_COUNTED;
 }
 
 void
 breaker_drain(struct breaker *breaker, const char *why)
 {
     breaker->drained = true;
-    set_why(breaker, why);
+    line_copy(breaker->drained_why, sizeof(breaker->drained_why), why);
 }
 
 void
@@ -156,7 +170,7 @@ breaker_resume(struct breaker *breaker, int64_t now_ms)
 enum breaker_change
 breaker_accepted(struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
 {
-    if (breaker->state != BREAKER_PROBING)
+    if (breaker->state != BREAKER_PROBING || breaker_is_suspended(breaker))
         return BREAKER_SAME;
     if (++breaker->accepted < (uint32_t)policy->probes)
         return BREAKER_COUNTED;
@@ -170,15 +184,16 @@ advance_once(struct breaker *breaker, const struct breaker_policy *policy, int64
 {
     int64_t next_ms;
 
+    if (breaker->hand.until_ms != 0 && now_ms >= breaker->hand.until_ms) {
+        breaker->hand = (struct breaker_word){0};
+        return BREAKER_FREED;
+    }
     switch (breaker->state) {
     case BREAKER_OPEN:
-        if (breaker->until_ms == BREAKER_FOR_EVER || now_ms < breaker->until_ms)
+        next_ms = last_word(breaker)->until_ms;
+        if (now_ms < next_ms)
             return BREAKER_SAME;
-        if (breaker->by_hand) { /* nothing was wrong with it */
-            breaker_resume(breaker, breaker->until_ms);
-            return BREAKER_CLOSES;
-        }
-        set_state(breaker, BREAKER_PROBING, breaker->until_ms);
+        set_state(breaker, BREAKER_PROBING, next_ms);
         return BREAKER_PROBES;
     case BREAKER_RECOVERING:
         next_ms = breaker->since_ms + ((int64_t)breaker->step + 1) * policy->step_ms;
@@ -206,20 +221,66 @@ breaker_advance(struct breaker *breaker, const struct breaker_policy *policy, in
 }
 
 enum breaker_change
-breaker_end(struct breaker *breaker, const struct breaker_policy *policy, const char *cause,
-            bool whole, int64_t now_ms)
+breaker_end(struct breaker *breaker, enum breaker_cause cause, bool whole, int64_t now_ms)
 {
-    if (breaker->state == BREAKER_CLOSED || breaker->by_hand ||
-        strncmp(breaker->why, cause, strlen(cause)) != 0)
+    bool open = breaker->state == BREAKER_OPEN;
+
+    if (breaker->causes[cause].until_ms == 0 || (!open && !whole))
         return BREAKER_SAME;
-    if (whole) {
+    breaker->causes[cause] = (struct breaker_word){0};
+    if (open && now_ms < last_word(breaker)->until_ms)
+        return BREAKER_COUNTED;
+    if (whole && last_word(breaker)->until_ms == 0) {
         set_state(breaker, BREAKER_CLOSED, now_ms);
         return BREAKER_CLOSES;
     }
-    if (breaker->state != BREAKER_OPEN)
-        return BREAKER_SAME;
-    breaker->until_ms = now_ms;
-    return breaker_advance(breaker, policy, now_ms);
+    if (open)
+        set_state(breaker, BREAKER_PROBING, now_ms);
+    return open ? BREAKER_PROBES : BREAKER_COUNTED;
+}
+
+/* ------------------------------------------------------------------ asked */
+
+bool
+breaker_is_suspended(const struct breaker *breaker)
+{
+    return breaker->state == BREAKER_OPEN || breaker->hand.until_ms != 0;
+}
+
+bool
+breaker_is_held(const struct breaker *breaker)
+{
+    return breaker_is_suspended(breaker) || breaker->state == BREAKER_PROBING;
+}
+
+bool
+breaker_only_counts(const struct breaker *breaker)
+{
+    return breaker->state == BREAKER_CLOSED && breaker->level == 0 && !breaker->drained &&
+           breaker->hand.until_ms == 0 && breaker->slow_until_ms == 0;
+}
+
+int64_t
+breaker_until(const struct breaker *breaker)
+{
+    int64_t until_ms = breaker->state == BREAKER_OPEN ? last_word(breaker)->until_ms : 0;
+
+    return breaker->hand.until_ms > until_ms ? breaker->hand.until_ms : until_ms;
+}
+
+bool
+breaker_is_by_hand(const struct breaker *breaker)
+{
+    return breaker_is_suspended(breaker) ? breaker_until(breaker) == breaker->hand.until_ms
+                                         : breaker->state == BREAKER_CLOSED && breaker->drained;
+}
+
+const char *
+breaker_why(const struct breaker *breaker)
+{
+    if (breaker_is_by_hand(breaker))
+        return breaker_is_suspended(breaker) ? breaker->hand.why : breaker->drained_why;
+    return breaker->state != BREAKER_CLOSED ? last_word(breaker)->why : breaker->replies.why;
 }
 
 int
@@ -227,7 +288,7 @@ breaker_share(const struct breaker *breaker, const struct breaker_policy *policy
 {
     int share = 100;
 
-    if (breaker->state == BREAKER_OPEN || breaker->state == BREAKER_PROBING)
+    if (breaker_is_held(breaker))
         return 0;
     if (breaker->state == BREAKER_RECOVERING && breaker->step < policy->step_count)
         share = policy->steps[breaker->step];
@@ -239,7 +300,8 @@ breaker_share(const struct breaker *breaker, const struct breaker_policy *policy
 bool
 breaker_is_idle(const struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
 {
-    if (breaker->state != BREAKER_CLOSED || breaker->drained || now_ms < breaker->slow_until_ms)
+    if (breaker->state != BREAKER_CLOSED || breaker->hand.until_ms != 0 || breaker->drained ||
+        now_ms < breaker->slow_until_ms)
         return false;
     for (size_t i = 0; i < BREAKER_RULES_MAX; i++)
         if (breaker->hits[i].count > 0 &&

@@ -7,11 +7,15 @@
  *   OPEN        --that time-->                           PROBING: a few at a time
  *   PROBING     --so many were accepted-->               RECOVERING: a share of its caps
  *   RECOVERING  --step by step-->                        CLOSED
- *   PROBING, RECOVERING  --one hit-->                    OPEN, twice as long, up to a most
+ *   PROBING, RECOVERING  --one hit of the rule that opened it, or a rule's count of
+ *                          hits in its time-->           OPEN, twice as long, up to a most
  *
  * Beside that a rule may slow the thing down: a share of its caps for a time.
- * What an admin suspends stays so until the time told, or for ever; what is
- * drained takes no new messages until it is resumed.
+ * Causes that last (a DNS list) open it too, and last beside what replies did.
+ *
+ * What an admin says lies above all that and changes nothing of it: suspended, it stays
+ * so until the time told, or for ever, and then is what it would be; drained, it takes
+ * no new messages until it is resumed.
  *
  * A value without pointers: hosts share it as a line of text.  Pure: it is told the time
  * (milliseconds of the store's clock), and breaker_advance() must be called
@@ -59,6 +63,15 @@ struct breaker_policy {
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING, BREAKER_RECOVERING };
 
+/* What suspends beside replies, and lasts. */
+enum breaker_cause { BREAKER_LISTED, BREAKER_NETWORK, BREAKER_CAUSES };
+
+/* What somebody said, until when it counts (0: nothing), and in which words. */
+struct breaker_word {
+    int64_t until_ms; /* by hand: may be BREAKER_FOR_EVER */
+    char why[BREAKER_WHY_SIZE];
+};
+
 struct breaker_hits {
     uint32_t rule; /* a number that stays with the rule; 0: unused */
     uint32_t count;
@@ -68,17 +81,19 @@ struct breaker_hits {
 /* All zero: closed, and nothing ever happened. */
 struct breaker {
     enum breaker_state state;
-    bool by_hand;      /* OPEN: an admin's doing; replies change nothing */
-    bool drained;      /* takes no new messages, finishes what it has; by hand, too */
     uint32_t level;    /* suspensions that followed each other */
     uint32_t step;     /* RECOVERING: place in policy.steps */
     uint32_t accepted; /* PROBING: probes */
     int64_t since_ms;  /* in this state */
-    int64_t until_ms;  /* OPEN: may be BREAKER_FOR_EVER */
+    uint32_t rule;     /* not CLOSED: that opened it; 0: none did */
     int slow_percent;  /* while slow_until_ms lasts */
     int64_t slow_until_ms;
     struct breaker_hits hits[BREAKER_RULES_MAX];
-    char why[BREAKER_WHY_SIZE]; /* of the last suspension or slowing */
+    struct breaker_word replies;                /* not CLOSED; why: of a slowing, too */
+    struct breaker_word causes[BREAKER_CAUSES]; /* not CLOSED */
+    struct breaker_word hand;                   /* suspended; replies change nothing */
+    bool drained;                               /* takes no new messages, finishes what it has */
+    char drained_why[BREAKER_WHY_SIZE];
 };
 
 /* What became of a call. */
@@ -90,6 +105,7 @@ enum breaker_change {
     BREAKER_PROBES, /* its time is over: probes may go */
     BREAKER_GROWS,  /* a step up */
     BREAKER_CLOSES, /* it is well */
+    BREAKER_FREED,  /* its suspension by hand is over: it is what it would be */
 };
 
 /* Let time pass.  Returns the last change that it brought. */
@@ -106,25 +122,24 @@ enum breaker_change breaker_accepted(struct breaker *breaker, const struct break
                                      int64_t now_ms);
 
 /*
- * Without replies.  by_hand: it is well when until_ms comes, which may be
- * BREAKER_FOR_EVER; else probes follow.
+ * By hand, instead of what was so by hand before: until then, which may be
+ * BREAKER_FOR_EVER.  Without probes after it, unless they were due anyway.
  */
-void breaker_suspend(struct breaker *breaker, int64_t until_ms, bool by_hand, const char *why,
-                     int64_t now_ms);
+void breaker_suspend(struct breaker *breaker, int64_t until_ms, const char *why);
 
 /*
  * For a cause that lasts and is told of again and again: when it is suspended already
- * only the end is put off.  What an admin suspended is not touched.
+ * only the end is put off.
  */
-enum breaker_change breaker_keep_suspended(struct breaker *breaker, int64_t until_ms,
-                                           const char *why, int64_t now_ms);
+enum breaker_change breaker_keep_suspended(struct breaker *breaker, enum breaker_cause cause,
+                                           int64_t until_ms, const char *why, int64_t now_ms);
 
 /*
- * A suspension whose why begins with cause is over: probes follow; or it is whole at once,
- * also when it was coming back already.  Others are not touched.
+ * The cause is over.  What else suspends it goes on; else probes follow, or, where nothing
+ * but this was wrong, it is whole at once, also when it was coming back already.
  */
-enum breaker_change breaker_end(struct breaker *breaker, const struct breaker_policy *policy,
-                                const char *cause, bool whole, int64_t now_ms);
+enum breaker_change breaker_end(struct breaker *breaker, enum breaker_cause cause, bool whole,
+                                int64_t now_ms);
 
 /* By hand: no new messages, until breaker_resume(). */
 void breaker_drain(struct breaker *breaker, const char *why);
@@ -132,7 +147,23 @@ void breaker_drain(struct breaker *breaker, const char *why);
 /* By hand: well at once, whatever it was; what was counted is forgotten. */
 void breaker_resume(struct breaker *breaker, int64_t now_ms);
 
-/* The share of its caps that it may use now, percent: 0 while OPEN or PROBING. */
+/* OPEN, or suspended by hand. */
+bool breaker_is_suspended(const struct breaker *breaker);
+
+/* The same, or PROBING: nothing but probes may leave. */
+bool breaker_is_held(const struct breaker *breaker);
+
+/* It holds nothing back and never did, it only counts hits. */
+bool breaker_only_counts(const struct breaker *breaker);
+
+/* When the last of what suspends it ends; 0: nothing does. */
+int64_t breaker_until(const struct breaker *breaker);
+
+/* Why it is held back, in the words of what lasts longest; and is that by hand? */
+const char *breaker_why(const struct breaker *breaker);
+bool breaker_is_by_hand(const struct breaker *breaker);
+
+/* The share of its caps that it may use now, percent: 0 while it is held. */
 int breaker_share(const struct breaker *breaker, const struct breaker_policy *policy,
                   int64_t now_ms);
 

@@ -100,12 +100,13 @@ breakers_event_apply(const struct breakers *breakers, struct breaker *breaker,
     case BREAKERS_ACCEPTED:
         return breaker_accepted(breaker, policy, event->at_ms);
     case BREAKERS_SUSPEND:
-        breaker_suspend(breaker, event->until_ms, event->by_hand, event->why, event->at_ms);
+        breaker_suspend(breaker, event->until_ms, event->why);
         return BREAKER_SUSPENDED;
     case BREAKERS_KEEP:
-        return breaker_keep_suspended(breaker, event->until_ms, event->why, event->at_ms);
+        return breaker_keep_suspended(breaker, event->cause, event->until_ms, event->why,
+                                      event->at_ms);
     case BREAKERS_END:
-        return breaker_end(breaker, policy, event->why, event->whole, event->at_ms);
+        return breaker_end(breaker, event->cause, event->whole, event->at_ms);
     case BREAKERS_DRAIN:
         breaker_drain(breaker, event->why);
         return BREAKER_COUNTED;
@@ -238,9 +239,9 @@ breakers_on_outcome(void *arg, const struct outcome *outcome)
 
 bool
 breakers_suspend(struct breakers *breakers, const struct breakers_whose *whose, int64_t until,
-                 bool by_hand, const char *why)
+                 const char *why)
 {
-    struct breakers_event event = {.kind = BREAKERS_SUSPEND, .until_ms = until, .by_hand = by_hand};
+    struct breakers_event event = {.kind = BREAKERS_SUSPEND, .until_ms = until};
 
     snprintf(event.why, sizeof(event.why), "%s", why);
     return happen_to(breakers, whose, &event);
@@ -248,28 +249,26 @@ breakers_suspend(struct breakers *breakers, const struct breakers_whose *whose, 
 
 bool
 breakers_keep_suspended(struct breakers *breakers, const struct breakers_whose *whose,
-                        int64_t until, const char *why)
+                        enum breaker_cause cause, int64_t until, const char *why)
 {
-    struct breakers_event event = {.kind = BREAKERS_KEEP, .until_ms = until};
+    struct breakers_event event = {.kind = BREAKERS_KEEP, .cause = cause, .until_ms = until};
 
     snprintf(event.why, sizeof(event.why), "%s", why);
     return happen_to(breakers, whose, &event);
 }
 
 void
-breakers_end(struct breakers *breakers, const struct breakers_whose *whose, const char *cause,
-             bool whole)
+breakers_end(struct breakers *breakers, const struct breakers_whose *whose,
+             enum breaker_cause cause, bool whole)
 {
-    struct breakers_event event = {.kind = BREAKERS_END, .whole = whole};
+    struct breakers_event event = {.kind = BREAKERS_END, .cause = cause, .whole = whole};
     char key[BREAKERS_KEY_SIZE];
     struct breakers_entry *entry;
 
     breakers_key(whose, key);
     entry = breakers_entry_find(breakers, key);
-    if (entry == NULL)
-        return;
-    snprintf(event.why, sizeof(event.why), "%s", cause);
-    happen(breakers, entry, &event);
+    if (entry != NULL)
+        happen(breakers, entry, &event);
 }
 
 bool
@@ -323,9 +322,8 @@ breakers_each_suspended(struct breakers *breakers,
     TAILQ_FOREACH(entry, &breakers->all, order)
     {
         const struct breakers_whose *whose = &entry->whose;
-        bool held = entry->now.state == BREAKER_OPEN || entry->now.state == BREAKER_PROBING;
 
-        if (held && breakers_is_bound(whose) &&
+        if (breaker_is_held(&entry->now) && breakers_is_bound(whose) &&
             (whose->scope == BREAKERS_ADDRESS || whose->scope == BREAKERS_PROVIDER))
             each(arg, whose->address, whose->provider);
     }

@@ -91,12 +91,11 @@ void breakers_on_record(void *breakers, const char *key, uint64_t version, const
                         size_t length);
 
 /*
- * Without a reply.  until_ms: of the store's clock, or BREAKER_FOR_EVER.  by_hand:
- * whole again when that comes, and replies change nothing until then; else probes
- * follow.  False: there are too many breakers.
+ * By hand.  until_ms: of the store's clock, or BREAKER_FOR_EVER; replies change nothing
+ * until then, and what was before goes on after it.  False: there are too many breakers.
  */
 bool breakers_suspend(struct breakers *breakers, const struct breakers_whose *whose,
-                      int64_t until_ms, bool by_hand, const char *why);
+                      int64_t until_ms, const char *why);
 bool breakers_drain(struct breakers *breakers, const struct breakers_whose *whose, const char *why);
 
 /* Whole at once; what was counted is forgotten.  False: nothing was held back there. */
@@ -104,18 +103,17 @@ bool breakers_resume(struct breakers *breakers, const struct breakers_whose *who
 
 /*
  * For a cause that lasts and is told of again and again: when it is suspended already
- * only the end is put off, without a word in the log.  What an admin suspended is not
- * touched.
+ * only the end is put off, without a word in the log.
  */
 bool breakers_keep_suspended(struct breakers *breakers, const struct breakers_whose *whose,
-                             int64_t until_ms, const char *why);
+                             enum breaker_cause cause, int64_t until_ms, const char *why);
 
 /*
- * A suspension whose why begins with cause is over: probes follow, or, where nothing was
- * wrong with it, it is whole at once.  Any other is not touched.
+ * The cause is over: probes follow, or, where nothing was wrong with it, it is whole at
+ * once.  What else suspends it is not touched.
  */
-void breakers_end(struct breakers *breakers, const struct breakers_whose *whose, const char *cause,
-                  bool whole);
+void breakers_end(struct breakers *breakers, const struct breakers_whose *whose,
+                  enum breaker_cause cause, bool whole);
 
 /* What holds, or NULL: nothing ever happened.  Good until anything else is called. */
 const struct breaker *breakers_find(struct breakers *breakers, const struct breakers_whose *whose);

@@ -17,7 +17,7 @@ probes_left(const struct breakers *breakers, struct breakers_entry *entry, uint3
 {
     int wanted = breakers->conf->suspension.probes - (int)entry->now.accepted;
 
-    if (entry->now.state != BREAKER_PROBING || wanted <= 0)
+    if (breaker_is_suspended(&entry->now) || entry->now.state != BREAKER_PROBING || wanted <= 0)
         return 0;
     if (change == BREAKER_PROBES || entry->probed_ms == 0 ||
         now_ms - entry->probed_ms >= breakers->conf->suspension_probe_ms) {
@@ -33,11 +33,12 @@ until_ms(const struct breakers *breakers, const struct breaker *breaker)
 {
     const struct breaker_policy *policy = &breakers->conf->suspension;
 
+    if (breaker_is_suspended(breaker))
+        return breaker_until(breaker);
     switch (breaker->state) {
-    case BREAKER_OPEN:
-        return breaker->until_ms;
     case BREAKER_RECOVERING:
         return breaker->since_ms + ((int64_t)breaker->step + 1) * policy->step_ms;
+    case BREAKER_OPEN:
     case BREAKER_PROBING:
         break;
     case BREAKER_CLOSED:
@@ -55,11 +56,11 @@ set_curb(struct breakers *breakers, struct breakers_entry *entry, enum breaker_c
     struct curb curb = {
         .share = (uint8_t)breaker_share(&entry->now, &breakers->conf->suspension, now_ms),
         .drained = entry->now.drained,
-        .probing = entry->now.state == BREAKER_PROBING,
+        .probing = entry->now.state == BREAKER_PROBING && !breaker_is_suspended(&entry->now),
         .until_ms = until_ms(breakers, &entry->now),
     };
 
-    if (entry->now.state != BREAKER_PROBING)
+    if (!curb.probing)
         entry->probed_ms = 0;
     switch (whose->scope) {
     case BREAKERS_ADDRESS:
@@ -99,21 +100,23 @@ tell_log(const struct breakers *breakers, const struct breakers_entry *entry,
     const struct breaker *now = &entry->now;
     int64_t now_ms = breakers_now_ms(breakers);
 
+    if (breaker_is_suspended(now) && change != BREAKER_SUSPENDED)
+        return; /* by hand, whatever changes below that */
     breakers_title(&entry->whose, title);
     switch (change) {
     case BREAKER_SAME:
     case BREAKER_COUNTED:
         break;
     case BREAKER_SUSPENDED:
-        if (now->until_ms == BREAKER_FOR_EVER)
-            log_warn("%s: suspended until it is resumed: %s", title, now->why);
+        if (breaker_until(now) == BREAKER_FOR_EVER)
+            log_warn("%s: suspended until it is resumed: %s", title, breaker_why(now));
         else
             log_warn("%s: suspended for %s: %s", title,
-                     units_print_span(now->until_ms - now_ms, span), now->why);
+                     units_print_span(breaker_until(now) - now_ms, span), breaker_why(now));
         break;
     case BREAKER_SLOWED:
         log_warn("%s: slowed to %d %% for %s: %s", title, now->slow_percent,
-                 units_print_span(now->slow_until_ms - now_ms, span), now->why);
+                 units_print_span(now->slow_until_ms - now_ms, span), now->replies.why);
         break;
     case BREAKER_PROBES:
         log_info("%s: its suspension is over, %d probes may go", title,
@@ -126,13 +129,16 @@ tell_log(const struct breakers *breakers, const struct breakers_entry *entry,
     case BREAKER_CLOSES:
         log_info("%s: is well again", title);
         break;
+    case BREAKER_FREED:
+        log_info("%s: its suspension by hand is over", title);
+        break;
     }
 }
 
 void
 breakers_hold(struct breakers *breakers, struct breakers_entry *entry, enum breaker_change change)
 {
-    bool suspended = entry->now.state == BREAKER_OPEN;
+    bool suspended = breaker_is_suspended(&entry->now);
 
     if (!breakers_is_bound(&entry->whose))
         return;

@@ -31,9 +31,9 @@ struct breakers_event {
     struct reaction reaction;   /* BREAKERS_HIT */
     uint32_t rule;              /* likewise */
     int64_t until_ms;           /* BREAKERS_SUSPEND, BREAKERS_KEEP */
-    bool by_hand;               /* BREAKERS_SUSPEND */
+    enum breaker_cause cause;   /* BREAKERS_KEEP, BREAKERS_END */
     bool whole;                 /* BREAKERS_END: without probes */
-    char why[BREAKER_WHY_SIZE]; /* BREAKERS_END: what it begins with */
+    char why[BREAKER_WHY_SIZE]; /* not BREAKERS_END */
 };
 
 struct breakers_entry {

@@ -127,8 +127,8 @@ suspend(struct breakers *breakers, char *rest, struct control_call *call, struct
         return;
     if (asked.ms != BREAKER_FOR_EVER)
         until = breakers_now_ms(breakers) + asked.ms;
-    done(breakers_suspend(breakers, &asked.whose, until, true, asked.why), "suspended", &asked,
-         call, answer);
+    done(breakers_suspend(breakers, &asked.whose, until, asked.why), "suspended", &asked, call,
+         answer);
 }
 
 static void

@@ -18,6 +18,7 @@ static void
 rebase(struct breakers *breakers, struct breakers_entry *entry)
 {
     enum breaker_state before = entry->now.state;
+    bool suspended = breaker_is_suspended(&entry->now);
     int64_t slow_ms = entry->now.slow_until_ms;
     enum breaker_change change = BREAKER_SAME;
 
@@ -25,11 +26,14 @@ rebase(struct breakers *breakers, struct breakers_entry *entry)
     for (size_t i = 0; i < entry->pending_count; i++)
         breakers_event_apply(breakers, &entry->now, &entry->pending[i]);
     breaker_advance(&entry->now, &breakers->conf->suspension, breakers_now_ms(breakers));
-    if (entry->now.state != before) /* for the log: what it came to */
-        change = entry->now.state == BREAKER_OPEN      ? BREAKER_SUSPENDED
-                 : entry->now.state == BREAKER_PROBING ? BREAKER_PROBES
-                 : entry->now.state == BREAKER_CLOSED  ? BREAKER_CLOSES
-                                                       : BREAKER_GROWS;
+    if (breaker_is_suspended(&entry->now)) /* for the log: what it came to */
+        change = suspended ? BREAKER_SAME : BREAKER_SUSPENDED;
+    else if (suspended && before != BREAKER_OPEN)
+        change = BREAKER_FREED;
+    else if (entry->now.state != before)
+        change = entry->now.state == BREAKER_PROBING  ? BREAKER_PROBES
+                 : entry->now.state == BREAKER_CLOSED ? BREAKER_CLOSES
+                                                      : BREAKER_GROWS;
     else if (entry->now.slow_until_ms > slow_ms)
         change = BREAKER_SLOWED;
     breakers_hold(breakers, entry, change);

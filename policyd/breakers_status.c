@@ -9,6 +9,10 @@
 #include "lib/mem.h"
 #include "lib/units.h"
 
+#include <string.h>
+
+#define DRAINED "drained"
+
 static bool
 is_slow(const struct breaker *breaker, int64_t now_ms)
 {
@@ -19,25 +23,26 @@ is_slow(const struct breaker *breaker, int64_t now_ms)
 static const char *
 state_text(const struct breaker *breaker, int64_t now_ms)
 {
-    switch (breaker->state) {
-    case BREAKER_OPEN:
+    if (breaker_is_suspended(breaker))
         return "suspended";
+    switch (breaker->state) {
     case BREAKER_PROBING:
         return "probing";
     case BREAKER_RECOVERING:
         return "recovering";
+    case BREAKER_OPEN:
     case BREAKER_CLOSED:
         break;
     }
-    return breaker->drained ? "drained" : is_slow(breaker, now_ms) ? "slowed" : NULL;
+    return breaker->drained ? DRAINED : is_slow(breaker, now_ms) ? "slowed" : NULL;
 }
 
 /* Until when, of the store's clock; BREAKER_FOR_EVER: that is not known. */
 static int64_t
 until(const struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
 {
-    if (breaker->state == BREAKER_OPEN)
-        return breaker->until_ms;
+    if (breaker_is_suspended(breaker))
+        return breaker_until(breaker);
     if (breaker->state == BREAKER_RECOVERING)
         return breaker->since_ms + (int64_t)policy->step_count * policy->step_ms;
     return is_slow(breaker, now_ms) ? breaker->slow_until_ms : BREAKER_FOR_EVER;
@@ -51,18 +56,22 @@ tell(const struct breakers *breakers, const struct breakers_entry *entry, int64_
     const struct breaker_policy *policy = &breakers->conf->suspension;
     char title[BREAKERS_TITLE_SIZE], span[UNITS_SPAN_SIZE];
     int64_t until_ms = until(now, policy, now_ms);
+    const char *state = state_text(now, now_ms);
+    bool drained = strcmp(state, DRAINED) == 0;
 
-    buf_printf(text, "%s: %s", breakers_title(&entry->whose, title), state_text(now, now_ms));
-    if (now->state == BREAKER_PROBING)
+    buf_printf(text, "%s: %s", breakers_title(&entry->whose, title), state);
+    if (!breaker_is_suspended(now) && now->state == BREAKER_PROBING)
         buf_printf(text, ", %u of %d probes accepted", now->accepted, policy->probes);
-    else if (now->state != BREAKER_OPEN && !now->drained)
+    else if (!breaker_is_suspended(now) && !drained)
         buf_printf(text, " at %d %%", breaker_share(now, policy, now_ms));
     if (until_ms != BREAKER_FOR_EVER)
         buf_printf(text, ", for another %s", units_print_span(until_ms - now_ms, span));
-    else if (now->state == BREAKER_OPEN || now->drained)
+    else if (breaker_is_suspended(now) || drained)
         buf_puts(text, " until it is resumed");
-    if (now->why[0] != '\0')
-        buf_printf(text, ": %s", now->why);
+    if (breaker_why(now)[0] != '\0')
+        buf_printf(text, ": %s", breaker_why(now));
+    if (now->drained && !drained)
+        buf_printf(text, "; drained: %s", now->drained_why);
     buf_puts(text, "\n");
 }
 
@@ -85,14 +94,15 @@ tell_json(const struct breakers *breakers, const struct breakers_entry *entry, i
     if (whose->scope == BREAKERS_ACCOUNT)
         json_text(json, "account", whose->name);
     json_text(json, "state", state_text(now, now_ms));
-    json_bool(json, "by_hand", now->by_hand || now->drained);
+    json_bool(json, "by_hand", breaker_is_by_hand(now));
+    json_bool(json, "drained", now->drained);
     json_number(json, "share_percent", breaker_share(now, policy, now_ms));
     if (until_ms != BREAKER_FOR_EVER)
         json_number(json, "seconds_left", (until_ms - now_ms + 999) / 1000);
     json_number(json, "repetitions", now->level);
-    if (now->state == BREAKER_PROBING)
+    if (!breaker_is_suspended(now) && now->state == BREAKER_PROBING)
         json_number(json, "probes_accepted", now->accepted);
-    json_text(json, "why", now->why);
+    json_text(json, "why", breaker_why(now));
     json_close(json, '}');
 }
 

@@ -69,7 +69,7 @@ why(struct breakers *breakers, const struct breakers_whose *whose)
 {
     const struct breaker *breaker = breakers_find(breakers, whose);
 
-    return breaker != NULL ? breaker->why : NULL;
+    return breaker != NULL ? breaker_why(breaker) : NULL;
 }
 
 static const char *

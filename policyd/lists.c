@@ -19,7 +19,6 @@ enum {
     STARTS_MAX = 16, /* questions of one list begun in one turn of the loop */
     FULL_MS = 100,   /* how long a list waits when too many questions are open */
     WHY_SIZE = 320,
-    CAUSE_SIZE = 256,
 };
 
 struct list_call {
@@ -111,22 +110,14 @@ is_held(const struct lists *lists, size_t place)
     return false;
 }
 
-/* What every "why" of the list begins with. */
-static const char *
-cause_of(const struct dnslist *list, char cause[static CAUSE_SIZE])
-{
-    snprintf(cause, CAUSE_SIZE, "listed by %s (", list->name);
-    return cause;
-}
-
 static void
 say_why(const struct asked_list *asked, const struct survey_address *address,
         char why[static WHY_SIZE])
 {
-    char cause[CAUSE_SIZE], code[IP_TEXT_SIZE];
+    char code[IP_TEXT_SIZE];
 
     ip_print(&address->code, code);
-    snprintf(why, WHY_SIZE, "%s%s)%s%.60s", cause_of(asked->list, cause), code,
+    snprintf(why, WHY_SIZE, "listed by %s (%s)%s%.60s", asked->list->name, code,
              address->reason != NULL ? ": " : "", address->reason != NULL ? address->reason : "");
 }
 
@@ -134,12 +125,12 @@ say_why(const struct asked_list *asked, const struct survey_address *address,
 static void
 tell_unlisted(const struct lists *lists, const struct lists *before, size_t place)
 {
-    char cause[CAUSE_SIZE];
+    bool suspends = false;
 
     for (size_t i = 0; i < before->count; i++)
-        if (before->items[i].list->action == DNSLIST_SUSPEND)
-            lists->events->unlisted(lists->arg, lists->addresses[place],
-                                    cause_of(before->items[i].list, cause));
+        suspends |= before->items[i].list->action == DNSLIST_SUSPEND;
+    if (suspends)
+        lists->events->unlisted(lists->arg, lists->addresses[place]);
 }
 
 static void

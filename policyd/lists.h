@@ -31,9 +31,9 @@ enum {
 struct lists_events {
     /* It is listed, or still is; that counts for so long unless it is said again. */
     void (*listed)(void *arg, const struct address *address, int64_t for_ms, const char *why);
-    /* It is on none of them, or on none that is believed; for each list, with what why began with.
-     * Also at the start, for what an earlier life of this program may have left. */
-    void (*unlisted)(void *arg, const struct address *address, const char *cause);
+    /* It is on none of them, or on none that is believed.  Also at the start, for what an
+     * earlier life of this program may have left. */
+    void (*unlisted)(void *arg, const struct address *address);
 };
 
 /* conf must stay until lists_set_conf(); events and arg are not ours.  dns is only read here. */

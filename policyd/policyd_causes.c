@@ -15,22 +15,34 @@
 
 /* It is so, or still so. */
 static void
-on_cause(void *arg, const struct address *address, int64_t for_ms, const char *why)
+keep(struct policyd *policyd, const struct address *address, enum breaker_cause cause,
+     int64_t for_ms, const char *why)
 {
     const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
-    struct policyd *policyd = arg;
 
-    breakers_keep_suspended(policyd->breakers, &whose, breakers_now_ms(policyd->breakers) + for_ms,
-                            why);
+    breakers_keep_suspended(policyd->breakers, &whose, cause,
+                            breakers_now_ms(policyd->breakers) + for_ms, why);
 }
 
 static void
-on_unlisted(void *arg, const struct address *address, const char *cause)
+on_listed(void *arg, const struct address *address, int64_t for_ms, const char *why)
+{
+    keep(arg, address, BREAKER_LISTED, for_ms, why);
+}
+
+static void
+on_cut(void *arg, const struct address *address, int64_t for_ms, const char *why)
+{
+    keep(arg, address, BREAKER_NETWORK, for_ms, why);
+}
+
+static void
+on_unlisted(void *arg, const struct address *address)
 {
     const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
     struct policyd *policyd = arg;
 
-    breakers_end(policyd->breakers, &whose, cause, false);
+    breakers_end(policyd->breakers, &whose, BREAKER_LISTED, false);
 }
 
 static void
@@ -39,7 +51,7 @@ on_mended(void *arg, const struct address *address)
     const struct breakers_whose whose = {.scope = BREAKERS_ADDRESS, .address = address};
     struct policyd *policyd = arg;
 
-    breakers_end(policyd->breakers, &whose, REACH_CAUSE, true);
+    breakers_end(policyd->breakers, &whose, BREAKER_NETWORK, true);
 }
 
 static bool
@@ -67,7 +79,7 @@ policyd_watch_reach(struct policyd *policyd)
         .is_present = on_is_present,
         .way = way_out,
         .now_ms = on_now,
-        .cut = on_cause,
+        .cut = on_cut,
         .mended = on_mended,
         .arg = policyd,
     });
@@ -78,7 +90,7 @@ policyd_watch_reach(struct policyd *policyd)
 void
 policyd_ask_lists(struct policyd *policyd)
 {
-    static const struct lists_events events = {on_cause, on_unlisted};
+    static const struct lists_events events = {on_listed, on_unlisted};
     struct dns_start dns = policyd_dns_start(policyd->conf);
 
     policyd->lists = lists_new(policyd->base, policyd->conf, &dns, &events, policyd);

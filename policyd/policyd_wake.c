@@ -24,7 +24,7 @@ on_is_suspended(void *arg, const struct outcome *outcome, const struct address *
     if (breakers_is_suspended(policyd->breakers, address, outcome->provider))
         return true;
     breaker = breakers_find(policyd->breakers, &whose);
-    return breaker != NULL && (breaker->state == BREAKER_OPEN || breaker->state == BREAKER_PROBING);
+    return breaker != NULL && breaker_is_held(breaker);
 }
 
 static void

@@ -10,12 +10,7 @@
 #include "policyd/breakers.h"
 #include "policyd/outcome.h"
 
-#include <string.h>
-
 enum { REFUSED_FOR_GOOD = 500 };
-
-#define LISTED \
-    "listed by " /* how the reason of a suspension begins that a DNS list is the cause of */
 
 struct warmup_figures *
 warmups_figures(struct warmups *warmups, struct warmups_item *item, int32_t day)
@@ -96,10 +91,9 @@ events_of(const struct warmups *warmups, const struct breakers_whose *whose)
 
     if (breaker == NULL)
         return 0;
-    if (breaker->state == BREAKER_OPEN || breaker->state == BREAKER_PROBING)
-        return strncmp(breaker->why, LISTED, strlen(LISTED)) == 0 && !breaker->by_hand
-                   ? WARMUP_SUSPENDED | WARMUP_BLOCKED
-                   : WARMUP_SUSPENDED;
+    if (breaker_is_held(breaker))
+        return breaker->causes[BREAKER_LISTED].until_ms != 0 ? WARMUP_SUSPENDED | WARMUP_BLOCKED
+                                                             : WARMUP_SUSPENDED;
     return now_ms < breaker->slow_until_ms ? WARMUP_WARNED : 0;
 }
 

@@ -157,6 +157,24 @@ def test_suspended_until_it_is_not(serve, make):
     policyd.daemon.wait_log("b1: its suspension is over")
 
 
+def test_listed_and_drained(serve, make):
+    """An admin's words do not hide what the cause is: it ends, and the drain stays."""
+    nsd = serve(TEST_POINT)
+    policyd = make(nsd.address, [zen(action="suspend")])
+    policyd.wait_state("good")
+    nsd.change(TEST_POINT + entry("b1", reason="see"))
+    policyd.wait_suspended({"b1"})
+    policyd.postpool("drain", "b1", "--why", "going")
+    (one,) = json.loads(policyd.postpool("suspensions", "--json"))["suspensions"]
+    assert (one["state"], one["by_hand"], one["drained"]) == ("suspended", False, True)
+    assert one["why"] == "listed by zen (127.0.0.2): see"
+    nsd.change(TEST_POINT)
+    policyd.wait_suspended(set())
+    (one,) = json.loads(policyd.postpool("suspensions", "--json"))["suspensions"]
+    assert (one["state"], one["drained"]) == ("probing", True)
+    assert "; drained: going" in policyd.postpool("suspensions")
+
+
 def test_six_and_public_ip(serve, make):
     """Nibbles, for a list that knows IPv6; behind NAT what others see is asked for."""
     six = {"six": {"ip": "2001:db8::a1", "helo": "six.test"},

@@ -39,8 +39,8 @@ def test_suspend_and_resume(host):
         "a1: suspended until it is resumed: its provider asked us to\n"
     assert "a1: suspended until it is resumed" in host.postpool("status").stdout
     assert suspensions(host) == [
-        {"address": "a1", "state": "suspended", "by_hand": True, "share_percent": 0,
-         "repetitions": 0, "why": "its provider asked us to"}]
+        {"address": "a1", "state": "suspended", "by_hand": True, "drained": False,
+         "share_percent": 0, "repetitions": 0, "why": "its provider asked us to"}]
     assert "a1: suspended by root (uid 0): its provider asked us to" in host.policyd.log()
     host.restart_policyd()
     assert set(taken(host)) == {"a2"}
@@ -61,6 +61,21 @@ def test_for_a_time(host):
 def test_drain(host):
     """New messages go elsewhere."""
     host.postpool("drain", "a2", "--why", "it will be given back")
+    assert set(taken(host)) == {"a1"}
+    assert host.postpool("suspensions").stdout == \
+        "a2: drained until it is resumed: it will be given back\n"
+    host.postpool("resume", "a2")
+    assert set(taken(host)) == {"a1", "a2"}
+
+
+def test_a_drain_outlasts_a_suspension(host):
+    host.postpool("drain", "a2", "--why", "it will be given back")
+    host.postpool("suspend", "a2", "--for", "3s", "--why", "a moment")
+    (a2,) = suspensions(host)
+    assert (a2["state"], a2["drained"], a2["why"]) == ("suspended", True, "a moment")
+    assert "a moment; drained: it will be given back" in host.postpool("suspensions").stdout
+    wait_for(lambda: suspensions(host)[0]["state"] == "drained", what="the suspension to be over")
+    assert "a2: its suspension by hand is over" in host.policyd.log()
     assert set(taken(host)) == {"a1"}
     assert host.postpool("suspensions").stdout == \
         "a2: drained until it is resumed: it will be given back\n"

@@ -65,7 +65,7 @@ test_open_and_back(void **state)
     (void)state;
     assert_int_equal(share(0), 100);
     hit(&blocked, 0, BREAKER_SUSPENDED);
-    assert_string_equal(breaker.why, "550 blocked");
+    assert_string_equal(breaker_why(&breaker), "550 blocked");
     assert_int_equal(share(HOUR - 1), 0);
     assert_int_equal(breaker.state, BREAKER_OPEN);
     hit(&blocked, HOUR - 1, BREAKER_SAME);
@@ -92,8 +92,8 @@ test_grows_on_repetition(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(hours); i++) {
         hit(&blocked, now_ms, BREAKER_SUSPENDED);
-        assert_int_equal(breaker.until_ms - now_ms, hours[i] * HOUR);
-        now_ms = breaker.until_ms;
+        assert_int_equal(breaker_until(&breaker) - now_ms, hours[i] * HOUR);
+        now_ms = breaker_until(&breaker);
         breaker_advance(&breaker, &policy, now_ms);
         if (i % 2 == 1)
             accept_probes(now_ms);
@@ -103,7 +103,7 @@ test_grows_on_repetition(void **state)
     accept_probes(now_ms);
     assert_int_equal(share(now_ms + 24 * HOUR), 100);
     hit(&blocked, now_ms + 48 * HOUR, BREAKER_SUSPENDED);
-    assert_int_equal(breaker.until_ms, now_ms + 49 * HOUR);
+    assert_int_equal(breaker_until(&breaker), now_ms + 49 * HOUR);
 }
 
 static void
@@ -119,7 +119,7 @@ test_threshold(void **state)
     assert_int_equal(share(HOUR + 2 + 15 * MINUTE), 100);
     hit(&busy, HOUR + 20 * MINUTE, BREAKER_SLOWED);
     hit(&busy, HOUR + 20 * MINUTE, BREAKER_SUSPENDED);
-    assert_int_equal(breaker.until_ms, HOUR + 50 * MINUTE);
+    assert_int_equal(breaker_until(&breaker), HOUR + 50 * MINUTE);
 }
 
 /* Rules count each by itself, and the one that is quiet longest is forgotten. */
@@ -135,18 +135,51 @@ test_rules_apart(void **state)
     assert_int_equal(breaker_hit(&breaker, &policy, &busy, 1, "", 10), BREAKER_COUNTED);
 }
 
-/* While it comes back one hit is enough, of a rule that else asks for five. */
+static enum breaker_change
+hit_of(uint32_t rule, const struct reaction *reaction, int64_t now_ms)
+{
+    return breaker_hit(&breaker, &policy, reaction, rule, "", now_ms);
+}
+
+/*
+ * While it comes back one hit of the rule that suspended it is enough; any other rule needs
+ * as many as ever.
+ */
 static void
 test_delicate(void **state)
 {
     (void)state;
-    hit(&blocked, 0, BREAKER_SUSPENDED);
-    hit(&busy, HOUR, BREAKER_SUSPENDED);
-    assert_int_equal(breaker.until_ms, 2 * HOUR);
+    for (int i = 0; i < 5; i++)
+        hit_of(7, &busy, i);
+    assert_int_equal(share(HOUR), 0);
+    assert_int_equal(breaker.state, BREAKER_PROBING);
+    assert_int_equal(hit_of(8, &busy, HOUR), BREAKER_COUNTED);
+    assert_int_equal(breaker.state, BREAKER_PROBING);
+    assert_int_equal(hit_of(7, &busy, HOUR), BREAKER_SUSPENDED);
+    assert_int_equal(breaker_until(&breaker), 2 * HOUR); /* doubled, to its most */
     share(2 * HOUR);
     accept_probes(2 * HOUR);
     assert_int_equal(breaker.state, BREAKER_RECOVERING);
-    hit(&busy, 2 * HOUR + 1, BREAKER_SUSPENDED);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(hit_of(8, &busy, 2 * HOUR), BREAKER_COUNTED);
+    assert_int_equal(hit_of(8, &busy, 2 * HOUR), BREAKER_SLOWED);
+    assert_int_equal(breaker.state, BREAKER_RECOVERING);
+    assert_int_equal(hit_of(9, &blocked, 2 * HOUR), BREAKER_SUSPENDED);
+    share(10 * HOUR);
+    accept_probes(10 * HOUR);
+    assert_int_equal(hit_of(7, &busy, 10 * HOUR), BREAKER_COUNTED); /* not the last one any more */
+    assert_int_equal(hit_of(9, &blocked, 10 * HOUR), BREAKER_SUSPENDED);
+}
+
+/* What a cause suspended is not delicate for any rule. */
+static void
+test_delicate_after_a_cause(void **state)
+{
+    (void)state;
+    breaker_keep_suspended(&breaker, BREAKER_NETWORK, HOUR, "network: no", 0);
+    assert_int_equal(share(HOUR), 0);
+    assert_int_equal(hit_of(7, &busy, HOUR), BREAKER_COUNTED);
+    assert_int_equal(hit_of(8, &blocked, HOUR), BREAKER_SUSPENDED);
 }
 
 /* More hits within the time than are kept: the oldest are forgotten. */
@@ -167,15 +200,66 @@ static void
 test_by_hand(void **state)
 {
     (void)state;
-    breaker_suspend(&breaker, BREAKER_FOR_EVER, true, "moving", 0);
+    breaker_suspend(&breaker, BREAKER_FOR_EVER, "moving");
+    assert_true(breaker_is_by_hand(&breaker));
     assert_int_equal(share((int64_t)1000 * 24 * HOUR), 0);
     hit(&blocked, 5, BREAKER_SAME);
     breaker_resume(&breaker, 10);
     assert_int_equal(share(10), 100);
-    breaker_suspend(&breaker, HOUR, true, "a while", 20);
+    breaker_suspend(&breaker, HOUR, "a while");
     assert_int_equal(share(HOUR - 1), 0);
+    assert_false(breaker_is_idle(&breaker, &policy, HOUR - 1));
+    assert_int_equal(breaker_advance(&breaker, &policy, HOUR), BREAKER_FREED);
     assert_int_equal(share(HOUR), 100);
     assert_true(breaker_is_idle(&breaker, &policy, HOUR));
+    breaker_suspend(&breaker, BREAKER_FOR_EVER, "moving");
+    breaker_suspend(&breaker, 2 * HOUR, "not for ever"); /* the newer one holds */
+    assert_int_equal(breaker_until(&breaker), 2 * HOUR);
+}
+
+/* A suspension by hand only adds: a drain is there still when it is over. */
+static void
+test_by_hand_over_a_drain(void **state)
+{
+    (void)state;
+    breaker_drain(&breaker, "will be given back");
+    assert_true(breaker_is_by_hand(&breaker));
+    breaker_suspend(&breaker, HOUR, "a while");
+    assert_string_equal(breaker_why(&breaker), "a while");
+    assert_int_equal(share(HOUR - 1), 0);
+    assert_true(breaker.drained);
+    assert_int_equal(share(HOUR), 100);
+    assert_true(breaker.drained);
+    assert_string_equal(breaker_why(&breaker), "will be given back");
+    assert_false(breaker_is_idle(&breaker, &policy, (int64_t)100 * 24 * HOUR));
+    breaker_resume(&breaker, HOUR);
+    assert_false(breaker.drained);
+}
+
+/* Likewise what replies did: it goes on, with probes and its level. */
+static void
+test_by_hand_over_replies(void **state)
+{
+    (void)state;
+    hit(&blocked, 0, BREAKER_SUSPENDED);
+    breaker_suspend(&breaker, 5000, "oops");
+    assert_string_equal(breaker_why(&breaker), "550 blocked"); /* that lasts longer */
+    assert_false(breaker_is_by_hand(&breaker));
+    assert_int_equal(breaker_until(&breaker), HOUR);
+    assert_int_equal(share(5000), 0);
+    assert_int_equal(breaker.state, BREAKER_OPEN);
+    breaker_suspend(&breaker, 2 * HOUR, "longer");
+    assert_string_equal(breaker_why(&breaker), "longer");
+    assert_true(breaker_is_by_hand(&breaker));
+    assert_int_equal(share(HOUR), 0);
+    assert_true(breaker_is_suspended(&breaker));
+    hit(&blocked, HOUR + 1, BREAKER_SAME);
+    assert_int_equal(breaker_accepted(&breaker, &policy, HOUR + 1), BREAKER_SAME);
+    assert_int_equal(share(2 * HOUR), 0);
+    assert_false(breaker_is_suspended(&breaker));
+    assert_true(breaker_is_held(&breaker));
+    hit(&blocked, 2 * HOUR, BREAKER_SUSPENDED);
+    assert_int_equal(breaker_until(&breaker), 4 * HOUR); /* the second time in a row */
 }
 
 static void
@@ -197,11 +281,23 @@ static void
 test_suspended_by_us(void **state)
 {
     (void)state;
-    breaker_suspend(&breaker, HOUR, false, "listed\xff", 0);
-    assert_string_equal(breaker.why, "listed?");
+    breaker_keep_suspended(&breaker, BREAKER_LISTED, HOUR, "listed\xff", 0);
+    assert_string_equal(breaker_why(&breaker), "listed?");
     assert_int_equal(share(HOUR), 0);
     accept_probes(HOUR);
     assert_int_equal(share(HOUR), 10);
+}
+
+static enum breaker_change
+keep(enum breaker_cause cause, int64_t until_ms, const char *why, int64_t now_ms)
+{
+    return breaker_keep_suspended(&breaker, cause, until_ms, why, now_ms);
+}
+
+static enum breaker_change
+end(enum breaker_cause cause, bool whole, int64_t now_ms)
+{
+    return breaker_end(&breaker, cause, whole, now_ms);
 }
 
 /* A cause that lasts puts the end off, and when it is over only its own suspension ends. */
@@ -209,45 +305,77 @@ static void
 test_lasting_cause(void **state)
 {
     (void)state;
-    assert_int_equal(breaker_keep_suspended(&breaker, HOUR, "listed by zen (1)", 0),
-                     BREAKER_SUSPENDED);
-    assert_int_equal(breaker_keep_suspended(&breaker, 2 * HOUR, "listed by zen (2)", 1),
-                     BREAKER_COUNTED);
-    assert_int_equal(breaker_keep_suspended(&breaker, HOUR, "listed by zen (2)", 2),
-                     BREAKER_COUNTED); /* never sooner */
-    assert_int_equal(breaker.until_ms, 2 * HOUR);
-    assert_string_equal(breaker.why, "listed by zen (2)");
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by xen (", false, 3), BREAKER_SAME);
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", false, 3), BREAKER_PROBES);
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", false, 4), BREAKER_SAME);
+    assert_int_equal(keep(BREAKER_LISTED, HOUR, "listed (1)", 0), BREAKER_SUSPENDED);
+    assert_int_equal(keep(BREAKER_LISTED, 2 * HOUR, "listed (2)", 1), BREAKER_COUNTED);
+    assert_int_equal(keep(BREAKER_LISTED, HOUR, "listed (3)", 2), BREAKER_COUNTED);
+    assert_int_equal(breaker_until(&breaker), 2 * HOUR); /* never sooner */
+    assert_string_equal(breaker_why(&breaker), "listed (3)");
+    assert_int_equal(end(BREAKER_NETWORK, false, 3), BREAKER_SAME);
+    assert_int_equal(end(BREAKER_LISTED, false, 3), BREAKER_PROBES);
+    assert_int_equal(end(BREAKER_LISTED, false, 4), BREAKER_SAME);
     assert_int_equal(share(4), 0);
-    assert_int_equal(breaker_keep_suspended(&breaker, HOUR, "listed by zen (1)", 5),
-                     BREAKER_SUSPENDED);
-    breaker_resume(&breaker, 6);
-    breaker_suspend(&breaker, HOUR, true, "listed by zen (not)", 7);
-    assert_int_equal(breaker_keep_suspended(&breaker, 2 * HOUR, "listed by zen (1)", 8),
-                     BREAKER_SAME);
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", false, 9), BREAKER_SAME);
-    assert_int_equal(breaker.until_ms, HOUR);
-    breaker_resume(&breaker, 10);
-    hit(&blocked, 11, BREAKER_SUSPENDED);
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", false, 12), BREAKER_SAME);
-    assert_true(breaker.until_ms < 8 * 24 * HOUR);
-    breaker_keep_suspended(&breaker, 9 * 24 * HOUR, "listed by zen (1)", 13);
-    assert_true(breaker.until_ms == 9 * 24 * HOUR);
-    breaker_drain(&breaker, "listed by zen (1)");
-    assert_int_equal(breaker_end(&breaker, &policy, "network: ", true, 14), BREAKER_SAME);
-    assert_int_equal(breaker_end(&breaker, &policy, "listed by zen (", true, 14), BREAKER_CLOSES);
+    assert_int_equal(keep(BREAKER_LISTED, HOUR, "listed (1)", 5), BREAKER_SUSPENDED);
+}
+
+/* Whatever else holds it goes on when the cause is over, and the other way round. */
+static void
+test_cause_beside_others(void **state)
+{
+    (void)state;
+    hit(&blocked, 0, BREAKER_SUSPENDED);
+    keep(BREAKER_LISTED, 3 * HOUR, "listed", 1);
+    assert_string_equal(breaker_why(&breaker), "listed");
+    assert_int_equal(end(BREAKER_LISTED, true, 2), BREAKER_COUNTED);
+    assert_int_equal(breaker_until(&breaker), HOUR);
+    assert_string_equal(breaker_why(&breaker), "550 blocked");
+    keep(BREAKER_LISTED, 3 * HOUR, "listed", 1);
+    keep(BREAKER_NETWORK, 2 * HOUR, "network", 3);
+    assert_int_equal(end(BREAKER_LISTED, false, 4), BREAKER_COUNTED);
+    assert_int_equal(breaker_until(&breaker), 2 * HOUR);
+    assert_int_equal(share(HOUR), 0);
+    assert_int_equal(end(BREAKER_NETWORK, true, HOUR), BREAKER_PROBES); /* for the replies' sake */
+    accept_probes(HOUR);
+    keep(BREAKER_NETWORK, 2 * HOUR, "network", HOUR + 1);
+    assert_int_equal(end(BREAKER_NETWORK, true, HOUR + 2), BREAKER_PROBES);
+    breaker_resume(&breaker, 2 * HOUR);
+    breaker_suspend(&breaker, 9 * HOUR, "by hand");
+    keep(BREAKER_LISTED, 3 * HOUR, "listed", 2 * HOUR);
+    assert_true(breaker_is_by_hand(&breaker));
+    assert_int_equal(end(BREAKER_LISTED, true, 2 * HOUR + 1), BREAKER_CLOSES);
+    assert_int_equal(share(9 * HOUR - 1), 0);
+    keep(BREAKER_LISTED, 30 * HOUR, "listed", 8 * HOUR);
+    assert_int_equal(share(9 * HOUR), 0);
+    assert_false(breaker_is_by_hand(&breaker));
+    assert_string_equal(breaker_why(&breaker), "listed");
+}
+
+/* The cause is known by itself, whatever words a drain has. */
+static void
+test_cause_and_drain(void **state)
+{
+    (void)state;
+    keep(BREAKER_LISTED, HOUR, "listed", 0);
+    breaker_drain(&breaker, "going");
+    assert_false(breaker_is_by_hand(&breaker));
+    assert_string_equal(breaker_why(&breaker), "listed");
+    assert_int_equal(end(BREAKER_LISTED, true, 14), BREAKER_CLOSES);
     assert_int_equal(share(14), 100);
     assert_true(breaker.drained);
-    breaker_keep_suspended(&breaker, HOUR, "network: no", 15);
+    assert_string_equal(breaker_why(&breaker), "going");
+}
+
+static void
+test_cause_over_while_it_recovers(void **state)
+{
+    (void)state;
+    keep(BREAKER_NETWORK, HOUR, "network: no", 15);
     assert_int_equal(share(HOUR), 0);
     accept_probes(HOUR);
     assert_int_equal(share(HOUR), 10);
-    assert_int_equal(breaker_end(&breaker, &policy, "network: ", false, HOUR), BREAKER_SAME);
-    assert_int_equal(breaker_end(&breaker, &policy, "network: ", true, HOUR), BREAKER_CLOSES);
+    assert_int_equal(end(BREAKER_NETWORK, false, HOUR), BREAKER_SAME);
+    assert_int_equal(end(BREAKER_NETWORK, true, HOUR), BREAKER_CLOSES);
     assert_int_equal(share(HOUR), 100);
-    assert_int_equal(breaker_end(&breaker, &policy, "network: ", true, HOUR), BREAKER_SAME);
+    assert_int_equal(end(BREAKER_NETWORK, true, HOUR), BREAKER_SAME);
 }
 
 static void
@@ -262,7 +390,9 @@ assert_round_trip(void)
     assert_int_equal(breaker_print(&parsed, again), length);
     assert_string_equal(again, text);
     assert_int_equal(breaker_share(&parsed, &policy, 0), breaker_share(&breaker, &policy, 0));
-    assert_string_equal(parsed.why, breaker.why);
+    assert_string_equal(breaker_why(&parsed), breaker_why(&breaker));
+    assert_int_equal(breaker_until(&parsed), breaker_until(&breaker));
+    assert_int_equal(breaker_is_by_hand(&parsed), breaker_is_by_hand(&breaker));
 }
 
 static void
@@ -270,34 +400,44 @@ test_text(void **state)
 {
     static const char *const wrong[] = {
         "",
-        "1",
-        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
-        "1 4 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
-        "1 0 2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
-        "1 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
-        "1 0 0 0 0 9 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
-        "1 0 0 0 0 0 0 100000000000001 0 0 0 0 0 0 0 0 0 0 0 ",
-        "1 0 0 0 0 0 0 0 100000000000001 0 0 0 0 0 0 0 0 0 0 ",
-        "1 0 0 0 0 0 0 0 99999999999999999999 0 0 0 0 0 0 0 0 0 0 ",
-        "1 0 0 0 0 0 0 0 0 0 0 0 1 5 0 0 0 0 0 0 ",
-        "1 0 0 0 0 0 0 0 0 0 0 7 2 5 4 0 0 0 0 0 0 ",
-        "1 0 0 0 0 0 0 0 0 0 0 7 21 0 0 0 0 0 0 ",
-        "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
-        "1 -1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
+        "2",
+        "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 4 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 0 2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 0 0 0 9 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 0 0 0 0 0 100000000000001 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 0 0 0 0 0 0 4294967296 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 0 0 0 0 0 0 0 101 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 100000000000001 0  0 0  0 0  0 0  ",
+        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  100000000000001 0  0 0  0 0  ",
+        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 9223372036854775807 0  0 0  0 0  0 0  ",
+        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  100000000000001 0  ",
+        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  99999999999999999999 0  ",
+        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1  0 0  0 0  0 0  ",
+        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0",
+        "2 0 0 0 0 0 0 0 0 0 0 5 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 0 0 0 0 0 0 0 0 0 7 2 5 4 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 0 0 0 0 0 0 0 0 0 7 21 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 -1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
     };
     char text[BREAKER_TEXT_SIZE + 1];
     struct breaker parsed = {.level = 77};
 
     (void)state;
     assert_round_trip();
-    breaker_suspend(&breaker, BREAKER_FOR_EVER, true, "moving house", 5);
-    breaker_drain(&breaker, "");
+    breaker_suspend(&breaker, BREAKER_FOR_EVER, "moving house");
+    breaker_drain(&breaker, "old");
+    keep(BREAKER_NETWORK, HOUR, "network: no", 5);
     assert_round_trip();
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         print_message("%s\n", wrong[i]);
         assert_int_equal(breaker_parse(wrong[i], strlen(wrong[i]), &parsed), -EINVAL);
     }
-    snprintf(text, sizeof(text), "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 %0*d", BREAKER_WHY_SIZE, 0);
+    snprintf(text, sizeof(text), "%s%0*d",
+             "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ", BREAKER_WHY_SIZE, 0);
     assert_int_equal(breaker_parse(text, strlen(text), &parsed), -EINVAL);
     assert_int_equal(parsed.level, 77);
     text[strlen(text) - 1] = '\0';
@@ -334,8 +474,8 @@ test_histories(void **state)
             if (i % 16 == 0)
                 assert_round_trip();
             if (breaker.state == BREAKER_OPEN) {
-                assert_true(breaker.until_ms > now_ms);
-                assert_true(breaker.until_ms - breaker.since_ms <= blocked.suspend_most_ms);
+                assert_true(breaker_until(&breaker) > now_ms);
+                assert_true(breaker_until(&breaker) - breaker.since_ms <= blocked.suspend_most_ms);
             }
         }
         breaker_advance(&breaker, &policy, now_ms += 5 * HOUR);
@@ -354,9 +494,15 @@ main(void)
         cmocka_unit_test_setup(test_threshold, setup),
         cmocka_unit_test_setup(test_rules_apart, setup),
         cmocka_unit_test_setup(test_delicate, setup),
+        cmocka_unit_test_setup(test_delicate_after_a_cause, setup),
         cmocka_unit_test_setup(test_many_hits, setup),
         cmocka_unit_test_setup(test_by_hand, setup),
+        cmocka_unit_test_setup(test_by_hand_over_a_drain, setup),
+        cmocka_unit_test_setup(test_by_hand_over_replies, setup),
         cmocka_unit_test_setup(test_lasting_cause, setup),
+        cmocka_unit_test_setup(test_cause_beside_others, setup),
+        cmocka_unit_test_setup(test_cause_and_drain, setup),
+        cmocka_unit_test_setup(test_cause_over_while_it_recovers, setup),
         cmocka_unit_test_setup(test_idle, setup),
         cmocka_unit_test_setup(test_suspended_by_us, setup),
         cmocka_unit_test_setup(test_text, setup),

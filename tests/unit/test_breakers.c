@@ -395,7 +395,7 @@ test_by_hand(void **state)
     struct buf text = {0};
 
     assert_false(breakers_resume(w->hosts[0].breakers, &a1));
-    assert_true(breakers_suspend(w->hosts[0].breakers, &a1, START + HOUR, true, "moving"));
+    assert_true(breakers_suspend(w->hosts[0].breakers, &a1, START + HOUR, "moving"));
     settle(w);
     assert_int_equal(curbs_address(w->hosts[1].curbs, w->a1)->share, 0);
     assert_int_equal(breakers_status(w->hosts[1].breakers, &text, NULL), 1);
@@ -404,7 +404,7 @@ test_by_hand(void **state)
     assert_true(breakers_resume(w->hosts[1].breakers, &a1));
     settle(w);
     assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 100);
-    assert_true(breakers_suspend(w->hosts[0].breakers, &a1, w->now_ms + HOUR, true, "moving"));
+    assert_true(breakers_suspend(w->hosts[0].breakers, &a1, w->now_ms + HOUR, "moving"));
     settle(w);
     later(w, HOUR); /* without probes */
     assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 100);
@@ -427,14 +427,14 @@ test_lasting_cause(void **state)
     struct world *w = *state;
     const struct breakers_whose a1 = {BREAKERS_ADDRESS, w->a1, NULL, NULL};
 
-    breakers_end(w->hosts[0].breakers, &a1, "listed by zen (", false);
+    breakers_end(w->hosts[0].breakers, &a1, BREAKER_LISTED, false);
     assert_true(curbs_is_empty(w->hosts[0].curbs));
     for (size_t i = 0; i < 2; i++)
-        assert_true(breakers_keep_suspended(w->hosts[i].breakers, &a1, START + HOUR,
+        assert_true(breakers_keep_suspended(w->hosts[i].breakers, &a1, BREAKER_LISTED, START + HOUR,
                                             "listed by zen (127.0.0.2)"));
     settle(w);
     later(w, HOUR / 2);
-    assert_true(breakers_keep_suspended(w->hosts[0].breakers, &a1, w->now_ms + HOUR,
+    assert_true(breakers_keep_suspended(w->hosts[0].breakers, &a1, BREAKER_LISTED, w->now_ms + HOUR,
                                         "listed by zen (127.0.0.2)"));
     settle(w);
     later(w, HOUR - 1000);
@@ -442,7 +442,7 @@ test_lasting_cause(void **state)
         assert_int_equal(breakers_find(w->hosts[i].breakers, &a1)->state, BREAKER_OPEN);
         assert_int_equal(w->hosts[i].suspensions, 1);
     }
-    breakers_end(w->hosts[1].breakers, &a1, "listed by zen (", false);
+    breakers_end(w->hosts[1].breakers, &a1, BREAKER_LISTED, false);
     settle(w);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(breakers_find(w->hosts[i].breakers, &a1)->state, BREAKER_PROBING);
@@ -541,7 +541,7 @@ test_odd_records(void **state)
         "breaker/account",
     };
     struct world *w = *state;
-    struct breaker open = {.state = BREAKER_OPEN, .until_ms = BREAKER_FOR_EVER};
+    struct breaker open = {.hand = {.until_ms = BREAKER_FOR_EVER}};
     char text[BREAKER_TEXT_SIZE];
     size_t length = breaker_print(&open, text);
 

@@ -194,7 +194,7 @@ test_by_hand(void **state)
 {
     struct world *w = *state;
 
-    breakers_suspend(w->breakers, &w->a1, w->now_ms + MINUTE, true, "listed by nobody");
+    breakers_suspend(w->breakers, &w->a1, w->now_ms + MINUTE, "listed by nobody");
     assert_events(w, WARMUP_SUSPENDED);
 }
 
@@ -203,7 +203,8 @@ test_listed(void **state)
 {
     struct world *w = *state;
 
-    breakers_keep_suspended(w->breakers, &w->a1, w->now_ms + MINUTE, "listed by zen (127.0.0.2)");
+    breakers_keep_suspended(w->breakers, &w->a1, BREAKER_LISTED, w->now_ms + MINUTE,
+                            "listed by zen (127.0.0.2)");
     assert_events(w, WARMUP_SUSPENDED | WARMUP_BLOCKED);
 }
 
@@ -212,7 +213,8 @@ test_network(void **state)
 {
     struct world *w = *state;
 
-    breakers_keep_suspended(w->breakers, &w->a1, w->now_ms + MINUTE, "network: no route");
+    breakers_keep_suspended(w->breakers, &w->a1, BREAKER_NETWORK, w->now_ms + MINUTE,
+                            "network: no route");
     assert_events(w, WARMUP_SUSPENDED);
 }
 
@@ -222,7 +224,7 @@ test_it_lasts(void **state)
 {
     struct world *w = *state;
 
-    breakers_suspend(w->breakers, &w->a1_at_google, w->now_ms + 60 * MINUTE, true, "x");
+    breakers_suspend(w->breakers, &w->a1_at_google, w->now_ms + 60 * MINUTE, "x");
     next_day(w);
     assert_events(w, 0);
     warmups_look(w->warmups, &w->warmups->items[0]);

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""What follows from the log's replies: a policy daemon alone, and a log that the test writes."""
+
+import json
+
+import pytest
+
+from harness import maillog
+from harness.node import Node
+from harness.programs import postpool
+from harness.wait import wait_for
+
+REPLIES = [
+    {"name": "refused", "class": "address_provider", "code": 554, "after": 3, "suspend": "1h",
+     "samples": ["554 5.7.1 refused"]},
+    {"name": "burnt", "class": "address", "code": 553, "suspend": "1h",
+     "samples": ["553 5.7.1 burnt"]},
+]
+
+
+class Accused:
+    """A node whose log is followed."""
+
+    def __init__(self, root):
+        self.log = root / "mail.log"
+        self.log.touch()
+        self.told = 0
+
+        def change(conf):
+            conf["store"] = {"path": f"{root}/mta1/state.db"}
+            conf["feedback"] = {"log": str(self.log)}
+            conf["providers"] = {"one": {"domains": ["one.test"]}}
+            conf["replies"] = REPLIES
+
+        self.node = Node(root, "mta1", None, change)
+
+    def start(self):
+        self.node.start()
+        wait_for(lambda: self.node.status()["figures"]["written_ms_ago"] >= 0,
+                 what="the first place to be kept")
+
+    def run(self, *args, status=0):
+        return postpool("-c", self.node.conf, *args, status=status)
+
+    def refuse(self, code, *recipients, address="b1", when=None):
+        """The replies of a server, read by the daemon when this returns."""
+        lines = []
+        for recipient in recipients:
+            self.told += 1
+            queue_id = f"{self.told:06X}"
+            lines += [
+                maillog.line("qmgr", f"{queue_id}: from=<n@lists.test>, size=5, nrcpt=1 "
+                                     "(queue active)", when),
+                maillog.line(f"pp-{address}/smtp",
+                             f"{queue_id}: to=<{recipient}>, relay=mx.test[192.0.2.1]:25, delay=1, "
+                             "delays=0/0/0/1, dsn=5.7.1, status=bounced (host mx.test[192.0.2.1] "
+                             f"said: {code} 5.7.1 no (in reply to RCPT TO command))", when)]
+        with self.log.open("a") as log:
+            log.write("".join(lines))
+        wait_for(lambda: self.node.status()["feedback"]["results"] >= self.told, 120, "all read")
+
+    def held(self):
+        """{what: its entry}"""
+        found = json.loads(self.run("suspensions", "--json").stdout)["suspensions"]
+        return {" ".join(one[key] for key in ("address", "provider", "domain", "account")
+                         if key in one): one for one in found}
+
+
+@pytest.fixture
+def accused(directory_of):
+    accused = Accused(directory_of("accused"))
+    accused.start()
+    yield accused
+    accused.node.stop()
+
+
+def test_by_hand_over_replies(accused):
+    """A short suspension by hand ends, what replies brought about goes on."""
+    accused.refuse(553, "r@one.test")
+    assert accused.held()["b1"]["repetitions"] == 1
+    accused.run("suspend", "b1", "--for", "2s", "--why", "a moment")
+    accused.node.daemon.wait_log("b1: suspended by root .*: a moment")
+    accused.run("suspend", "a1", "--for", "3s", "--why", "longer")
+    wait_for(lambda: "a1" not in accused.held(), what="a later one to be over")
+    b1 = accused.held()["b1"]
+    assert (b1["state"], b1["repetitions"], b1["by_hand"]) == ("suspended", 1, False)
+    assert b1["seconds_left"] > 3000
+    assert b1["why"].startswith("burnt: 553")
+
+
+def test_by_hand_longer_than_replies(accused):
+    accused.refuse(553, "r@one.test")
+    accused.run("suspend", "b1", "--why", "for good")
+    b1 = accused.held()["b1"]
+    assert (b1["by_hand"], b1["why"], "seconds_left" in b1) == (True, "for good", False)
+    accused.run("resume", "b1")
+    assert accused.held() == {}
