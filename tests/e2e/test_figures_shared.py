@@ -286,9 +286,22 @@ def test_cluster(directory_of, make_node):
         for node in (first, second):
             wait_sent(node, {"mta1": 2, "mta2": 3})
     finally:
-        for node in (first, second):
-            node.stop()
         cluster.stop()
+
+
+def test_rights(directory_of, make_node):
+    """What postpool.conf(5) says that a user of Redis' own needs is enough."""
+    server = Redis(directory_of("redis"), port=6660).start()
+    try:
+        server.cli("ACL", "SETUSER", "pp", "on", ">secret", f"~{{{PREFIX}}}:*",
+                   *"+evalsha +script|load +wait +info +role +select +time +hgetall +hget +hset +hdel "
+                   "+hlen +pexpire +pttl".split())
+        first, second = (make_node(name, "redis://pp:secret@127.0.0.1:6660") for name in ("mta1", "mta2"))
+        deliver(first, 1)
+        wait_sent(second, {"mta1": 1})
+        assert server.cli("ACL", "LOG") == ""
+    finally:
+        server.stop()
 
 
 def test_without_sharing(make_node, directory_of):
