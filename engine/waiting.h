@@ -48,6 +48,7 @@ struct waiter {
     const char *account;   /* domain of the sender, or "" */
     const char *recipient; /* the one that was told of last */
     uint32_t recipients;   /* how many were told of when it was tried last */
+    uint32_t vain, odd;    /* the owner's; 0 when it is told of anew */
     bool urgent;           /* before all others in its lane */
 };
 
@@ -74,7 +75,7 @@ bool waiting_set_streams(struct waiting *waiting, const int *priorities, size_t 
 
 /*
  * A message waits, as said in what, whose texts are copied; its recipients,
- * lane, next and rest_ms are not looked at.  One that waits already, by its
+ * lane, next, rest_ms, vain and odd are not looked at.  One that waits already, by its
  * queue id, keeps its age, and takes the rest.  False: it was not taken.
  */
 bool waiting_add(struct waiting *waiting, const struct waiting_kind *kind,

@@ -49,8 +49,10 @@ struct feedback_figures {
 /* Who wants to know; each may be NULL.  Called from the loop, in the order of the log. */
 struct feedback_listener {
     void (*on_outcome)(void *arg, const struct outcome *outcome);
-    void (*on_gone)(void *arg, const char *queue_id); /* the message left the queue */
-    void (*on_idle)(void *arg);                       /* all that there is was told */
+    void (*on_gone)(void *arg,
+                    const char *queue_id); /* the message left the queue, or is on hold */
+    void (*on_swept)(void *arg);           /* many did, and nobody knows which */
+    void (*on_idle)(void *arg);            /* all that there is was told */
     /* Deferred before the start and not tried since, outcome_of_wait(). */
     void (*on_wait)(void *arg, const struct outcome *outcome);
     /* A message does not meet what its stream requires; unmet: a set, REQUIRE_BIT(). */

@@ -8,6 +8,7 @@
 
 #include "lib/clock.h"
 #include "policyd/eximlog.h"
+#include "policyd/logtext.h"
 #include "policyd/maillog.h"
 #include "policyd/outcome.h"
 #include "policyd/queued.h"
@@ -119,7 +120,7 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
 }
 
 static void
-on_removed(struct feedback *feedback, struct span queue_id)
+on_gone(struct feedback *feedback, struct span queue_id, bool held)
 {
     char id[MAILLOG_QUEUE_ID_MAX + 1];
 
@@ -127,7 +128,10 @@ on_removed(struct feedback *feedback, struct span queue_id)
         return;
     memcpy(id, queue_id.start, queue_id.length);
     id[queue_id.length] = '\0';
-    queued_remove(feedback->queued, queue_id);
+    if (held)
+        queued_set_waits(feedback->queued, queue_id, NULL, 0);
+    else
+        queued_remove(feedback->queued, queue_id);
     for (size_t i = 0; i < feedback->listener_count && !feedback->again; i++)
         if (feedback->listeners[i].on_gone != NULL)
             feedback->listeners[i].on_gone(feedback->listeners[i].arg, id);
@@ -139,6 +143,18 @@ on_unmet(struct feedback *feedback, const struct maillog *line)
     for (size_t i = 0; i < feedback->listener_count && !feedback->again; i++)
         if (feedback->listeners[i].on_unmet != NULL)
             feedback->listeners[i].on_unmet(feedback->listeners[i].arg, line->stream, line->unmet);
+}
+
+/* What an admin took away with postsuper, by ids or, without a word of them, all. */
+static void
+on_swept(struct feedback *feedback, int count)
+{
+    bool all_named = count <= feedback->named;
+
+    feedback->named = 0;
+    for (size_t i = 0; i < feedback->listener_count && !feedback->again && !all_named; i++)
+        if (feedback->listeners[i].on_swept != NULL)
+            feedback->listeners[i].on_swept(feedback->listeners[i].arg);
 }
 
 /* Did the other side hear of the recipient, as one of several servers tells? */
@@ -179,6 +195,8 @@ feedback_hear(struct feedback *feedback, const struct maillog_frame *frame)
         has_reply = read_exim(feedback, frame->message, &line, &reply);
     else
         maillog_parse(frame->ident, frame->message, &line);
+    if (logtext_is(line.daemon, "postsuper") && line.kind != MAILLOG_SWEPT)
+        feedback->named++;
     switch (line.kind) {
     case MAILLOG_ACTIVE:
         queued_note(feedback->queued, line.queue_id, line.sender);
@@ -187,9 +205,15 @@ feedback_hear(struct feedback *feedback, const struct maillog_frame *frame)
         if (line.status != MAILLOG_OTHER_STATUS)
             on_result(feedback, &frame->time, &line, has_reply ? &reply : NULL);
         break;
+    case MAILLOG_SWEPT:
+        on_swept(feedback, line.count);
+        break;
     case MAILLOG_NEW: /* whoever had its queue id is gone */
     case MAILLOG_REMOVED:
-        on_removed(feedback, line.queue_id);
+        on_gone(feedback, line.queue_id, false);
+        break;
+    case MAILLOG_HELD:
+        on_gone(feedback, line.queue_id, true);
         break;
     case MAILLOG_ODD:
         feedback->figures.odd += !feedback->again;

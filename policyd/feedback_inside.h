@@ -24,6 +24,7 @@ struct feedback {
     struct place reached; /* ... there */
     unsigned quiet;       /* looks at the end since a line came */
     struct queued *queued;
+    int named;           /* messages that postsuper named since it said how many */
     struct event *waits; /* those in queued that wait are told of */
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
     size_t listener_count;

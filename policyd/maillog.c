@@ -322,6 +322,33 @@ of_cleanup(struct maillog *line, struct cursor *reader)
     return MAILLOG_NEW;
 }
 
+/* "Deleted: 85 messages": with ALL none of them is named. */
+static bool
+is_sweep(struct cursor *reader, int *ret_count)
+{
+    static const char *const begins[] = {"Deleted: ", "Placed on hold: ", "Requeued: "};
+
+    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+        if (cursor_take(reader, begins[i])) {
+            int64_t count = 0;
+
+            while (cursor_left(reader) > 0 && cursor_is_digit(*reader->at) && count < 100000000)
+                count = count * 10 + (*reader->at++ - '0');
+            *ret_count = (int)count;
+            return cursor_take(reader, " message");
+        }
+    return false;
+}
+
+static enum maillog_kind
+of_postsuper(struct maillog *line, struct cursor *reader)
+{
+    (void)line;
+    if (cursor_take(reader, "removed") || cursor_take(reader, "requeued"))
+        return MAILLOG_REMOVED;
+    return cursor_take(reader, "placed on hold") ? MAILLOG_HELD : MAILLOG_OTHER;
+}
+
 static enum maillog_kind
 of_delivery(struct maillog *line, struct cursor *reader)
 {
@@ -407,14 +434,18 @@ maillog_parse(struct span ident, struct span message, struct maillog *ret_line)
         const char *daemon;
         enum maillog_kind (*read)(struct maillog *line, struct cursor *reader);
     } programs[] = {
-        {"qmgr", of_qmgr},       {"smtp", of_delivery},   {"error", of_delivery},
-        {"cleanup", of_cleanup}, {"bounce", of_delivery}, {"lmtp", of_delivery},
-        {"milter", of_milter},
+        {"qmgr", of_qmgr},           {"smtp", of_delivery},   {"error", of_delivery},
+        {"cleanup", of_cleanup},     {"bounce", of_delivery}, {"lmtp", of_delivery},
+        {"postsuper", of_postsuper}, {"milter", of_milter},
     };
     struct cursor reader = {message.start, message.start + message.length};
 
     *ret_line = (struct maillog){.delay_ms = -1, .delays_ms = {-1, -1, -1, -1}};
     read_ident(ident, ret_line);
+    if (logtext_is(ret_line->daemon, "postsuper") && is_sweep(&reader, &ret_line->count)) {
+        ret_line->kind = MAILLOG_SWEPT;
+        return;
+    }
     if (!take_queue_id(&reader, &ret_line->queue_id))
         return;
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)

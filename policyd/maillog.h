@@ -35,7 +35,9 @@ enum maillog_kind {
     MAILLOG_RESULT,  /* of one recipient: queue_id and all the rest */
     MAILLOG_SAID,    /* one of several servers failed, the next is asked: queue_id, reply */
     MAILLOG_EXPIRED, /* it waited too long and goes back to its sender: queue_id, sender */
-    MAILLOG_REMOVED, /* it left the queue: queue_id */
+    MAILLOG_REMOVED, /* it left the queue, or comes again under another id: queue_id */
+    MAILLOG_HELD,    /* nobody delivers it until an admin lets it go: queue_id */
+    MAILLOG_SWEPT,   /* so many were removed or held at once, named before or not: count */
     MAILLOG_UNMET,   /* our milter misses what its stream requires: queue_id, stream, unmet */
     MAILLOG_ODD,     /* begins like one of these, and cannot be trusted */
 };
@@ -77,6 +79,7 @@ struct maillog {
     struct span dsn;        /* "5.7.1" */
     struct span reply;      /* what stands in parentheses behind the status */
     enum maillog_status status;
+    int count;
     int64_t delay_ms;     /* since the message came in; -1: not there */
     struct span stream;   /* its name, as the milter has it */
     unsigned unmet;       /* a set, REQUIRE_BIT() */

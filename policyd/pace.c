@@ -28,12 +28,13 @@
 
 enum {
     SOON_MS = 10,
-    EARLY_MS = 30,         /* lanes that get up at about the same time are looked at together */
-    COLD_MS = 20,          /* the store is asked whether there is room */
-    FULL_MS = 1000,        /* room may come sooner than was said */
-    ODD_MS = 60 * 1000,    /* one that finds no room where the next one does */
-    IDLE_MS = 1000,        /* between two looks when there is nothing to wait for */
-    EACH_MS = 100,         /* one with many recipients waits so long for each */
+    EARLY_MS = 30,  /* lanes that get up at about the same time are looked at together */
+    COLD_MS = 20,   /* the store is asked whether there is room */
+    FULL_MS = 1000, /* room may come sooner than was said */
+    ODD_MS = 250,   /* one that finds no room where the next one does; twice as long each ... */
+    ODDS_MAX = 8,   /* ... of so many times */
+    IDLE_MS = 1000, /* between two looks when there is nothing to wait for */
+    EACH_MS = 100,  /* one with many recipients waits so long for each */
     CACHED_MS = 31 * 1000, /* Postfix' resolver keeps its last answer for 30 s */
     BEHIND_MS = 2000,      /* a log that is so long behind is not acted upon */
 };
@@ -75,6 +76,16 @@ forget_waiter(struct pace *pace, const struct reserved *one)
         waiting_remove(pace->waiting, waiter);
 }
 
+/* It was woken, and nobody asked for its grant; if more was told of it since, that is its own. */
+static void
+note_vain(struct pace *pace, const struct reserved *one)
+{
+    struct waiter *waiter = waiting_find(pace->waiting, one->queue_id);
+
+    if (waiter != NULL && waiter->rest_ms == one->until_ms && ++waiter->vain >= PACE_VAIN_MAX)
+        waiting_remove(pace->waiting, waiter);
+}
+
 /*
  * Which of them were asked for, and which never will be?  EARLY_MS before its time is over, as
  * its message gets up: it must not be taken for one that is under way.
@@ -93,8 +104,11 @@ sweep_reserved(struct pace *pace, const struct lookup_view *view, int64_t now_ms
         }
         if (state == GRANT_RESERVED) {
             volume_give_back_key(pace->start.volume, &one->key);
+            note_vain(pace, one);
+            pace->vain++;
             pace->unused++;
         } else {
+            pace->vain = 0;
             wake_helped(pace->start.wake, one->queue_id);
             forget_waiter(pace, one);
             pace->used++;
@@ -226,9 +240,11 @@ look_behind(struct pace *pace, const struct lookup_view *view, struct waiter *fi
 
     if (second != NULL)
         look = look_at(pace, view, second, now_ms, &second_ms);
-    if (look == LOOK_WOKEN)
-        waiting_rest(pace->waiting, first, now_ms + ODD_MS);
-    else if (look == LOOK_FULL)
+    if (look == LOOK_WOKEN) {
+        waiting_rest(pace->waiting, first, now_ms + ((int64_t)ODD_MS << first->odd));
+        first->odd += first->odd < ODDS_MAX;
+    }
+    if (look == LOOK_FULL)
         waiting_sleep(pace->waiting, first, now_ms + wait_ms);
     return look;
 }
@@ -282,6 +298,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
     pace->start.view(pace->start.arg, &view);
     view.now_ms = monotonic_ms();
     sweep_reserved(pace, &view, now_ms);
+    if (pace->vain >= PACE_VAIN_ROW)
+        pace_forget_all(pace);
     if (view.grants != NULL && wake_is_on(pace->start.wake) && !behind) {
         more = true;
         for (int i = 0; i < PACE_STEPS_MAX && more; i++)
@@ -323,6 +341,32 @@ set_streams(struct pace *pace, const struct snapshot *snapshot, const uint32_t *
     free(priorities);
 }
 
+static void
+begin_anew(struct pace *pace, const struct snapshot *snapshot)
+{
+    waiting_free(pace->waiting);
+    pace->waiting = mem_must(waiting_new());
+    set_streams(pace, snapshot, NULL, NULL);
+}
+
+void
+pace_forget_all(struct pace *pace)
+{
+    struct lookup_view view;
+
+    pace->start.view(pace->start.arg, &view);
+    view.now_ms = monotonic_ms();
+    while (pace->reserved_count > 0) {
+        const struct grant_key *key = &pace->reserved[0].key;
+
+        if (view.grants != NULL && grants_state(view.grants, key, view.now_ms) == GRANT_RESERVED)
+            volume_give_back_key(pace->start.volume, key);
+        pace_drop_reserved(pace, 0);
+    }
+    pace->vain = 0;
+    begin_anew(pace, pace->conf->snapshot);
+}
+
 void
 pace_set_conf(struct pace *pace, const struct conf *conf)
 {
@@ -342,9 +386,7 @@ pace_set_conf(struct pace *pace, const struct conf *conf)
         provider_moves[i] = provider != NULL ? (uint32_t)provider->index : UINT32_MAX;
     }
     if (!wake_is_on(pace->start.wake)) { /* nothing is told of from now on */
-        waiting_free(pace->waiting);
-        pace->waiting = mem_must(waiting_new());
-        set_streams(pace, now, NULL, NULL);
+        begin_anew(pace, now);
     } else {
         set_streams(pace, now, moves, provider_moves);
     }

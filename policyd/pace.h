@@ -8,6 +8,10 @@
  * grant is reserved and the message is woken (policyd/wake.h), so that it finds its room when the
  * lookup comes.  If none comes, the grant goes back.
  *
+ * A message that Postfix does not ask for after PACE_VAIN_MAX wakes is given up: it may be gone,
+ * and others wait behind it.  After PACE_VAIN_ROW messages in a row all are: they come at Postfix'
+ * own pace, and those that are deferred again wait again.
+ *
  * Never woken is what was greylisted, until Postfix tries it by itself.  Postfix'
  * resolver keeps its last answer for 30 s: the message that has it is not woken
  * until another has been looked up, or that time is over.
@@ -35,8 +39,10 @@ struct volume;
 struct wake;
 
 enum {
-    PACE_RESERVED_MAX = 500,           /* woken messages whose lookup has not come */
-    PACE_RESERVED_MS = 30 * 1000,      /* then the grant goes back */
+    PACE_RESERVED_MAX = 500,      /* woken messages whose lookup has not come */
+    PACE_RESERVED_MS = 30 * 1000, /* then the grant goes back */
+    PACE_VAIN_MAX = 3,
+    PACE_VAIN_ROW = 20,
     PACE_STEPS_MAX = 200,              /* looks at messages in one go, a microsecond or some each */
     PACE_HIT_MS = 15 * 60 * 1000,      /* a suspension hits what was deferred in that time */
     PACE_GREYLIST_MS = 10 * 60 * 1000, /* so long a greylisted message is left alone */
@@ -62,6 +68,7 @@ void pace_set_conf(struct pace *pace, const struct conf *conf);
 /* For feedback_listen(). */
 void pace_on_outcome(void *pace, const struct outcome *outcome);
 void pace_on_gone(void *pace, const char *queue_id);
+void pace_on_swept(void *pace);
 void pace_on_idle(void *pace);
 void pace_on_wait(void *pace, const struct outcome *outcome);
 

@@ -84,7 +84,21 @@ note_deferral(struct pace *pace, const struct outcome *outcome, const struct add
                                     });
 }
 
-/* It was woken, and yet Postfix did not ask for the grant that waits for it. */
+/* Postfix will not ask for the grant that waits for it, or is past asking. */
+static void
+give_back_number(struct pace *pace, struct lookup_view *view, size_t number)
+{
+    const struct grant_key *key = &pace->reserved[number].key;
+
+    view->now_ms = monotonic_ms();
+    if (grants_state(view->grants, key, view->now_ms) != GRANT_RESERVED)
+        return;
+    volume_give_back_key(pace->start.volume, key);
+    pace->unused++;
+    pace_drop_reserved(pace, number);
+}
+
+/* It was woken, and yet Postfix did not ask for its grant. */
 static void
 give_back(struct pace *pace, const struct outcome *outcome)
 {
@@ -95,18 +109,26 @@ give_back(struct pace *pace, const struct outcome *outcome)
     pace->start.view(pace->start.arg, &view);
     if (view.grants == NULL)
         return;
-    view.now_ms = monotonic_ms();
     choice_key(&view, &mail, &key);
-    for (size_t i = 0; i < pace->reserved_count; i++) {
-        if (memcmp(&pace->reserved[i].key, &key, sizeof(key)) != 0)
-            continue;
-        if (grants_state(view.grants, &key, view.now_ms) != GRANT_RESERVED)
+    for (size_t i = 0; i < pace->reserved_count; i++)
+        if (memcmp(&pace->reserved[i].key, &key, sizeof(key)) == 0) {
+            give_back_number(pace, &view, i);
             return;
-        volume_give_back_key(pace->start.volume, &key);
-        pace->unused++;
-        pace_drop_reserved(pace, i);
+        }
+}
+
+/* Nobody will ask for what a message has that is gone. */
+static void
+give_back_all(struct pace *pace, const char *queue_id)
+{
+    struct lookup_view view;
+
+    pace->start.view(pace->start.arg, &view);
+    if (view.grants == NULL)
         return;
-    }
+    for (size_t i = pace->reserved_count; i-- > 0;)
+        if (strcmp(pace->reserved[i].queue_id, queue_id) == 0)
+            give_back_number(pace, &view, i);
 }
 
 static bool
@@ -177,6 +199,13 @@ pace_on_gone(void *arg, const char *queue_id)
     if (waiter != NULL)
         waiting_remove(pace->waiting, waiter);
     deferrals_forget(pace->deferrals, queue_id);
+    give_back_all(pace, queue_id);
+}
+
+void
+pace_on_swept(void *pace)
+{
+    pace_forget_all(pace);
 }
 
 void

@@ -35,11 +35,15 @@ struct pace {
     int64_t last_ms;   /* and when */
     uint64_t used;     /* grants that were reserved, and asked for */
     uint64_t unused;   /* went back */
+    unsigned vain;     /* of these in a row, without one that was asked for */
     uint64_t hits;     /* messages that a suspension hit, or that were refused for good by one */
 };
 
 /* The grant of that number is asked for no more: the last takes its place. */
 void pace_drop_reserved(struct pace *pace, size_t number);
+
+/* Nothing waits any more; all that is reserved goes back. */
+void pace_forget_all(struct pace *pace);
 
 /* Look again soon: in wait_ms. */
 void pace_schedule(struct pace *pace, int64_t wait_ms);

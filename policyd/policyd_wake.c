@@ -54,6 +54,7 @@ policyd_init_wake(struct policyd *policyd)
     feedback_listen(policyd->feedback, &(struct feedback_listener){
                                            .on_outcome = pace_on_outcome,
                                            .on_gone = pace_on_gone,
+                                           .on_swept = pace_on_swept,
                                            .on_idle = pace_on_idle,
                                            .on_wait = pace_on_wait,
                                            .arg = policyd->pace,

@@ -328,10 +328,11 @@ queued_set_waits(struct queued *queued, struct span queue_id, const char *recipi
 {
     struct message *message = *find(queued, queue_id);
 
-    if (message == NULL)
+    if (message == NULL || (message->waits == NULL && recipient == NULL))
         return;
     clear_waits(queued, message);
-    put_waits(queued, message, recipient, since_ms);
+    if (recipient != NULL)
+        put_waits(queued, message, recipient, since_ms);
     note_there(queued, message);
 }
 

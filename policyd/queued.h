@@ -65,7 +65,7 @@ bool queued_is_heard(struct queued *queued, struct span queue_id);
 
 /*
  * A recipient of it was deferred, and it waits for its turn, until its delivery begins again.
- * since_ms: when it came in, by the time of day.
+ * since_ms: when it came in, by the time of day.  recipient NULL: it waits no more.
  */
 void queued_set_waits(struct queued *queued, struct span queue_id, const char *recipient,
                       int64_t since_ms);

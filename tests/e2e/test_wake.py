@@ -82,6 +82,20 @@ def test_what_waits_is_known_after_a_restart(make_host):
     host.postfix.wait_queue_empty()
 
 
+@pytest.mark.parametrize("how", ["-d", "-h"])
+def test_what_an_admin_takes_away_holds_nobody_up(make_host, how):
+    """Deleted, or put on hold: the room is for those that are left."""
+    host = make_host(with_caps(a1=window("10s", 10), a2=window("10s", 5)), NEVER, start=False)
+    waking(host)
+    host.start()
+    submit_many(host, 100)
+    wait_for(lambda: status(host)["wake"]["waiting"] >= 80, what="many to wait")
+    host.postfix.command("postsuper", how, "ALL")
+    wait_for(lambda: status(host)["wake"]["waiting"] == 0, what="none of them to wait")
+    ids = submit_many(host, 30)
+    wait_all(host, ids, 60)
+
+
 def test_many_recipients(make_host):
     """A message with more of them than there is room for comes a few times, not for each."""
     host = make_host(with_caps(a1=window("10s", 10), a2=window("10s", 5)), NEVER, start=False)

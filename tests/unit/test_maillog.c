@@ -105,6 +105,23 @@ test_queue(void **state)
     assert_int_equal(parse(QMGR "4A: from=<a@d.test>, status=force-expired, returned to sender"),
                      MAILLOG_EXPIRED);
     assert_int_equal(parse(QMGR "4A: removed"), MAILLOG_REMOVED);
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/postsuper[7]: 4A: removed"),
+                     MAILLOG_REMOVED);
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/postsuper[7]: 4A: requeued"),
+                     MAILLOG_REMOVED);
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/postsuper[7]: 4A: placed on hold"),
+                     MAILLOG_HELD);
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/postsuper[7]: 4A: released from hold"),
+                     MAILLOG_OTHER);
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/postsuper[7]: Deleted: 1 message"),
+                     MAILLOG_SWEPT);
+    assert_int_equal(line.count, 1);
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/postsuper[7]: Placed on hold: 85 messages"),
+                     MAILLOG_SWEPT);
+    assert_int_equal(line.count, 85);
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/qmgr[7]: Deleted: 1 message"),
+                     MAILLOG_OTHER);
+    assert_int_equal(parse(QMGR "4A: removed"), MAILLOG_REMOVED);
     assert_span(line.queue_id, "4A");
     assert_int_equal(parse("Nov  5 10:11:12 mx postfix/cleanup[9]: 4A: message-id=<x@y>"),
                      MAILLOG_NEW);

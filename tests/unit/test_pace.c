@@ -313,6 +313,64 @@ test_woken_in_vain(void **state)
     }
 }
 
+/* Nobody knows where it is: others are not to wait for it for ever. */
+static void
+test_given_up(void **state)
+{
+    (void)state;
+    world.room = true;
+    defer(0, "A1");
+    run_until((PACE_VAIN_MAX + 1) * (PACE_RESERVED_MS + 1000));
+    assert_woken("A1 A1 A1 ");
+    assert_int_equal(world.given_back, PACE_VAIN_MAX);
+    assert_int_equal(waiting_count(pace->waiting), 0);
+    defer(0, "A1"); /* but there it is */
+    run_until((PACE_VAIN_MAX + 2) * (PACE_RESERVED_MS + 1000));
+    assert_woken("A1 A1 ");
+    assert_int_equal(waiting_count(pace->waiting), 1);
+}
+
+/* Many that nobody knows: all come at Postfix' own pace, and no room waits for them. */
+static void
+test_all_given_up(void **state)
+{
+    char id[8];
+
+    (void)state;
+    world.room = true;
+    for (int i = 0; i < PACE_VAIN_ROW + 5; i++) {
+        snprintf(id, sizeof(id), "A%d", i);
+        defer(0, id);
+    }
+    run_until(PACE_RESERVED_MS - 1000);
+    assert_int_equal(waiting_count(pace->waiting), PACE_VAIN_ROW + 5);
+    run_until(PACE_RESERVED_MS + 1000);
+    assert_int_equal(waiting_count(pace->waiting), 0);
+    assert_int_equal(pace->reserved_count, 0);
+    assert_int_equal(world.given_back, PACE_VAIN_ROW + 5);
+
+    defer(0, "B1");
+    tick();
+    pace_on_swept(pace);
+    assert_int_equal(waiting_count(pace->waiting), 0);
+    assert_int_equal(world.given_back, PACE_VAIN_ROW + 6);
+}
+
+/* It left the queue without being asked for: what it had is others'. */
+static void
+test_gone(void **state)
+{
+    (void)state;
+    world.room = true;
+    defer(0, "A1");
+    tick();
+    assert_woken("A1 ");
+    pace_on_gone(pace, "A1");
+    assert_int_equal(world.given_back, 1);
+    assert_int_equal(pace->reserved_count, 0);
+    assert_int_equal(waiting_count(pace->waiting), 0);
+}
+
 /* Postfix tried it without asking: what was reserved goes back at once. */
 static void
 test_deferred_again(void **state)
@@ -343,11 +401,11 @@ test_odd_one(void **state)
     defer(2, "B3");
     run_until(3000);
     assert_woken("B2 B3 ");
-    world.odd = NULL;
-    run_until(30000);
-    assert_woken("");
-    run_until(65000);
-    assert_true(strstr(world.woken, "B1 ") != NULL);
+    look_up("B2");
+    look_up("B3");
+    world.odd = NULL; /* soon seen */
+    run_until(3000 + 1000);
+    assert_woken("B1 ");
 }
 
 /* Alone it would be answered from Postfix' memory, until another was asked for. */
@@ -468,6 +526,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_room, set_up, tear_down),
         cmocka_unit_test(test_woken_in_vain),
+        cmocka_unit_test_setup_teardown(test_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_all_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deferred_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_odd_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_last_answer, set_up, tear_down),
