@@ -167,13 +167,16 @@ def test_killed_at_random_with_a_pipe(make_node):
     seed = random.randrange(1 << 30)
     node = make_node(source="pipe", accounts=100000)
     feeder = Feeder(node.conf, node.run)
-    wait_for(lambda: node.status()["feedback"]["feeders"] == 1, what="the feeder")
+    feeder.write(maillog.line("qmgr", "A: from=<a@a.test>, size=5, nrcpt=1 (queue active)"))
+    wait_for(lambda: figures(node)["written_ms_ago"] >= 0, what="the first place to be kept")
     writer = maillog.Writer(node.log_path, SOURCES[0], 400, seed, rotates=False)
     print("seed", seed)
-    kill_while(node, writer, feeder.copy, SOURCES[1], seed)
-    check_totals(node, writer)
-    feeder.process.kill()
-    feeder.process.wait()
+    try:
+        kill_while(node, writer, feeder.copy, SOURCES[1], seed)
+        check_totals(node, writer)
+    finally:
+        feeder.process.kill()
+        feeder.process.wait()
 
 
 def test_report(make_node):
@@ -316,6 +319,7 @@ def test_more_than_memory_has_room_for(make_node, large_disk):
     assert told["figures"]["state"] == "counting" and told["figures"]["gone_back"] >= 1
     assert told["figures"]["trouble"] is None
     assert told["feedback"]["results"] == senders + 1  # nobody else heard of them twice
+    wait_for(lambda: figures(node)["waiting"] == 0, what="all to be written")
     node.daemon.stop()
     assert maillog.counted(large_disk / "figures.db") == {
         "a.test": Counter(sent=1), **{f"b{n}.test": Counter(sent=1) for n in range(senders)}}

@@ -119,6 +119,12 @@ def ip(*args):
     subprocess.run(["ip", *args], check=True, capture_output=True, text=True)
 
 
+def ip_batch(lines):
+    """The same, several in one go."""
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", check=True,
+                   capture_output=True, text=True)
+
+
 class Network:
     """A network of its own for some process, at a link of the private one that can be cut.
 
