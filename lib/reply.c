@@ -181,22 +181,35 @@ reply_read_words(const char *words, size_t length, struct reply *ret_reply)
 
 /* ------------------------------------------------------------ Postfix' words */
 
+/*
+ * Cut off what was being done, " (in reply to RCPT TO command)".  Where that is not
+ * the end, the log was cut in front of it: then the recipient may have been told,
+ * and what a server wrote that looks like it is its words.
+ */
+static enum reply_phase
+cut_phase(struct cursor *words)
+{
+    static const char in_reply_to[] = " (in reply to ";
+    const char *suffix = find_last(words, in_reply_to);
+    enum reply_phase phase;
+
+    if (suffix == NULL || memchr(suffix, ')', (size_t)(words->end - suffix)) != words->end - 1)
+        return REPLY_RECIPIENT;
+    phase = phase_of(suffix + strlen(in_reply_to), words->end);
+    words->end = suffix;
+    return phase;
+}
+
 /* "host name[address] said: ... (in reply to RCPT TO command)" */
 static bool
 read_said(struct reply *reply, struct cursor words)
 {
     struct span skipped;
-    static const char in_reply_to[] = " (in reply to ";
-    const char *suffix;
 
     if (!cursor_take(&words, "host ") || !cursor_take_until(&words, " ", &skipped))
         return false;
     if (cursor_take(&words, "said: ")) {
-        suffix = find_last(&words, in_reply_to);
-        if (suffix != NULL) {
-            reply->phase = phase_of(suffix + strlen(in_reply_to), words.end);
-            words.end = suffix;
-        }
+        reply->phase = cut_phase(&words);
     } else if (!cursor_take(&words, "refused to talk to me: ")) {
         return false;
     }
@@ -248,6 +261,8 @@ reply_read(const char *dsn, size_t dsn_length, const char *text, size_t length,
     if (ret_reply->enhanced[0] == '\0' && dsn_length > 0 && dsn_length <= REPLY_ENHANCED_MAX) {
         memcpy(ret_reply->enhanced, dsn, dsn_length);
         ret_reply->enhanced[dsn_length] = '\0';
+        if (ret_reply->code >= 400) /* it may have been changed on the way */
+            ret_reply->enhanced[0] = (char)('0' + ret_reply->code / 100);
     }
 }
 

@@ -7,7 +7,8 @@
  *   connect to mx.example.net[192.0.2.9]:25: Connection timed out
  *
  * The words are a stranger's.  What Postfix itself wrote stands in front of
- * them and at the very end, and is looked for only there.
+ * them and at the very end, and is looked for only there.  Postfix logs 2,048 bytes
+ * of a line, so that the end may be missing: then the recipient counts as told.
  *
  * Source: Postfix smtp_proto.c, smtp_trouble.c, smtp_connect.c; RFC 5321,
  * section 4.2; RFC 3463, section 2.
@@ -48,7 +49,7 @@ struct reply {
     enum reply_origin origin;
     enum reply_phase phase;
     int code;                              /* 550; 0: none was said */
-    char enhanced[REPLY_ENHANCED_MAX + 1]; /* "5.1.1"; the server's, else Postfix' own */
+    char enhanced[REPLY_ENHANCED_MAX + 1]; /* "5.1.1"; the server's, else Postfix' own, of the code's class */
     char text[REPLY_TEXT_MAX + 1];         /* the words as one line, without codes */
 };
 

@@ -229,22 +229,26 @@ status_of(struct span word)
 {
     if (logtext_is(word, "sent"))
         return MAILLOG_SENT;
-    if (logtext_is(word, "deferred"))
+    if (logtext_is(word, "deferred") || logtext_is(word, "SOFTBOUNCE"))
         return MAILLOG_DEFERRED;
     if (logtext_is(word, "bounced"))
         return MAILLOG_BOUNCED;
     return MAILLOG_OTHER_STATUS;
 }
 
-/*
- * "sent (250 ok)", up to the end of the line; the last ')' is missing where
- * something cut it.  Text that looks like the rest of an address and a result
- * may be the truth behind a forged beginning: a local part without quotes.
- */
+/* A forged beginning is a local part without quotes, which Postfix before 3.5 writes. */
+bool
+maillog_is_doubtful(struct span text)
+{
+    static const char rest[] = ">, relay="; /* behind orig_to=, too */
+
+    return text.length > 0 && memmem(text.start, text.length, rest, strlen(rest)) != NULL;
+}
+
+/* "sent (250 ok)", up to the end of the line; the last ')' is missing where something cut it. */
 static bool
 read_status(struct maillog *line, struct cursor *reader)
 {
-    struct cursor rest;
     struct span word;
 
     if (!cursor_take_until(reader, " (", &word) || word.length == 0)
@@ -253,11 +257,10 @@ read_status(struct maillog *line, struct cursor *reader)
         if (!logtext_is_word(word.start[i]) && word.start[i] != '-')
             return false;
     line->status = status_of(word);
-    rest = *reader;
-    if (cursor_take_until(&rest, ">, relay=", &word)) /* behind orig_to=, too */
-        return false;
     line->reply.start = reader->at;
     line->reply.length = cursor_left(reader);
+    if (maillog_is_doubtful(line->reply))
+        return false;
     if (line->reply.length > 0 && line->reply.start[line->reply.length - 1] == ')')
         line->reply.length--;
     return true;

@@ -44,7 +44,7 @@ enum maillog_kind {
 
 enum maillog_status {
     MAILLOG_SENT,
-    MAILLOG_DEFERRED,
+    MAILLOG_DEFERRED, /* by soft_bounce, too */
     MAILLOG_BOUNCED,
     MAILLOG_OTHER_STATUS, /* expired, undeliverable, deliverable: not an attempt's end */
 };
@@ -94,6 +94,12 @@ bool maillog_cut(const char *line, size_t length, struct maillog_frame *ret_fram
 
 /* Read a message that ident wrote.  Everything in ret_line points into the two. */
 void maillog_parse(struct span ident, struct span message, struct maillog *ret_line);
+
+/*
+ * Could text, which stands in parentheses behind a status, be something else: the rest
+ * of an address and the true result, behind a forged beginning?  Its line is ODD.
+ */
+bool maillog_is_doubtful(struct span text);
 
 /*
  * Milliseconds since 1970 of a line's time.  Without a year it is the one that

@@ -87,8 +87,7 @@ is_rescued(const struct outcome_view *view, const struct maillog *line,
     return outcome->status == MAILLOG_DEFERRED && outcome->reply.code >= 500 &&
            outcome->address != NULL &&
            (rescue_accuses(outcome->rule) ||
-            rescue_rule(view->conf, line->reply.start, line->reply.length, &outcome->reply) !=
-                NULL);
+            rescue_rule(view->conf, line->dsn, line->reply) != NULL);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/reply.h"
+#include "policyd/maillog.h"
 
 #include <string.h>
 
@@ -46,10 +47,35 @@ rule_of(const struct conf *conf, const struct provider *provider, const struct r
     return rescue_accuses(rule) ? rule : NULL;
 }
 
-const struct reply_rule *
-rescue_rule(const struct conf *conf, const char *text, size_t length, const struct reply *reply)
+/*
+ * What the log will have of it: all, but for the end of a very long one, where
+ * another rule might fit than here.
+ */
+static struct span
+shorten(struct span told)
 {
-    return rule_of(conf, provider_of(conf, text, length), reply);
+    if (told.length > RESCUE_WORDS_MAX)
+        told.length = RESCUE_WORDS_MAX;
+    return told;
+}
+
+static const struct reply_rule *
+rule_for(const struct conf *conf, const struct provider *provider, struct span dsn,
+         struct span told)
+{
+    struct reply reply;
+
+    if (provider == NULL)
+        return NULL;
+    told = shorten(told);
+    reply_read(dsn.start, dsn.length, told.start, told.length, &reply);
+    return rule_of(conf, provider, &reply);
+}
+
+const struct reply_rule *
+rescue_rule(const struct conf *conf, struct span dsn, struct span told)
+{
+    return rule_for(conf, provider_of(conf, told.start, told.length), dsn, told);
 }
 
 /* --------------------------------------------------------- another address */
@@ -146,16 +172,15 @@ is_rescued(const struct rescue_view *view, const char *name, const char *key)
     const struct conf *conf = view->conf;
     struct refused refused = {.view = view};
     struct span status, words;
-    struct reply reply;
 
-    if (!view->counted || !conf->rescue_enabled || !cut(key, &status, &words))
+    if (!view->counted || !conf->rescue_enabled || !cut(key, &status, &words) ||
+        maillog_is_doubtful(words)) /* nobody would count it */
         return false;
     refused.address = snapshot_find_address(conf->snapshot, name);
     refused.provider = provider_of(conf, words.start, words.length);
     if (refused.address == NULL || refused.provider == NULL)
         return false;
-    reply_read(status.start, status.length, words.start, words.length, &reply);
-    return rule_of(conf, refused.provider, &reply) != NULL && is_another(&refused);
+    return rule_for(conf, refused.provider, status, words) != NULL && is_another(&refused);
 }
 
 size_t

@@ -9,13 +9,16 @@
  * next lookup ends it; see policyd/history.h.
  *
  * The words are a stranger's, of any bytes.  What is not understood, or not to
- * be rescued, is answered "NOTFOUND ": Postfix' own result stands.
+ * be rescued, is answered "NOTFOUND ": Postfix' own result stands.  So is what the
+ * log would not tell of, or not in the same words, because such a message would be
+ * tried again without end.
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef POLICYD_RESCUE_H
 #define POLICYD_RESCUE_H
 
+#include "lib/cursor.h"
 #include "lib/replies.h"
 
 #include <stdbool.h>
@@ -35,6 +38,7 @@ struct rescue_view {
 };
 
 enum {
+    RESCUE_WORDS_MAX = 900,  /* bytes that tell the rule: they stand in a line of the log */
     RESCUE_EXTRA = 4,        /* bytes of an answer that its key does not have */
     RESCUE_ANSWER_SIZE = 10, /* bytes that an answer needs, however short its key */
 };
@@ -50,10 +54,9 @@ size_t rescue_answer(const struct rescue_view *view, const char *name, const cha
  * The rule by which these words accuse the address that the mail was tried
  * from, or NULL.  Whose server it is tells the host that Postfix names.
  *
- * text: as Postfix tells it, "host ... said: ..."; reply: read from it.
+ * told: as Postfix tells it, "host ... said: ...".
  */
-const struct reply_rule *rescue_rule(const struct conf *conf, const char *text, size_t length,
-                                     const struct reply *reply);
+const struct reply_rule *rescue_rule(const struct conf *conf, struct span dsn, struct span told);
 
 /* The address, or the address at this provider. */
 bool rescue_accuses(const struct reply_rule *rule); /* takes NULL */

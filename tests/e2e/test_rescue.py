@@ -259,3 +259,54 @@ def test_what_is_not_rescued(make, simulator, change):
         simulator.block(source)
     queue_id = submit(host, "x@one.test")
     assert [status for status, _ in wait_results(host, queue_id, 1)] == ["bounced"]
+
+
+def test_words_that_the_log_cannot_be_trusted_with(make, simulator):
+    """A refusal that looks like a result of another message is returned, not tried without end."""
+    host = make(main=NOT_BY_ITSELF)
+    simulator.add(rules.Rule("550 5.7.1 {source} has been blocked <x>, relay=none, ok"))
+    queue_id = submit(host, "x@one.test")
+    assert [status for status, _ in wait_results(host, queue_id, 1)] == ["bounced"]
+
+
+def test_blocked_behind_the_end_of_the_line(make, simulator):
+    """What the log has no room for is not read from it; so it is no reason to try again."""
+    host = make(main=NOT_BY_ITSELF)
+    lines = ["and so on " * 45] * 5 + ["it has been blocked"]
+    simulator.add(rules.Rule("550-5.7.1 " + "\r\n550-5.7.1 ".join(lines) + "\r\n550 5.7.1 end"))
+    queue_id = submit(host, "x@one.test")
+    status = wait_for(lambda: re.findall(rf"{queue_id}: to=.* status=(\w+) \(", host.postfix.log()),
+                      what="a result")
+    assert status == ["bounced"]
+
+
+@pytest.mark.parametrize("lines", [1, 4], ids=["fits", "cut"])
+def test_a_long_reply_to_the_recipient_spends_the_grant(make, simulator, lines):
+    """The other side counts the recipient, also where the log has lost that it was told of it."""
+    def capped(conf):
+        for name in ("a1", "a2", "s1"):
+            conf["addresses"][name]["caps"] = {"day": 1000}
+    host = make(capped, NOT_BY_ITSELF)
+    simulator.add(rules.Rule("452-4.2.2 " + "\r\n452-4.2.2 ".join(["and so on " * 50] * lines)
+                             + "\r\n452 4.2.2 the end"))
+    queue_id = submit(host, "x@one.test")
+    line = wait_for(lambda: re.search(rf".*{queue_id}: to=.*", host.postfix.log()),
+                    what="a result").group(0)
+    assert line.endswith("(in reply to RCPT TO command))") == (lines == 1)
+    feedback = wait_for(lambda: (f := json.loads(host.postpool("--json", "status").stdout)[
+        "feedback"])["results"] and f, what="the result to be read")
+    assert (feedback["spent"], feedback["given_back"]) == (1, 0)
+
+
+def test_soft_bounce(make, simulator):
+    """Deferred by Postfix' soft_bounce: counted, under the rule that the reply falls under."""
+    host = make(main=NOT_BY_ITSELF | {"soft_bounce": "yes"})
+    simulator.add(rules.Unknown())
+    queue_id = submit(host, "unknown@one.test")
+    wait_for(lambda: re.search(rf"{queue_id}: to=.* status=SOFTBOUNCE ", host.postfix.log()),
+             what="a result")
+    wait_for(lambda: told(host) == 1, what="the result to be read")
+    assert re.search(r"deferred +unknown@one\.test from \w+ after [\d.]+ s, rule unknown: 550 5\.1\.1",
+                     host.postpool("explain", queue_id).stdout)
+    total = json.loads(host.postpool("--json", "report").stdout)["total"]
+    assert (total["deferred"], total["bounced"]) == (1, 0)

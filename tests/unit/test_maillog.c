@@ -85,6 +85,11 @@ test_versions(void **state)
     }
     assert_span(line.reply, "postpool: no room");
     assert_span(line.service, "");
+    assert_int_equal(parse(SMTP "4A: to=<b@c.test>, " RESULT /* with soft_bounce */
+                                "dsn=4.1.1, status=SOFTBOUNCE (host c.test[192.0.2.9] said: 550 "
+                                "5.1.1 no (in reply to RCPT TO command))"),
+                     MAILLOG_RESULT);
+    assert_int_equal(line.status, MAILLOG_DEFERRED);
 }
 
 static void

@@ -99,6 +99,8 @@ test_refused(void **state)
         {"pp-b1/smtp", "4.7.1", "deferred", "550 5.7.1 blocked", "blocked", true, false},
         {"pp-b1/smtp", "4.7.1", "deferred", "450 4.7.1 blocked", "blocked", false, false},
         {"smtp", "4.7.1", "deferred", "550 5.7.1 blocked", "blocked", false, false},
+        {"pp-b1/smtp", "4.7.1", "SOFTBOUNCE", "550 5.7.1 blocked", "blocked", true, false},
+        {"pp-b1/smtp", "4.1.1", "SOFTBOUNCE", "550 5.1.1 who?", "unknown", false, false},
         {"pp-b1/smtp", "4.1.1", "deferred", "550 5.1.1 who?", "unknown", false, false},
         {"error", "4.7.1", "deferred", NULL, NULL, false, true},
         {"error", "4.7.1", "deferred", OUTCOME_BUSY, NULL, false, true},

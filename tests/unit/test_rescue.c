@@ -118,6 +118,9 @@ test_words(void **state)
         {"5.4.4 unable to look up host 550.blocked.test: host mx[1] said: 550 blocked", false},
         {"5.7.1 host mx.one.test said: 550 5.7.1 blocked", false}, /* not how Postfix names one */
         {"5.7.1 host [192.0.2.9] said: 550 5.7.1 blocked", true},  /* it has no name */
+        /* the log could be read in two ways: see policyd/maillog.h */
+        {"5.7.1" SAID "550 5.7.1 blocked <x>, relay=none, ok (in reply to RCPT TO command)", false},
+        {"5.7.1" SAID "550 5.7.1 blocked <x> relay=none, ok (in reply to RCPT TO command)", true},
         {"5.7.1" SAID "550 5.7.1 blocked\n2", false},
         {"5.7.1" SAID "550 5.7.1 blocked\x7f", false},
         {"5.7.1", false},
@@ -148,6 +151,28 @@ test_long_names_and_words(void **state)
     snprintf(key, sizeof(key), "5.7.1" SAID "550 blocked %s%s%s%s%s%s%s%s", name, name, name, name,
              name, name, name, name);
     assert_true(rescues(*state, "a1", key));
+}
+
+/* What stands behind the end of a line of the log accuses nobody: it is not counted there. */
+static void
+test_what_the_log_does_not_have(void **state)
+{
+    struct world *w = *state;
+    char key[3000];
+
+    for (int blanks = 0; blanks <= 2000; blanks += 50) {
+        struct span told = {key + strlen("5.7.1 "), 0};
+
+        snprintf(key, sizeof(key), "5.7.1" SAID "550 5.7.1%*sblocked (in reply to RCPT TO command)",
+                 blanks, " ");
+        told.length = strlen(told.start);
+        if (told.length > 1000)
+            told.length = 1000;
+        assert_int_equal(rescues(w, "a1", key),
+                         rescue_rule(w->conf, (struct span){"4.7.1", 5}, told) != NULL);
+    }
+    assert_true(rescues(w, "a1", "5.7.1" SAID "550 5.7.1      blocked"));
+    assert_false(rescues(w, "a1", key));
 }
 
 static void
@@ -223,6 +248,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_words),
         TEST(test_long_names_and_words),
+        TEST(test_what_the_log_does_not_have),
         TEST(test_who_is_known),
         TEST(test_another_address),
         TEST(test_another_that_may_not_send),
