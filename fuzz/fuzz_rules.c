@@ -3,7 +3,7 @@
  *
  * Input: a byte for the class and one for the code, then texts with a NUL behind
  * each: pattern, enhanced code and sample of a rule, the pattern of the one before
- * it, a reply.
+ * it, a reply, a reply that the rule must not fit.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -53,8 +53,19 @@ check_rule(const struct conf *conf, const struct reply_rule *rule)
     MUST(reaction->suspend_most_ms >= reaction->suspend_ms);
 }
 
+/* The second rule leaves to others what it must. */
 static void
-check(const char *text, const char *words)
+check_not(const struct conf *conf, const char *not_sample)
+{
+    const struct reply_rule *second = &conf->replies.rules[conf->replies.count - 1];
+    struct reply reply;
+
+    reply_read_words(not_sample, strlen(not_sample), &reply);
+    MUST(replies_find(&conf->replies, NULL, &reply) != second);
+}
+
+static void
+check(const char *text, const char *words, const char *not_sample)
 {
     struct conf_problems problems = {0};
     struct conf *conf = NULL;
@@ -63,6 +74,8 @@ check(const char *text, const char *words)
     if (conf_load_text(text, &conf, &problems) == 0) {
         for (size_t i = 0; i < conf->replies.count; i++)
             check_rule(conf, &conf->replies.rules[i]);
+        if (not_sample[0] != '\0')
+            check_not(conf, not_sample);
         reply_read_words(words, strlen(words), &reply);
         replies_find(&conf->replies, &conf->snapshot->providers[PROVIDER_OTHER], &reply);
     } else {
@@ -85,6 +98,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int code = codes[fuzz_byte(&input) % (sizeof(codes) / sizeof(*codes))];
     char *pattern = fuzz_text(&input), *enhanced = fuzz_text(&input), *sample = fuzz_text(&input);
     char *first = fuzz_text(&input), *words = fuzz_text(&input);
+    char *not_sample = fuzz_text(&input);
 
     buf_puts(&text, site);
     buf_puts(&text, "replies: ( ");
@@ -101,13 +115,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     add_text(&text, "enhanced", enhanced);
     buf_puts(&text, "samples = ( ");
     add_quoted(&text, sample);
-    buf_puts(&text, " ); } );\n");
-    check(buf_text(&text), words);
+    buf_puts(&text, " ); ");
+    if (not_sample[0] != '\0') {
+        buf_puts(&text, "not_samples = ( ");
+        add_quoted(&text, not_sample);
+        buf_puts(&text, " ); ");
+    }
+    buf_puts(&text, "} );\n");
+    not_sample[strnlen(not_sample, TEXT_MAX)] = '\0'; /* as add_quoted() has it */
+    check(buf_text(&text), words, not_sample);
     buf_clear(&text);
     free(pattern);
     free(enhanced);
     free(sample);
     free(first);
     free(words);
+    free(not_sample);
     return 0;
 }

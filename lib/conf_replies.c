@@ -26,7 +26,7 @@ struct rule_input {
     int code;
     int after, slow_after, slow;
     int64_t within_ms, suspend_ms, suspend_most_ms, slow_for_ms;
-    struct conf_list samples;
+    struct conf_list samples, not_samples;
 };
 
 #define AT(member) offsetof(struct rule_input, member)
@@ -62,6 +62,8 @@ const struct conf_key conf_reply_keys[] = {
     {"samples", KEY_LIST, AT(samples), NULL, 0, 0,
      "Replies that this rule is the first to fit, \"550 5.7.1 blocked\"; at least one.", NULL,
      NULL},
+    {"not_samples", KEY_LIST, AT(not_samples), "", 0, 0,
+     "Replies that look alike, and that this rule must not be the one to fit.", NULL, NULL},
     CONF_KEY_END,
 };
 
@@ -172,6 +174,16 @@ read_rule(struct conf_reader *reader, config_setting_t *item, const struct rule_
     check_reaction(reader, item, rule);
 }
 
+/* The rule that a sample falls under at a provider of rule, or NULL. */
+static const struct reply_rule *
+find_for(const struct replies *replies, const struct reply_rule *rule, const char *text)
+{
+    struct reply reply;
+
+    reply_read_words(text, strlen(text), &reply);
+    return replies_find(replies, rule->provider, &reply);
+}
+
 /* Is the rule the first that fits each of its samples? */
 static void
 check_samples(struct conf_reader *reader, config_setting_t *item, const struct reply_rule *rule,
@@ -187,12 +199,10 @@ check_samples(struct conf_reader *reader, config_setting_t *item, const struct r
         config_setting_t *sample = config_setting_get_elem(samples, (unsigned)i);
         const char *text = config_setting_get_string(sample);
         const struct reply_rule *found;
-        struct reply reply;
 
         if (text == NULL)
             continue;
-        reply_read_words(text, strlen(text), &reply);
-        found = replies_find(replies, rule->provider, &reply);
+        found = find_for(replies, rule, text);
         if (found == NULL || found > rule)
             conf_problem(reader, sample, "the rule does not fit its sample \"%s\"", text);
         else if (found != rule)
@@ -200,6 +210,27 @@ check_samples(struct conf_reader *reader, config_setting_t *item, const struct r
                          "rule \"%s\" stands before this one and fits its sample \"%s\"; put the "
                          "narrower rule first",
                          found->name, text);
+    }
+}
+
+/* Does it leave to others what is said to be theirs? */
+static void
+check_not_samples(struct conf_reader *reader, config_setting_t *item, const struct reply_rule *rule,
+                  const struct replies *replies)
+{
+    config_setting_t *samples = config_setting_get_member(item, "not_samples");
+
+    if (samples == NULL || !config_setting_is_aggregate(samples))
+        return;
+    for (int i = 0; i < config_setting_length(samples); i++) {
+        config_setting_t *sample = config_setting_get_elem(samples, (unsigned)i);
+        const char *text = config_setting_get_string(sample);
+
+        if (text != NULL && find_for(replies, rule, text) == rule)
+            conf_problem(reader, sample,
+                         "the rule fits \"%s\", which it must not; narrow it, or put the rule that "
+                         "is to fit it first",
+                         text);
     }
 }
 
@@ -245,7 +276,10 @@ conf_read_replies(struct conf_reader *reader, config_setting_t *setting)
     check_names(reader, setting, replies);
     if (reader->problems->error_count > errors)
         return; /* what a rule without its pattern fits, nobody needs to hear */
-    for (size_t i = 0; i < count; i++)
-        check_samples(reader, config_setting_get_elem(setting, (unsigned)i), &replies->rules[i],
-                      replies);
+    for (size_t i = 0; i < count; i++) {
+        config_setting_t *item = config_setting_get_elem(setting, (unsigned)i);
+
+        check_samples(reader, item, &replies->rules[i], replies);
+        check_not_samples(reader, item, &replies->rules[i], replies);
+    }
 }

@@ -12,7 +12,8 @@ extern const struct conf_key conf_reply_keys[]; /* of one rule */
 
 /*
  * Fill conf.replies from setting, which may be NULL.  A rule that is not the
- * first to fit each of its samples is a mistake.  To be called when the providers
+ * first to fit each of its samples is a mistake, and so is one that is the first to
+ * fit what it says it must not.  To be called when the providers
  * have been read.
  */
 void conf_read_replies(struct conf_reader *reader, config_setting_t *setting);

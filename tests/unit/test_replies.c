@@ -94,6 +94,11 @@ static const struct {
      "replies.1.samples: at least one sample is needed: a reply that the rule fits"},
     {RULE("samples = ( \"550 x\" );"),
      "replies.1.samples.1: the rule does not fit its sample \"550 x\""},
+    {RULE(SAMPLE "not_samples = ( \"550 5.1.1 no\", \"550 5.1.1 <blocker@c.test> is unknown\" );"),
+     "replies.1.not_samples.2: the rule fits \"550 5.1.1 <blocker@c.test> is unknown\", which it "
+     "must not; narrow it, or put the rule that is to fit it first"},
+    {RULE(SAMPLE "not_samples = \"550\";"),
+     "replies.1.not_samples: is a text, a list of texts is needed, ( ..., ... )"},
     {RULE("provider = \"gogle\"; " SAMPLE), "replies.1.provider: there is no provider \"gogle\", "
                                             "so that the rule would never fit, did you mean "
                                             "\"google\"?"},
