@@ -27,6 +27,7 @@ struct pattern {
     pcre2_code *code;             /* owned */
     pcre2_match_context *context; /* owned: the limits */
     pcre2_match_data *match;      /* owned: one thread at a time */
+    enum { FINE, GIVEN_UP, TOLD } state;
 };
 
 int
@@ -71,20 +72,22 @@ pattern_free(struct pattern *pattern)
 enum found { FOUND, NOT_FOUND, TOO_LONG };
 
 static enum found
-search(const struct pattern *pattern, const char *text)
+search(struct pattern *pattern, const char *text)
 {
     int r = pcre2_match(pattern->code, (PCRE2_SPTR)text, strlen(text), 0, 0, pattern->match,
                         pattern->context);
 
     if (r >= 0)
         return FOUND;
-    return r == PCRE2_ERROR_MATCHLIMIT || r == PCRE2_ERROR_DEPTHLIMIT || r == PCRE2_ERROR_HEAPLIMIT
-               ? TOO_LONG
-               : NOT_FOUND;
+    if (r != PCRE2_ERROR_MATCHLIMIT && r != PCRE2_ERROR_DEPTHLIMIT && r != PCRE2_ERROR_HEAPLIMIT)
+        return NOT_FOUND;
+    if (pattern->state == FINE)
+        pattern->state = GIVEN_UP;
+    return TOO_LONG;
 }
 
 bool
-pattern_find(const struct pattern *pattern, const char *text)
+pattern_find(struct pattern *pattern, const char *text)
 {
     return search(pattern, text) == FOUND;
 }
@@ -123,6 +126,20 @@ replies_find(const struct replies *replies, const struct provider *provider,
         if (found == FOUND)
             return rule;
         tangled |= found == TOO_LONG;
+    }
+    return NULL;
+}
+
+const struct reply_rule *
+replies_take_given_up(const struct replies *replies)
+{
+    for (size_t i = 0; i < replies->count; i++) {
+        struct pattern *pattern = replies->rules[i].pattern;
+
+        if (pattern == NULL || pattern->state != GIVEN_UP)
+            continue;
+        pattern->state = TOLD;
+        return &replies->rules[i];
     }
     return NULL;
 }

@@ -58,11 +58,14 @@ int pattern_compile(const char *text, struct pattern **ret_pattern, struct err *
 void pattern_free(struct pattern *pattern);
 
 /* Does it stand in text?  false, too, when finding out would take too long. */
-bool pattern_find(const struct pattern *pattern, const char *text);
+bool pattern_find(struct pattern *pattern, const char *text);
 
 /* The first rule for a reply of provider, or NULL. */
 const struct reply_rule *replies_find(const struct replies *replies,
                                       const struct provider *provider, const struct reply *reply);
+
+/* A rule whose pattern was given up since its words were too hard; each is named once.  Or NULL. */
+const struct reply_rule *replies_take_given_up(const struct replies *replies);
 
 /* "address", "address_provider", ...: as the configuration has them. */
 const char *accused_text(enum accused accused);

@@ -7,6 +7,9 @@
 #include "policyd/feedback_inside.h"
 
 #include "lib/clock.h"
+#include "lib/conf.h"
+#include "lib/log.h"
+#include "lib/replies.h"
 #include "policyd/eximlog.h"
 #include "policyd/logtext.h"
 #include "policyd/maillog.h"
@@ -92,6 +95,19 @@ feedback_on_waits(evutil_socket_t fd, short what, void *arg)
     event_add(feedback->waits, &soon);
 }
 
+/* Patterns that took too long, with words that nobody but the admin can mend them by. */
+static void
+tell_given_up(const struct feedback *feedback, const struct outcome *outcome)
+{
+    const struct reply_rule *rule;
+
+    while (outcome->status != MAILLOG_SENT &&
+           (rule = replies_take_given_up(&feedback->conf->replies)) != NULL)
+        log_warn("replies: the pattern of rule %s was given up, it takes too long, on \"%s\" -- by "
+                 "such words no rule behind it is found",
+                 rule->name, outcome->reply.text);
+}
+
 /* reply: as outcome_make() has it. */
 static void
 on_result(struct feedback *feedback, const struct maillog_time *time, const struct maillog *line,
@@ -109,6 +125,7 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
     view = view_of(feedback);
     if (!outcome_make(&view, time, line, reply, sender, &outcome))
         return;
+    tell_given_up(feedback, &outcome);
     note_wait(feedback, line, &outcome);
     outcome.chosen = volume_chosen(feedback->start.volume, outcome.message_id, outcome.recipient);
     if (!feedback->again)

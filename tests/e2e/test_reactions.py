@@ -159,6 +159,38 @@ def test_a_greylisted_message_keeps_its_address(make_host, simulator):
     assert Counter(tries[0] for tries in sources.values())[A1] == 10
 
 
+@pytest.mark.parametrize("reply", [
+    "452 4.5.3 Too many recipients", "450 4.7.1 Recipient rate limit exceeded",
+    "550 5.7.1 Sender is blocked by the recipient's block list",
+    "550 5.1.8 <{sender_domain}>: Sender address rejected: Domain not found"])
+def test_what_no_address_can_help_suspends_nothing(make_host, simulator, reply):
+    """With the rules that are installed, however often it is said."""
+    host = reacting(make_host, simulator)
+    host.conf["rescue"] = {"enabled": False}
+    host.write_conf()
+    with_installed_rules(host)
+    host.start()
+    simulator.add(rules.Rule(reply))
+    submit(host, [f"r{n}@one.test" for n in range(12)], "games@local.test")
+    wait_for(lambda: len(simulator.refusals()) >= 12, what="12 refusals")
+    wait_for(lambda: json.loads(host.postpool("--json", "status").stdout)["feedback"]["results"]
+             >= 12, what="all to be read")
+    assert suspensions(host) == []
+
+
+def test_a_pattern_that_takes_too_long_is_told_of(make_host, simulator):
+    """Once, with its rule."""
+    slow = {"name": "slow", "class": "none", "pattern": "(a+)+(b|c)+(a+)+$",
+            "samples": ["550 aba"]}
+    host = reacting(make_host, simulator, slow, dict(BLOCKED, code=4, samples=["450 has been blocked"]))
+    host.start()
+    simulator.add(rules.Rule("550 5.7.1 " + "a" * 300))
+    submit(host, ["r1@one.test", "r2@one.test"], "games@local.test")
+    wait_for(lambda: json.loads(host.postpool("--json", "status").stdout)["feedback"]["results"]
+             >= 2, what="both to be read")
+    assert host.policyd.log().count("the pattern of rule slow was given up") == 1
+
+
 def test_trouble_of_recipients_suspends_nothing(make_host, simulator):
     """With the rules that are installed: unknown, full for now, full for good."""
     for rule in (rules.Unknown(), rules.OverQuota(), rules.OverQuota("over*", for_good=True)):

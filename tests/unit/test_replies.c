@@ -198,11 +198,15 @@ test_tangled(void **state)
 
     (void)state;
     assert_rule(conf, "other", "550 5.1.1 aaaa", "words");
+    assert_null(replies_take_given_up(&conf->replies));
     snprintf(text, sizeof(text), "550 5.1.1 %0250d", 0);
     for (char *c = strchr(text, '0'); *c != '\0'; c++)
         *c = *c == '0' && c > text + 9 ? 'a' : *c;
     assert_rule(conf, "other", text, "code");
-    text[0] = '4'; /* the slow one is not for such */
+    assert_string_equal(replies_take_given_up(&conf->replies)->name, "slow");
+    assert_rule(conf, "other", text, "code");
+    assert_null(replies_take_given_up(&conf->replies)); /* told once */
+    text[0] = '4';                                      /* the slow one is not for such */
     assert_rule(conf, "other", text, "words");
     conf_unref(conf);
 }
@@ -280,7 +284,7 @@ static const struct {
     {"outlook", "451 4.7.650 The mail server has been temporarily rate limited (S843)",
      "outlook-reputation"},
     {"outlook", "451 4.7.500 Access denied, please try again later", "outlook-denied"},
-    {"outlook", "451 4.7.0 Temporary server error. Please try again later", "outlook-denied"},
+    {"outlook", "451 4.7.0 Temporary server error. Please try again later", "outlook-trouble"},
     {"outlook", "451 4.7.500 Server busy. Please try again later from [192.0.2.9]", "outlook-busy"},
     {"outlook", "421 4.3.2 exceeded the maximum number of connections (IB007)",
      "outlook-connections"},
@@ -349,6 +353,67 @@ test_installed(void **state)
     conf_unref(conf);
 }
 
+/* Words that are made to be hard for the rules that are installed are not too hard. */
+static void
+test_installed_is_fast(void **state)
+{
+    static const char *const words[] = {
+        "recipient ",
+        "user ",
+        "mailbox ",
+        "address ",
+        "account rejected ",
+        "sender ",
+        "domain ",
+        "your IP address ",
+        "the IP ",
+        "client host ",
+        "blocked ",
+        "reputation ",
+        "reputation domain ",
+        "list ",
+        "messages from ",
+        "messages from 1.2 ",
+        "server busy ",
+        "access denied ",
+        "too many recipients ",
+        "too much for ",
+        "quota ",
+        "storage ",
+        "URL ",
+        "message contains ",
+        "own personal ",
+        "recipient's own own ",
+        "customers managed ",
+        "server queue ",
+        "a",
+        "1.1.1.",
+        "spamhau ",
+        "in on by in ",
+        "from ",
+        "envelope from ",
+        "DBL ",
+        "part of their network ",
+    };
+    struct conf *conf = unit_example();
+    char text[REPLY_TEXT_MAX + 20];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(words); i++)
+        for (size_t j = 0; j < 2 * conf->snapshot->provider_count; j++) {
+            const struct reply_rule *rule;
+            size_t length = (size_t)snprintf(text, sizeof(text), "%s", j % 2 ? "450 " : "550 ");
+
+            while (length + strlen(words[i]) < sizeof(text))
+                length += (size_t)sprintf(text + length, "%s", words[i]);
+            find(conf, conf->snapshot->providers[j / 2].name, text);
+            rule = replies_take_given_up(&conf->replies);
+            if (rule != NULL)
+                fail_msg("%s is too slow for \"%s\"", rule->name, words[i]);
+        }
+    conf_unref(conf);
+}
+
 /*
  * Whatever the provider is: what only a recipient, a domain or a full disk has to do
  * with never accuses an address.
@@ -393,6 +458,7 @@ main(void)
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_tangled),
         cmocka_unit_test(test_installed),
+        cmocka_unit_test(test_installed_is_fast),
         cmocka_unit_test(test_who_is_never_accused),
     };
 
