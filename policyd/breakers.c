@@ -281,15 +281,25 @@ breakers_drain(struct breakers *breakers, const struct breakers_whose *whose, co
 }
 
 bool
-breakers_resume(struct breakers *breakers, const struct breakers_whose *whose)
+breakers_resume_key(struct breakers *breakers, const char *key)
 {
     struct breakers_event event = {.kind = BREAKERS_RESUME};
-    const struct breaker *breaker = breakers_find(breakers, whose);
+    struct breakers_entry *entry = breakers_entry_find(breakers, key);
 
-    if (breaker == NULL ||
-        breaker_is_idle(breaker, &breakers->conf->suspension, breakers_now_ms(breakers)))
+    if (entry == NULL ||
+        breaker_is_idle(&entry->now, &breakers->conf->suspension, breakers_now_ms(breakers)))
         return false;
-    return happen_to(breakers, whose, &event);
+    happen(breakers, entry, &event);
+    return true;
+}
+
+bool
+breakers_resume(struct breakers *breakers, const struct breakers_whose *whose)
+{
+    char key[BREAKERS_KEY_SIZE];
+
+    breakers_key(whose, key);
+    return breakers_resume_key(breakers, key);
 }
 
 const struct breaker *
@@ -331,12 +341,27 @@ breakers_each_suspended(struct breakers *breakers,
 
 /* -------------------------------------------------------------------- time */
 
+/*
+ * The configuration has no such address, and its suspension has been over for long: nobody
+ * will send a probe.  Until then another host may have it, or this one again.
+ */
+static bool
+is_left_behind(const struct breakers *breakers, const struct breakers_entry *entry, int64_t now_ms)
+{
+    return !breakers_is_bound(&entry->whose) && !breaker_is_suspended(&entry->now) &&
+           entry->now.state == BREAKER_PROBING && !entry->now.drained &&
+           now_ms - entry->now.since_ms >= breakers->conf->suspension.forget_ms;
+}
+
 static void
 tick_entry(struct breakers *breakers, struct breakers_entry *entry, int64_t now_ms)
 {
     const struct breaker_policy *policy = &breakers->conf->suspension;
     bool slow = entry->now.slow_until_ms > 0;
     enum breaker_change change = breaker_advance(&entry->now, policy, now_ms);
+
+    if (is_left_behind(breakers, entry, now_ms))
+        breaker_resume(&entry->now, now_ms);
 
     if (slow && now_ms >= entry->now.slow_until_ms) {
         entry->now.slow_until_ms = 0;

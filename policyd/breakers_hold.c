@@ -102,7 +102,7 @@ tell_log(const struct breakers *breakers, const struct breakers_entry *entry,
 
     if (breaker_is_suspended(now) && change != BREAKER_SUSPENDED)
         return; /* by hand, whatever changes below that */
-    breakers_title(&entry->whose, title);
+    breakers_title(entry->key, title);
     switch (change) {
     case BREAKER_SAME:
     case BREAKER_COUNTED:

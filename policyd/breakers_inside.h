@@ -9,6 +9,8 @@
 
 #include "policyd/breakers.h"
 
+#include "engine/snapshot.h"
+
 #include <sys/queue.h>
 
 enum {
@@ -73,6 +75,16 @@ struct breakers {
 enum { BREAKERS_TITLE_SIZE = 320 };
 void breakers_key(const struct breakers_whose *whose, char key[static BREAKERS_KEY_SIZE]);
 
+/* What a key names, whether the configuration has it or not. */
+struct breakers_names {
+    enum breakers_scope scope;
+    char address[ADDRESS_NAME_MAX + 1]; /* not BREAKERS_ACCOUNT */
+    const char *other; /* a provider, a domain or an account; into the key; else "" */
+};
+
+/* False: it is no key. */
+bool breakers_names(const char *key, struct breakers_names *ret_names);
+
 /* What a key names in the configuration; the name points into key.  False: it is no key. */
 bool breakers_bind(const struct conf *conf, const char *key, struct breakers_whose *ret_whose);
 
@@ -80,8 +92,7 @@ bool breakers_bind(const struct conf *conf, const char *key, struct breakers_who
 bool breakers_is_bound(const struct breakers_whose *whose);
 
 /* "a1 at google", "mail of example.com" */
-const char *breakers_title(const struct breakers_whose *whose,
-                           char text[static BREAKERS_TITLE_SIZE]);
+const char *breakers_title(const char *key, char text[static BREAKERS_TITLE_SIZE]);
 
 /* breakers.c */
 struct breakers_entry *breakers_entry_find(struct breakers *breakers, const char *key);
@@ -89,6 +100,8 @@ struct breakers_entry *breakers_entry_find(struct breakers *breakers, const char
 /* Made when it is missing.  NULL: no such key can be, or there are too many. */
 struct breakers_entry *breakers_entry_make(struct breakers *breakers, const char *key);
 void breakers_entry_free(struct breakers *breakers, struct breakers_entry *entry);
+/* As breakers_resume(), also of what the configuration does not have. */
+bool breakers_resume_key(struct breakers *breakers, const char *key);
 enum breaker_change breakers_event_apply(const struct breakers *breakers, struct breaker *breaker,
                                          const struct breakers_event *event);
 

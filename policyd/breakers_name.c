@@ -27,10 +27,9 @@ breakers_key(const struct breakers_whose *whose, char key[static BREAKERS_KEY_SI
 }
 
 bool
-breakers_bind(const struct conf *conf, const char *key, struct breakers_whose *ret_whose)
+breakers_names(const char *key, struct breakers_names *ret_names)
 {
-    struct breakers_whose whose = {.scope = BREAKERS_SCOPES};
-    char address[ADDRESS_NAME_MAX + 1];
+    struct breakers_names names = {.scope = BREAKERS_SCOPES, .other = ""};
     const char *rest = key + strlen(PREFIX), *slash;
     size_t length;
 
@@ -39,24 +38,37 @@ breakers_bind(const struct conf *conf, const char *key, struct breakers_whose *r
     length = strcspn(rest, "/");
     for (int i = 0; i < BREAKERS_SCOPES; i++)
         if (strlen(scopes[i]) == length && strncmp(rest, scopes[i], length) == 0)
-            whose.scope = (enum breakers_scope)i;
-    if (whose.scope == BREAKERS_SCOPES || rest[length] != '/')
+            names.scope = (enum breakers_scope)i;
+    if (names.scope == BREAKERS_SCOPES || rest[length] != '/')
         return false;
     rest += length + 1;
-    slash = strchr(rest, '/');
-    length = slash != NULL ? (size_t)(slash - rest) : strlen(rest);
-    if (whose.scope != BREAKERS_ACCOUNT) {
-        if (length > ADDRESS_NAME_MAX || (slash == NULL) != (whose.scope == BREAKERS_ADDRESS))
+    if (names.scope != BREAKERS_ACCOUNT) {
+        slash = strchr(rest, '/');
+        length = slash != NULL ? (size_t)(slash - rest) : strlen(rest);
+        if (length > ADDRESS_NAME_MAX || (slash == NULL) != (names.scope == BREAKERS_ADDRESS))
             return false;
-        snprintf(address, sizeof(address), "%.*s", (int)length, rest);
-        whose.address = snapshot_find_address(conf->snapshot, address);
+        snprintf(names.address, sizeof(names.address), "%.*s", (int)length, rest);
         rest = slash != NULL ? slash + 1 : "";
     }
-    if (whose.scope == BREAKERS_PROVIDER)
-        whose.provider = snapshot_find_provider(conf->snapshot, rest);
-    if (whose.scope == BREAKERS_DOMAIN || whose.scope == BREAKERS_ACCOUNT)
-        whose.name = rest;
-    *ret_whose = whose;
+    names.other = rest;
+    *ret_names = names;
+    return true;
+}
+
+bool
+breakers_bind(const struct conf *conf, const char *key, struct breakers_whose *ret_whose)
+{
+    struct breakers_names names;
+
+    if (!breakers_names(key, &names))
+        return false;
+    *ret_whose = (struct breakers_whose){.scope = names.scope};
+    if (names.scope != BREAKERS_ACCOUNT)
+        ret_whose->address = snapshot_find_address(conf->snapshot, names.address);
+    if (names.scope == BREAKERS_PROVIDER)
+        ret_whose->provider = snapshot_find_provider(conf->snapshot, names.other);
+    if (names.scope == BREAKERS_DOMAIN || names.scope == BREAKERS_ACCOUNT)
+        ret_whose->name = names.other;
     return true;
 }
 
@@ -68,18 +80,17 @@ breakers_is_bound(const struct breakers_whose *whose)
 }
 
 const char *
-breakers_title(const struct breakers_whose *whose, char text[static BREAKERS_TITLE_SIZE])
+breakers_title(const char *key, char text[static BREAKERS_TITLE_SIZE])
 {
-    const char *address = whose->address != NULL ? whose->address->name : "?";
+    struct breakers_names names;
 
-    if (whose->scope == BREAKERS_ACCOUNT)
-        snprintf(text, BREAKERS_TITLE_SIZE, "mail of %.255s", whose->name);
-    else if (whose->scope == BREAKERS_ADDRESS)
-        snprintf(text, BREAKERS_TITLE_SIZE, "%s", address);
+    if (!breakers_names(key, &names))
+        snprintf(text, BREAKERS_TITLE_SIZE, "?");
+    else if (names.scope == BREAKERS_ACCOUNT)
+        snprintf(text, BREAKERS_TITLE_SIZE, "mail of %.255s", names.other);
+    else if (names.scope == BREAKERS_ADDRESS)
+        snprintf(text, BREAKERS_TITLE_SIZE, "%s", names.address);
     else
-        snprintf(text, BREAKERS_TITLE_SIZE, "%s at %.255s", address,
-                 whose->scope == BREAKERS_DOMAIN ? whose->name
-                 : whose->provider != NULL       ? whose->provider->name
-                                                 : "?");
+        snprintf(text, BREAKERS_TITLE_SIZE, "%s at %.255s", names.address, names.other);
     return text;
 }

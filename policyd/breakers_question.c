@@ -47,8 +47,9 @@ word(char **text)
     return start;
 }
 
+/* What is held back may be of what the configuration does not have any more. */
 static bool
-parse_what(const struct breakers *breakers, const char *what, struct asked *asked,
+parse_what(struct breakers *breakers, const char *what, bool held, struct asked *asked,
            struct buf *answer)
 {
     int length = snprintf(asked->key, sizeof(asked->key), "breaker/%s", what);
@@ -62,7 +63,8 @@ parse_what(const struct breakers *breakers, const char *what, struct asked *aske
                    what);
         return false;
     }
-    if (!breakers_is_bound(&asked->whose)) {
+    if (!breakers_is_bound(&asked->whose) &&
+        (!held || breakers_entry_find(breakers, asked->key) == NULL)) {
         buf_printf(answer, "error: the running configuration has no %s of that name",
                    asked->whose.scope == BREAKERS_PROVIDER && asked->whose.address != NULL
                        ? "provider"
@@ -105,7 +107,7 @@ done(bool did, const char *what, const struct asked *asked, struct control_call 
 {
     char title[BREAKERS_TITLE_SIZE];
 
-    breakers_title(&asked->whose, title);
+    breakers_title(asked->key, title);
     if (!did) {
         buf_puts(answer, "error: too much is suspended already");
         return;
@@ -122,7 +124,7 @@ suspend(struct breakers *breakers, char *rest, struct control_call *call, struct
     int64_t until = BREAKER_FOR_EVER;
 
     asked.why = rest;
-    if (!parse_what(breakers, what, &asked, answer) || !parse_time(time, &asked, answer) ||
+    if (!parse_what(breakers, what, false, &asked, answer) || !parse_time(time, &asked, answer) ||
         !has_why(&asked, answer))
         return;
     if (asked.ms != BREAKER_FOR_EVER)
@@ -138,7 +140,7 @@ drain(struct breakers *breakers, char *rest, struct control_call *call, struct b
     const char *what = word(&rest);
 
     asked.why = rest;
-    if (!parse_what(breakers, what, &asked, answer) || !has_why(&asked, answer))
+    if (!parse_what(breakers, what, false, &asked, answer) || !has_why(&asked, answer))
         return;
     done(breakers_drain(breakers, &asked.whose, asked.why), "takes no new messages", &asked, call,
          answer);
@@ -151,10 +153,10 @@ resume(struct breakers *breakers, char *rest, struct control_call *call, struct 
     const char *what = word(&rest);
     char title[BREAKERS_TITLE_SIZE];
 
-    if (!parse_what(breakers, what, &asked, answer))
+    if (!parse_what(breakers, what, true, &asked, answer))
         return;
-    if (!breakers_resume(breakers, &asked.whose))
-        buf_printf(answer, "error: %s is not held back", breakers_title(&asked.whose, title));
+    if (!breakers_resume_key(breakers, asked.key))
+        buf_printf(answer, "error: %s is not held back", breakers_title(asked.key, title));
     else
         done(true, "resumed", &asked, call, answer);
 }

@@ -37,6 +37,15 @@ state_text(const struct breaker *breaker, int64_t now_ms)
     return breaker->drained ? DRAINED : is_slow(breaker, now_ms) ? "slowed" : NULL;
 }
 
+/* Of what the configuration does not have, only what ends by itself or by resume is told. */
+static bool
+is_told(const struct breakers_entry *entry, int64_t now_ms)
+{
+    if (!breakers_is_bound(&entry->whose))
+        return breaker_is_suspended(&entry->now) || entry->now.drained;
+    return state_text(&entry->now, now_ms) != NULL;
+}
+
 /* Until when, of the store's clock; BREAKER_FOR_EVER: that is not known. */
 static int64_t
 until(const struct breaker *breaker, const struct breaker_policy *policy, int64_t now_ms)
@@ -59,7 +68,8 @@ tell(const struct breakers *breakers, const struct breakers_entry *entry, int64_
     const char *state = state_text(now, now_ms);
     bool drained = strcmp(state, DRAINED) == 0;
 
-    buf_printf(text, "%s: %s", breakers_title(&entry->whose, title), state);
+    buf_printf(text, "%s%s: %s", breakers_title(entry->key, title),
+               breakers_is_bound(&entry->whose) ? "" : " (not in the configuration)", state);
     if (!breaker_is_suspended(now) && now->state == BREAKER_PROBING)
         buf_printf(text, ", %u of %d probes accepted", now->accepted, policy->probes);
     else if (!breaker_is_suspended(now) && !drained)
@@ -76,23 +86,30 @@ tell(const struct breakers *breakers, const struct breakers_entry *entry, int64_
 }
 
 static void
+tell_names(const struct breakers_entry *entry, struct json *json)
+{
+    static const char *const others[BREAKERS_SCOPES] = {NULL, "provider", "domain", "account"};
+    struct breakers_names names;
+
+    if (!breakers_names(entry->key, &names))
+        return;
+    if (names.address[0] != '\0')
+        json_text(json, "address", names.address);
+    if (others[names.scope] != NULL)
+        json_text(json, others[names.scope], names.other);
+    json_bool(json, "configured", breakers_is_bound(&entry->whose));
+}
+
+static void
 tell_json(const struct breakers *breakers, const struct breakers_entry *entry, int64_t now_ms,
           struct json *json)
 {
-    const struct breakers_whose *whose = &entry->whose;
     const struct breaker *now = &entry->now;
     const struct breaker_policy *policy = &breakers->conf->suspension;
     int64_t until_ms = until(now, policy, now_ms);
 
     json_open(json, NULL, '{');
-    if (whose->address != NULL)
-        json_text(json, "address", whose->address->name);
-    if (whose->provider != NULL)
-        json_text(json, "provider", whose->provider->name);
-    if (whose->scope == BREAKERS_DOMAIN)
-        json_text(json, "domain", whose->name);
-    if (whose->scope == BREAKERS_ACCOUNT)
-        json_text(json, "account", whose->name);
+    tell_names(entry, json);
     json_text(json, "state", state_text(now, now_ms));
     json_bool(json, "by_hand", breaker_is_by_hand(now));
     json_bool(json, "drained", now->drained);
@@ -117,7 +134,7 @@ breakers_status(struct breakers *breakers, struct buf *text, struct json *json)
         json_open(json, "suspensions", '[');
     TAILQ_FOREACH(entry, &breakers->all, order)
     {
-        if (state_text(&entry->now, now_ms) == NULL)
+        if (!is_told(entry, now_ms))
             continue;
         count++;
         if (text != NULL)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What follows from the log's replies: a policy daemon alone, and a log that the test writes."""
 
+import copy
 import json
 
 import pytest
 
-from harness import maillog
+from harness import libconf, maillog
 from harness.node import Node
 from harness.programs import postpool
 from harness.wait import wait_for
@@ -32,6 +33,8 @@ class Accused:
             conf["providers"] = {"one": {"domains": ["one.test"]}}
             conf["replies"] = REPLIES
 
+            self.conf = conf
+
         self.node = Node(root, "mta1", None, change)
 
     def start(self):
@@ -41,6 +44,11 @@ class Accused:
 
     def run(self, *args, status=0):
         return postpool("-c", self.node.conf, *args, status=status)
+
+    def reload(self, conf):
+        self.node.conf.write_text(libconf.dumps(conf))
+        done = self.run("reload", status=1)  # there is no milter
+        assert done.stdout.startswith("postpool-policyd: taken over"), done
 
     def refuse(self, code, *recipients, address="b1", when=None):
         """The replies of a server, read by the daemon when this returns."""
@@ -94,4 +102,34 @@ def test_by_hand_longer_than_replies(accused):
     b1 = accused.held()["b1"]
     assert (b1["by_hand"], b1["why"], "seconds_left" in b1) == (True, "for good", False)
     accused.run("resume", "b1")
+    assert accused.held() == {}
+
+
+def test_an_address_that_a_reload_removes(accused):
+    """It is told of by its name, can be resumed, and is as it was when it comes back."""
+    accused.run("suspend", "b1", "--why", "its network is given back")
+    accused.run("suspend", "b1", "--provider", "one", "--for", "1h", "--why", "x")
+    accused.run("drain", "b2", "--why", "likewise")
+    without = copy.deepcopy(accused.conf)
+    for name in ("b1", "b2"):
+        del without["addresses"][name]
+    without["pools"]["bulk"]["addresses"] = ["a1"]
+    accused.reload(without)
+    assert "b1 (not in the configuration): suspended until it is resumed: its network is given back" \
+        in accused.run("suspensions").stdout
+    held = accused.held()
+    assert set(held) == {"b1", "b1 one", "b2"}
+    assert not any(one["configured"] for one in held.values())
+    assert "no address of that name" in accused.run("suspend", "b1", "--why", "x", status=1).stderr
+    accused.run("resume", "b2")
+    assert set(accused.held()) == {"b1", "b1 one"}
+    accused.run("resume", "b2", status=1)
+    accused.node.daemon.stop()
+    accused.node.start()
+    assert set(accused.held()) == {"b1", "b1 one"}
+    accused.reload(accused.conf)
+    held = accused.held()
+    assert set(held) == {"b1", "b1 one"} and all(one["configured"] for one in held.values())
+    accused.run("resume", "b1")
+    accused.run("resume", "b1", "--provider", "one")
     assert accused.held() == {}

@@ -39,7 +39,7 @@ def test_suspend_and_resume(host):
         "a1: suspended until it is resumed: its provider asked us to\n"
     assert "a1: suspended until it is resumed" in host.postpool("status").stdout
     assert suspensions(host) == [
-        {"address": "a1", "state": "suspended", "by_hand": True, "drained": False,
+        {"address": "a1", "configured": True, "state": "suspended", "by_hand": True, "drained": False,
          "share_percent": 0, "repetitions": 0, "why": "its provider asked us to"}]
     assert "a1: suspended by root (uid 0): its provider asked us to" in host.policyd.log()
     host.restart_policyd()

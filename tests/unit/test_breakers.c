@@ -448,6 +448,78 @@ test_lasting_cause(void **state)
         assert_int_equal(breakers_find(w->hosts[i].breakers, &a1)->state, BREAKER_PROBING);
 }
 
+/* A host gets another configuration, without a1 or with it. */
+static void
+reload(struct world *w, size_t number, struct conf *conf)
+{
+    struct host *host = &w->hosts[number];
+
+    assert_true(curbs_set_snapshot(host->curbs, conf->snapshot));
+    breakers_set_conf(host->breakers, conf, host->curbs);
+}
+
+static void
+assert_status(const struct world *w, size_t number, const char *wanted)
+{
+    struct buf text = {0};
+
+    breakers_status(w->hosts[number].breakers, &text, NULL);
+    assert_string_equal(buf_text(&text) != NULL ? buf_text(&text) : "", wanted);
+    buf_clear(&text);
+}
+
+/* Another address in the place of a1, as a site edits it. */
+static struct conf *
+conf_without_a1(void)
+{
+    char *text = mem_printf("%s%s", unit_site, site), *at;
+    struct conf *conf;
+
+    while ((at = strstr(text, "a1")) != NULL)
+        at[1] = '7';
+    conf = unit_conf(text);
+    free(text);
+    return conf;
+}
+
+static void
+test_an_address_that_is_gone(void **state)
+{
+    struct world *w = *state;
+    const struct breakers_whose a1 = {BREAKERS_ADDRESS, w->a1, NULL, NULL};
+    struct conf *without = conf_without_a1();
+
+    breakers_suspend(w->hosts[0].breakers, &a1, START + HOUR, "moving");
+    result(w, 0, "gmail.com", "550 blocked");
+    result(w, 0, "gmail.com", "550 blocked");
+    settle(w);
+    reload(w, 0, without);
+    reload(w, 1, without);
+    assert_true(curbs_is_empty(w->hosts[0].curbs));
+    assert_status(w, 0,
+                  "a1 (not in the configuration): suspended, for another 60 min: moving\n"
+                  "a1 at google (not in the configuration): suspended, for another 60 min: "
+                  "blocked: 550 blocked\n");
+    reload(w, 0, w->conf); /* as it was, when it comes back before */
+    assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 0);
+    assert_int_equal(share(w, 0), 0);
+    reload(w, 0, without);
+    later(w, HOUR);
+    assert_status(w, 0, "");
+    assert_int_equal(record_of(w, "breaker/address/a1")->version, 0);
+    reload(w, 0, w->conf); /* within the day it is probed */
+    assert_int_equal(curbs_provider(w->hosts[0].curbs, w->a1, w->google)->probes, 2);
+    reload(w, 0, without);
+    later(w, 24 * HOUR);
+    later(w, 1000);
+    assert_int_equal(record_of(w, "breaker/provider/a1/google")->version, 0);
+    reload(w, 0, w->conf);
+    assert_true(curbs_is_empty(w->hosts[0].curbs));
+    stop(w, 0);
+    stop(w, 1);
+    conf_unref(without);
+}
+
 static void
 test_a_restart_keeps(void **state)
 {
@@ -570,6 +642,7 @@ main(void)
         TEST(test_scopes),
         TEST(test_by_hand),
         TEST(test_lasting_cause),
+        TEST(test_an_address_that_is_gone),
         TEST(test_a_restart_keeps),
         TEST(test_away),
         TEST(test_without_a_store),
