@@ -72,6 +72,10 @@ is_right(const char *command, const struct wanted *wanted)
         if (names[i] != NULL && (names[i][0] == '\0' || !is_word(names[i])))
             return complain("a name has no blanks and no slashes");
     }
+    if (suspends && wanted->account != NULL &&
+        (strchr(wanted->account, '@') != NULL || strchr(wanted->account, '.') == NULL))
+        return complain("--account: the domain of a sender is needed, such as \"example.com\"; a "
+                        "login is none");
     return true;
 }
 

@@ -113,6 +113,8 @@ WRONG = (
     ("suspend", "a1"), ("suspend", "--why", "x"), ("suspend", "a1", "--why", ""),
     ("suspend", "a1", "--why", "x", "--for", "2"), ("resume", "a1", "--why", "x"),
     ("resume", "a1", "a2"), ("drain", "--account", "x.test", "--why", "x"),
+    ("suspend", "--account", "app-news", "--why", "x"),
+    ("suspend", "--account", "me@site.test", "--why", "x"),
     ("drain", "a1", "--for", "2h", "--why", "x"), ("suspend", "a1", "--why", "two\nlines"),
     ("suspend", "a1", "--provider", "p", "--domain", "d", "--why", "x"), ("suspensions", "x"),
     ("suspend", "a/1", "--why", "x"))
