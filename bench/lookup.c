@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -206,7 +207,7 @@ print_request(struct bench *bench, enum kind kind, char out[static MESSAGE_MAX])
 
     if (kind == SENDER) {
         bench->next_id++;
-        tag_id(bench->next_id * 0x9e3779b97f4a7c15u, id);
+        tag_id(bench->next_id * 0x9e3779b97f4a7c15u, time(NULL), id);
         snprintf(plain, sizeof(plain), "news@client%llu.example.com",
                  (unsigned long long)bench->next_id % DOMAINS);
         if (tag_add(bench->conf->secret, plain, "bulk", id, sender) < 0)

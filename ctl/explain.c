@@ -11,6 +11,8 @@
 #include "engine/classify.h"
 #include "engine/decide.h"
 #include "engine/roster.h"
+#include "lib/clock.h"
+#include "lib/due.h"
 #include "lib/err.h"
 #include "lib/explained.h"
 #include "lib/header.h"
@@ -18,6 +20,7 @@
 #include "lib/mem.h"
 #include "lib/presence.h"
 #include "lib/tagged.h"
+#include "lib/units.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -217,6 +220,29 @@ ask_daemon(const struct ctl *ctl, const struct conf *conf, const struct asked *a
     return answer;
 }
 
+/* May it leave now?  Hours and deadline are this program's to say: the daemon has no others. */
+static void
+print_times(const struct story *story)
+{
+    const struct stream *stream = story->stream;
+    int64_t now_ms = clock_ms(CLOCK_REALTIME), opens_ms = due_opens_ms(stream, now_ms);
+    int64_t ends_ms = due_ends_ms(stream, story->id, now_ms);
+    char until[DUE_TEXT_SIZE], span[UNITS_DURATION_SIZE], left[UNITS_SPAN_SIZE];
+
+    if (opens_ms > now_ms)
+        printf("hours      outside its hours, until %s\n", due_print(stream, opens_ms, until));
+    else if (stream->hours != NULL)
+        printf("hours      within them\n");
+    if (stream->deadline_ms == 0)
+        return;
+    printf("deadline   %s after it came in", units_print_duration(stream->deadline_ms, span));
+    if (ends_ms <= now_ms)
+        printf(", which is over: it is returned");
+    else if (ends_ms < INT64_MAX)
+        printf(", in %s", units_print_span(ends_ms - now_ms, left));
+    printf("\n");
+}
+
 static void
 print_text(const struct story *story, const char *told)
 {
@@ -229,10 +255,25 @@ print_text(const struct story *story, const char *told)
         return;
     }
     printf("pool       %s\n", story->stream->pool->name);
+    print_times(story);
     if (told == NULL)
         explained_text(&story->decision, &(struct explained_with){0}, &text);
     fputs(told != NULL ? told : buf_text(&text), stdout);
     buf_clear(&text);
+}
+
+static void
+add_times(const struct story *story, struct json *json)
+{
+    const struct stream *stream = story->stream;
+    int64_t now_ms = clock_ms(CLOCK_REALTIME), opens_ms = due_opens_ms(stream, now_ms);
+
+    if (stream->hours != NULL)
+        json_number(json, "opens", (opens_ms > now_ms ? opens_ms : now_ms) / 1000);
+    if (stream->deadline_ms == 0)
+        return;
+    json_number(json, "deadline_ms", stream->deadline_ms);
+    json_bool(json, "expired", due_ends_ms(stream, story->id, now_ms) <= now_ms);
 }
 
 static void
@@ -246,6 +287,8 @@ print_json(const struct story *story, const char *told)
     json_text(&json, "why", story->why);
     json_bool(&json, "bypass", story->bypass);
     json_text(&json, "pool", story->bypass ? NULL : story->stream->pool->name);
+    if (!story->bypass)
+        add_times(story, &json);
     if (told != NULL) {
         buf_printf(&text, ",%.*s", (int)strcspn(told, "\n"), told); /* members, without braces */
     } else if (story->bypass) {

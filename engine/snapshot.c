@@ -4,6 +4,7 @@
 #include "engine/snapshot.h"
 
 #include "engine/schedule.h"
+#include "engine/zone.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,9 @@ stream_clear(struct stream *stream)
         free(match->conditions);
     }
     free(stream->matches);
+    free(stream->hours);
+    zone_free(stream->zone);
+    free(stream->zone_name);
     free(stream->kind);
     free(stream->name);
 }

@@ -24,6 +24,9 @@ enum {
     PROVIDER_OTHER = 0, /* place of the provider that takes what no other does */
 };
 
+struct week;
+struct zone;
+
 /* One pool IP.  Postfix reaches it through the smtp(8) service "pp-<name>". */
 struct address {
     char *name;
@@ -113,6 +116,10 @@ struct stream {
     int active;               /* most recipients in Postfix' active queue; 0: any */
     unsigned require;         /* what is required of its messages, REQUIRE_BIT() */
     enum unmet unmet;
+    struct week *hours;  /* its mail leaves then; NULL: at any time */
+    struct zone *zone;   /* whose clock hours are of; NULL: UTC */
+    char *zone_name;     /* as it is written, "local": the host's */
+    int64_t deadline_ms; /* what is older is not sent; 0: none is too old */
 };
 
 /* A mailbox provider.  All names are lower case. */

@@ -30,6 +30,12 @@ rests_before(const void *a, const void *b)
 }
 
 static bool
+ends_before(const void *a, const void *b)
+{
+    return ((const struct waiter *)a)->ends_ms < ((const struct waiter *)b)->ends_ms;
+}
+
+static bool
 lane_before(const void *a, const void *b)
 {
     const struct lane *one = a, *other = b;
@@ -56,6 +62,8 @@ waiting_new(void)
     waiting->asleep = (struct heap){.before = sleeps_before, .place = offsetof(struct lane, place)};
     waiting->resting =
         (struct heap){.before = rests_before, .place = offsetof(struct waiter, place)};
+    waiting->ending =
+        (struct heap){.before = ends_before, .place = offsetof(struct waiter, expiry_place)};
     return waiting;
 }
 
@@ -226,10 +234,29 @@ copy_waiter(const struct waiter *what)
     return waiter;
 }
 
+void
+waiting_set_end(struct waiting *waiting, struct waiter *waiter, int64_t ends_ms)
+{
+    if (waiter->ends_ms > 0)
+        heap_remove(&waiting->ending, waiter);
+    waiter->ends_ms = ends_ms;
+    if (ends_ms > 0 && !heap_add(&waiting->ending, waiter))
+        waiter->ends_ms = 0; /* then it ends when Postfix tries it by itself */
+}
+
+struct waiter *
+waiting_ended(const struct waiting *waiting, int64_t now_ms)
+{
+    struct waiter *waiter = heap_first(&waiting->ending);
+
+    return waiter != NULL && waiter->ends_ms <= now_ms ? waiter : NULL;
+}
+
 /* Let go of a waiter that is in no lane and no chain. */
 static void
 waiter_free(struct waiting *waiting, struct waiter *waiter)
 {
+    waiting_set_end(waiting, waiter, 0);
     waiting->bytes -= size_of(waiter);
     waiting->count--;
     free(waiter);
@@ -320,6 +347,7 @@ waiting_add(struct waiting *waiting, const struct waiting_kind *kind, const stru
     *link = waiter;
     waiting->count++;
     waiting->bytes += size_of(waiter);
+    waiting_set_end(waiting, waiter, what->ends_ms);
     return true;
 }
 
@@ -424,5 +452,8 @@ waiting_up_ms(const struct waiting *waiting)
     const struct waiter *waiter = heap_first(&waiting->resting);
     int64_t up_ms = lane != NULL ? lane->until_ms : INT64_MAX;
 
-    return waiter != NULL && waiter->rest_ms < up_ms ? waiter->rest_ms : up_ms;
+    if (waiter != NULL && waiter->rest_ms < up_ms)
+        up_ms = waiter->rest_ms;
+    waiter = heap_first(&waiting->ending);
+    return waiter != NULL && waiter->ends_ms < up_ms ? waiter->ends_ms : up_ms;
 }

@@ -40,7 +40,9 @@ struct waiter {
     struct lane *lane; /* the list's */
     struct waiter *next;
     size_t place;
+    size_t expiry_place;
     int64_t rest_ms;  /* likewise, up to here */
+    int64_t ends_ms;  /* it is to be taken up then, room or not; 0: never */
     int64_t since_ms; /* when the message came in */
     int64_t told_ms;  /* when it was told of last */
     const char *queue_id;
@@ -102,10 +104,16 @@ void waiting_sleep(struct waiting *waiting, struct waiter *waiter, int64_t until
 /* It alone is not to be taken up before until_ms. */
 void waiting_rest(struct waiting *waiting, struct waiter *waiter, int64_t until_ms);
 
+/* The first whose ends_ms has come, wherever it is; NULL: there is none. */
+struct waiter *waiting_ended(const struct waiting *waiting, int64_t now_ms);
+
+/* Another ends_ms. */
+void waiting_set_end(struct waiting *waiting, struct waiter *waiter, int64_t ends_ms);
+
 /* It belongs to another provider than was thought. */
 void waiting_move(struct waiting *waiting, struct waiter *waiter, size_t provider);
 
-/* When the next lane or message is up; INT64_MAX: none will be. */
+/* When the next lane or message is up, or has ended; INT64_MAX: none will be. */
 int64_t waiting_up_ms(const struct waiting *waiting);
 
 size_t waiting_count(const struct waiting *waiting);

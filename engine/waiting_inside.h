@@ -42,6 +42,7 @@ struct waiting {
     size_t stream_count;
     struct heap awake, asleep; /* of lanes */
     struct heap resting;       /* of waiters */
+    struct heap ending;        /* of waiters that have an end */
     size_t count, bytes;
     struct waiter *waiters[WAITING_SLOTS]; /* by queue id */
     struct lane *lanes[WAITING_SLOTS];     /* by kind */

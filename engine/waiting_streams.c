@@ -123,6 +123,7 @@ waiting_free(struct waiting *waiting)
     heap_clear(&waiting->awake);
     heap_clear(&waiting->asleep);
     heap_clear(&waiting->resting);
+    heap_clear(&waiting->ending);
     free(waiting->streams);
     free(waiting);
 }

@@ -77,7 +77,7 @@ end_of_message(struct client *client)
     struct verdict verdict;
 
     check_report(client->session);
-    session_verdict(session, ++client->messages * 0x9e3779b97f4a7c15u, &verdict);
+    session_verdict(session, ++client->messages * 0x9e3779b97f4a7c15u, 1795000000, &verdict);
     MUST(session->recipient_count <= SESSION_RECIPIENTS_MAX);
     MUST(session->header_count <= SESSION_HEADERS_MAX);
     if (verdict.stream == NULL) {

@@ -78,7 +78,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     for (int i = 0; i < 8; i++)
         random = random << 8 | fuzz_byte(&input);
-    tag_id(random, id);
+    tag_id(random, (int64_t)(random >> 40), id);
+    MUST(tag_time_s(id, (int64_t)(random >> 40)) == (int64_t)(random >> 40));
     check_any(sender);
     check_round_trip(sender, streams[fuzz_byte(&input) % (sizeof(streams) / sizeof(*streams))], id);
     free(sender);

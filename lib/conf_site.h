@@ -13,6 +13,8 @@
 
 #include "lib/conf_key.h"
 
+struct stream;
+
 extern const struct conf_key conf_address_keys[];
 extern const struct conf_key conf_pool_keys[];
 extern const struct conf_key conf_member_keys[]; /* an address in a pool */
@@ -38,6 +40,10 @@ void conf_read_providers(struct conf_reader *reader, config_setting_t *setting);
 
 /* Make conf.dns_servers of conf.dns_server_text, which the group "dns" gave. */
 void conf_read_dns(struct conf_reader *reader, config_setting_t *servers);
+
+/* Make stream.hours of the text, and stream.zone by stream.zone_name; item is the stream's. */
+void conf_read_hours(struct conf_reader *reader, config_setting_t *item, const char *text,
+                     struct stream *stream);
 
 /* Make the steps of conf.suspension of their texts. */
 void conf_check_suspension(struct conf_reader *reader, config_setting_t *steps);

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { DEADLINE_MAX_MS = 21 * 24 * 3600 * 1000 };
+
 /* A stream and a match group as they are written. */
 struct stream_input {
     char *name;
@@ -24,6 +26,9 @@ struct stream_input {
     int active;
     char *kind;
     enum unmet unmet;
+    char *hours;
+    char *time_zone;
+    int64_t deadline_ms;
 };
 
 struct match_input {
@@ -57,6 +62,12 @@ const struct conf_key conf_stream_keys[] = {
      "What its messages must have, as large providers ask it of bulk mail.", NULL, NULL},
     {"unmet", KEY_UNMET, offsetof(struct stream_input, unmet), "warn", 0, 0,
      "What follows when one does not have it: \"warn\", \"tempfail\" or \"reject\".", NULL, NULL},
+    {"hours", KEY_TEXT, offsetof(struct stream_input, hours), "", 0, 0,
+     "When its mail leaves, such as \"mon-fri 08:00-20:00\"; else it waits.", NULL, NULL},
+    {"time_zone", KEY_TEXT, offsetof(struct stream_input, time_zone), "local", 0, 0,
+     "The time zone of hours, such as \"Europe/Berlin\"; \"local\": the host's.", NULL, NULL},
+    {"deadline", KEY_DURATION, offsetof(struct stream_input, deadline_ms), "0s", 0, DEADLINE_MAX_MS,
+     "Mail that is older is returned to its sender; 0s: none is.", NULL, NULL},
     {"match", KEY_OWN, 0, NULL, 0, 0,
      "Which messages it takes: groups of conditions; () is the catch-all.", NULL, NULL},
     CONF_KEY_END,
@@ -306,6 +317,14 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
     stream->active = input.active;
     stream->kind = input.kind;
     stream->unmet = input.unmet;
+    stream->deadline_ms = input.deadline_ms;
+    stream->zone_name = input.time_zone;
+    if (input.hours != NULL && input.hours[0] != '\0')
+        conf_read_hours(reader, item, input.hours, stream);
+    else if (config_setting_is_group(item) && config_setting_get_member(item, "time_zone") != NULL)
+        conf_warning(reader, config_setting_get_member(item, "time_zone"),
+                     "says nothing without hours");
+    free(input.hours);
     stream->name = input.name != NULL ? input.name : mem_strdup("?");
     if (input.name != NULL)
         check_stream_name(reader, item, stream);

@@ -12,6 +12,10 @@
 
 _Static_assert((int)CONF_SECRET_SIZE == (int)HASH_KEY_SIZE, "the secret is a SipHash key");
 
+enum { TIME_BITS = 24, RANDOM_BITS = 36 };
+
+_Static_assert(TIME_BITS + RANDOM_BITS == 5 * (int)TAG_ID_LENGTH, "an id holds both");
+
 static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567";
 
 static void
@@ -22,10 +26,38 @@ print_base32(uint64_t bits, char *out, size_t length)
     out[length] = '\0';
 }
 
+/* The time is above the random bits, of which no more come than fit in. */
 void
-tag_id(uint64_t random, char id[static TAG_ID_LENGTH + 1])
+tag_id(uint64_t random, int64_t now_s, char id[static TAG_ID_LENGTH + 1])
 {
-    print_base32(random, id, TAG_ID_LENGTH);
+    uint64_t low = random & ((UINT64_C(1) << RANDOM_BITS) - 1);
+
+    print_base32((uint64_t)now_s << RANDOM_BITS | low, id, TAG_ID_LENGTH);
+}
+
+/* The time nearest to now_s that has these bits. */
+static int64_t
+nearest_time_s(uint64_t bits, int64_t now_s)
+{
+    int64_t range = INT64_C(1) << TIME_BITS;
+    int64_t ahead = (int64_t)((bits - (uint64_t)now_s) & (uint64_t)(range - 1));
+
+    return now_s + (ahead < range / 2 ? ahead : ahead - range);
+}
+
+int64_t
+tag_time_s(const char *id, int64_t now_s)
+{
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < TAG_ID_LENGTH; i++) {
+        const char *digit = id[i] != '\0' ? strchr(base32, id[i]) : NULL;
+
+        if (digit == NULL)
+            return -1;
+        bits |= (uint64_t)(digit - base32) << (5 * i);
+    }
+    return id[TAG_ID_LENGTH] == '\0' ? nearest_time_s(bits >> RANDOM_BITS, now_s) : -1;
 }
 
 static void

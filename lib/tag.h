@@ -3,10 +3,10 @@
  *
  * It carries a message's stream and id to where the address is chosen, and is
  * gone before the message leaves the host.  id is 12 and mac 8 characters of
- * base32 (a-z2-7); the mac is SipHash-2-4 over "stream.id" under a secret that
- * the milter and the policy daemon share.  Letter case means nothing: mail
- * software may change it.  In a quoted local part the tag stands before the
- * closing quote.
+ * base32 (a-z2-7); the id is random, and tells when the message came in; the mac is SipHash-2-4
+ * over "stream.id" under a secret that the milter and the policy daemon share.  Letter case means
+ * nothing: mail software may change it.  In a quoted local part the tag stands before the closing
+ * quote.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -33,8 +33,14 @@ struct tag {
     char mac[TAG_MAC_LENGTH + 1];
 };
 
-/* An id from 60 random bits. */
-void tag_id(uint64_t random, char id[static TAG_ID_LENGTH + 1]);
+/* An id from the time of day and 36 random bits. */
+void tag_id(uint64_t random, int64_t now_s, char id[static TAG_ID_LENGTH + 1]);
+
+/*
+ * When the id was made, by the time of day; of one that is older than 97 days a later time.  -1: it
+ * is no id of a tag, but, say, a sender, which has an "@".
+ */
+int64_t tag_time_s(const char *id, int64_t now_s);
 
 /*
  * Write sender with a tag to out.  Returns 0, or -EINVAL for a sender that

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct conf *current; /* guarded by lock */
@@ -302,7 +303,7 @@ on_end_of_message(SMFICTX *ctx)
         log_error("%s: getrandom: %s -- message is deferred", queue_id, strerror(errno));
         return SMFIS_TEMPFAIL;
     }
-    session_verdict(session, random, &verdict);
+    session_verdict(session, random, time(NULL), &verdict);
     answer = act(ctx, session, &verdict, queue_id);
     if (answer == SMFIS_CONTINUE) /* else it comes again, and counts once */
         tell_report(connection, queue_id);

@@ -256,7 +256,8 @@ session_report(struct session *session)
 }
 
 void
-session_verdict(const struct session *session, uint64_t random, struct verdict *ret_verdict)
+session_verdict(const struct session *session, uint64_t random, int64_t now_s,
+                struct verdict *ret_verdict)
 {
     const struct conf *conf = session->conf;
     struct facts facts = {
@@ -275,7 +276,7 @@ session_verdict(const struct session *session, uint64_t random, struct verdict *
         return;
     ret_verdict->stream = classify(conf->snapshot, &facts);
     ret_verdict->unmet = bulk_unmet(&session->bulk, ret_verdict->stream->require, session->sender);
-    tag_id(random, ret_verdict->id);
+    tag_id(random, now_s, ret_verdict->id);
     if (session->sender[0] == '\0')
         return; /* the null sender is never tagged */
     if (session->sender_usable && tag_add(conf->secret, session->sender, ret_verdict->stream->name,

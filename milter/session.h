@@ -89,7 +89,8 @@ struct verdict {
     unsigned unmet; /* what the stream requires and the message has not: REQUIRE_BIT() */
 };
 
-/* random: 60 bits become the message's id. */
-void session_verdict(const struct session *session, uint64_t random, struct verdict *ret_verdict);
+/* random and the time of day become the message's id, see tag_id(). */
+void session_verdict(const struct session *session, uint64_t random, int64_t now_s,
+                     struct verdict *ret_verdict);
 
 #endif

@@ -11,6 +11,7 @@
 #include "engine/roster.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
+#include "lib/due.h"
 #include "policyd/lookup.h"
 
 #include <string.h>
@@ -114,6 +115,19 @@ spend(const struct lookup_view *view, const struct decide_question *question,
         grants_ask(view->grants, key, view->now_ms);
 }
 
+/* Is it too late for it, or too early? */
+static bool
+heed_times(const struct lookup_view *view, const struct choice_mail *mail,
+           struct lookup_result *result)
+{
+    result->expired = due_ends_ms(mail->stream, mail->message_id, view->time_ms) <= view->time_ms;
+    if (result->expired)
+        return true;
+    result->opens_ms = due_opens_ms(mail->stream, view->time_ms);
+    result->outside = result->opens_ms > view->time_ms;
+    return result->outside;
+}
+
 void
 choice_key(const struct lookup_view *view, const struct choice_mail *mail,
            struct grant_key *ret_key)
@@ -178,7 +192,7 @@ choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool
     if (view->grants != NULL)
         choice_key(view, mail, &key);
     result->key = key.low;
-    if (heed_history(view, mail, &question, result))
+    if (heed_history(view, mail, &question, result) || heed_times(view, mail, result))
         return;
     if (view->provider != NULL)
         result->provider = view->provider(view->arg, mail->domain);

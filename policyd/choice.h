@@ -29,7 +29,8 @@ struct choice_mail {
 /*
  * *ret_result has what came of it.  ret_result->address NULL: one of waits, busy,
  * full, suspended and refused says why; with none of them this host has no address
- * of the pools.  *ret_decision is only set when ret_result->decided.
+ * of the pools; or it is expired, or outside the hours of its stream.  *ret_decision is only set
+ * when ret_result->decided.
  *
  * A grant that is open at an address which is suspended meanwhile, or has refused
  * the message, counts as spent, and another address is decided on; not ahead of a

@@ -18,6 +18,8 @@ carry_over(struct figures *figures, const struct figures *before)
 
     figures->deferred = before->deferred;
     figures->full = before->full;
+    figures->outside = before->outside;
+    figures->expired = before->expired;
     figures->busy = before->busy;
     for (size_t i = 0; i < then->stream_count; i++) {
         const char *name = then->streams[i].name;
@@ -71,8 +73,10 @@ figures_count(struct figures *figures, const struct lookup_result *result)
     figures->by_stream[result->stream->index]++;
     if (result->address != NULL)
         figures->by_address[result->address->index]++;
-    else
+    else if (!result->expired)
         figures->deferred++;
+    figures->outside += result->outside;
+    figures->expired += result->expired;
     figures->full += result->full;
     figures->busy += result->busy;
     if (result->exceeds)

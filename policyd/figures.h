@@ -21,6 +21,8 @@ struct figures {
     uint64_t *by_address;             /* by address.index */
     uint64_t deferred;                /* no address was left */
     uint64_t full;                    /* of these, for want of room under caps */
+    uint64_t outside;                 /* likewise, for being outside the hours of the stream */
+    uint64_t expired;                 /* returned: it was past the deadline of the stream */
     uint64_t busy;                    /* likewise, for the stream having enough under way */
     uint64_t *exceeded;               /* by address.index: sent over a cap */
     uint64_t (*unmet)[REQUIRE_COUNT]; /* by stream.index: messages, as the log tells */

@@ -9,7 +9,9 @@
 #include "engine/roster.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
+#include "lib/due.h"
 #include "lib/tagged.h"
+#include "lib/units.h"
 #include "policyd/choice.h"
 #include "policyd/outcome.h"
 #include "policyd/rescue.h"
@@ -210,14 +212,14 @@ full_text(int64_t wait_ms)
         int64_t most_s;
         const char *text;
     } texts[] = {
-        {60, "a minute"},  {300, "5 minutes"},    {900, "15 minutes"},
-        {3600, "an hour"}, {6 * 3600, "6 hours"}, {24 * 3600, "a day"},
+        {60, " within a minute"},  {300, " within 5 minutes"},    {900, " within 15 minutes"},
+        {3600, " within an hour"}, {6 * 3600, " within 6 hours"}, {24 * 3600, " within a day"},
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         if (wait_ms <= texts[i].most_s * 1000)
             return texts[i].text;
-    return "more than a day";
+    return " in more than a day";
 }
 
 static size_t
@@ -238,7 +240,7 @@ answer_later(const struct lookup_view *view, const char *text, const char *word,
     char *end = stpcpy(stpcpy(reply, "OK retry:4.7.1 "), text);
 
     if (at_ms != CURB_NOT_KNOWN) {
-        end = stpcpy(stpcpy(stpcpy(end, ", "), word), " within ");
+        end = stpcpy(stpcpy(end, ", "), word);
         end = stpcpy(end, full_text(at_ms - view->store_ms));
     }
     return (size_t)(end - reply);
@@ -261,6 +263,27 @@ answer_none(const struct lookup_view *view, const struct decision *decision,
     if (decision->refused) /* without words of a server, which would end it */
         return say(reply, "OK retry:4.7.1 postpool: all addresses of the pool are drained");
     return say(reply, "OK retry:4.3.2 postpool: this host has no address of the pool");
+}
+
+/* It is too early; opens_ms is by the time of day. */
+static size_t
+answer_outside(const struct lookup_view *view, int64_t opens_ms,
+               char reply[static LOOKUP_REPLY_SIZE])
+{
+    return answer_later(view, OUTCOME_OUTSIDE, "they begin",
+                        view->store_ms + (opens_ms - view->time_ms), reply);
+}
+
+/* It is too late.  The sender reads this. */
+static size_t
+answer_expired(const struct stream *stream, char reply[static LOOKUP_REPLY_SIZE])
+{
+    char span[UNITS_DURATION_SIZE];
+    char *end = stpcpy(reply, "OK error:5.4.7 " OUTCOME_EXPIRED ", and is not sent later than ");
+
+    end = stpcpy(end, units_print_duration(stream->deadline_ms, span));
+    end = stpcpy(end, " after it came in");
+    return (size_t)(end - reply);
 }
 
 /* Nothing is left to try: what the last server said, as words that are fit for a queue's name. */
@@ -297,6 +320,7 @@ answer_sender(const struct lookup_view *view, const char *sender, bool is_final,
         .account_name = account,
         .no_probe = true,
     };
+    int64_t opens_ms = due_opens_ms(question.stream, view->time_ms);
     struct decision decision;
 
     addr_domain(sender, account, sizeof(account));
@@ -306,6 +330,8 @@ answer_sender(const struct lookup_view *view, const char *sender, bool is_final,
     result->address = decision.address;
     if (decision.address == NULL)
         return answer_none(view, &decision, reply);
+    if (!is_final && opens_ms > view->time_ms)
+        return answer_outside(view, opens_ms, reply);
     if (view->conf->snapshot->has_caps && !is_final)
         return say(reply, "OK retry:4.3.2 postpool: asked for a sender without its recipient");
     return answer_address(decision.address, "", reply);
@@ -342,6 +368,10 @@ answer_recipient(const struct question *asked, char reply[static LOOKUP_REPLY_SI
         return LOOKUP_WAIT;
     if (result->busy)
         length = say(reply, "OK retry:4.7.1 " OUTCOME_BUSY);
+    else if (result->expired)
+        length = answer_expired(mail.stream, reply);
+    else if (result->outside)
+        length = answer_outside(view, result->opens_ms, reply);
     else if (result->refused && result->words != NULL)
         length = answer_refused(result->words, reply);
     else if (result->address == NULL)

@@ -88,6 +88,7 @@ struct lookup_view {
     struct curbs *curbs;            /* NULL: nothing is held back */
     int64_t now_ms;                 /* monotonic */
     int64_t store_ms;               /* the store's clock; see engine/meter.h */
+    int64_t time_ms;                /* time of day */
     bool may_wait;                  /* LOOKUP_WAIT may be answered */
     const uint16_t *stream_numbers; /* by stream.index, for grants_reserve(); NULL: none */
     bool settles; /* results come: grants that are open are recipients under way */
@@ -134,6 +135,9 @@ struct lookup_result {
     bool full;                       /* deferred for want of room */
     bool busy;                       /* deferred: as much of the stream is under way as may be */
     bool suspended;                  /* deferred: addresses, or the account, are held back */
+    bool expired;                    /* it is past the deadline of its stream, and returned */
+    bool outside;                    /* deferred: it is outside the hours of its stream */
+    int64_t opens_ms;                /* outside: when they begin, by the time of day */
     bool refused;                    /* each address has refused it: there is nothing to try */
     const char *words; /* refused: what the last one said; NULL: not known, it is deferred.  Good
                           until view->history is called again */

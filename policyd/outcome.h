@@ -68,6 +68,10 @@ struct outcome_view {
 #define OUTCOME_SUSPENDED OUTCOME_OWN "all addresses of the pool are suspended"
 #define OUTCOME_SLOWED OUTCOME_OWN "all addresses of the pool are slowed down"
 #define OUTCOME_HELD OUTCOME_OWN "mail of this sender is held back"
+/* That of those whose stream has hours, and it is too early. */
+#define OUTCOME_OUTSIDE OUTCOME_OWN "outside the hours of its stream"
+/* What is returned because it is too late begins so. */
+#define OUTCOME_EXPIRED OUTCOME_OWN "it could not be delivered in time"
 
 /*
  * line: a MAILLOG_RESULT, written at time.  reply: what it says why, where that is not read as

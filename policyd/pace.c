@@ -12,6 +12,7 @@
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
+#include "lib/due.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "policyd/choice.h"
@@ -28,13 +29,14 @@
 
 enum {
     SOON_MS = 10,
-    EARLY_MS = 30,  /* lanes that get up at about the same time are looked at together */
-    COLD_MS = 20,   /* the store is asked whether there is room */
-    FULL_MS = 1000, /* room may come sooner than was said */
-    ODD_MS = 250,   /* one that finds no room where the next one does; twice as long each ... */
-    ODDS_MAX = 8,   /* ... of so many times */
-    IDLE_MS = 1000, /* between two looks when there is nothing to wait for */
-    EACH_MS = 100,  /* one with many recipients waits so long for each */
+    EARLY_MS = 30,      /* lanes that get up at about the same time are looked at together */
+    COLD_MS = 20,       /* the store is asked whether there is room */
+    FULL_MS = 1000,     /* room may come sooner than was said */
+    OUTSIDE_MS = 60000, /* hours begin; the clock, or a reload, may make it sooner */
+    ODD_MS = 250,       /* one that finds no room where the next one does; twice as long each ... */
+    ODDS_MAX = 8,       /* ... of so many times */
+    IDLE_MS = 1000,     /* between two looks when there is nothing to wait for */
+    EACH_MS = 100,      /* one with many recipients waits so long for each */
     CACHED_MS = 31 * 1000, /* Postfix' resolver keeps its last answer for 30 s */
     BEHIND_MS = 2000,      /* a log that is so long behind is not acted upon */
 };
@@ -179,6 +181,41 @@ full_ms(const struct lookup_view *view, const struct lookup_result *result,
     return wait_ms < SOON_MS ? SOON_MS : wait_ms < FULL_MS ? wait_ms : FULL_MS;
 }
 
+/* Its lookup ends it, without a grant. */
+static enum look
+wake_to_end(struct pace *pace, struct waiter *waiter, int64_t now_ms)
+{
+    if (!wake_queue(pace->start.wake, waiter->queue_id, now_ms))
+        return LOOK_STOP;
+    waiting_rest(pace->waiting, waiter, now_ms + PACE_RESERVED_MS);
+    if (waiter->ends_ms > 0)
+        waiting_set_end(pace->waiting, waiter, now_ms + PACE_RESERVED_MS);
+    return LOOK_WOKEN;
+}
+
+/* It is past its deadline, and so woken wherever it waits; if a reload did not move that. */
+static enum look
+look_at_ended(struct pace *pace, const struct lookup_view *view, struct waiter *waiter,
+              int64_t now_ms)
+{
+    char domain[256];
+    struct choice_mail mail = mail_of(pace, waiter, domain);
+    int64_t ends_ms = due_ends_ms(mail.stream, mail.message_id, view->time_ms);
+    struct grant_key key;
+    int64_t rests_ms;
+
+    choice_key(view, &mail, &key);
+    rests_ms = rests_until(pace, waiter, &key, now_ms);
+    if (rests_ms < waiter->rest_ms)
+        rests_ms = waiter->rest_ms;
+    if (ends_ms > view->time_ms)
+        rests_ms = ends_ms < INT64_MAX ? now_ms + ends_ms - view->time_ms : 0;
+    else if (rests_ms <= now_ms)
+        return wake_to_end(pace, waiter, now_ms);
+    waiting_set_end(pace->waiting, waiter, rests_ms);
+    return LOOK_RESTS;
+}
+
 /* Wake it, if it may be and there is room; *ret_wait_ms: how long there is none. */
 static enum look
 look_at(struct pace *pace, const struct lookup_view *view, struct waiter *waiter, int64_t now_ms,
@@ -204,12 +241,13 @@ look_at(struct pace *pace, const struct lookup_view *view, struct waiter *waiter
         return LOOK_DONE;
     }
     provider = result.provider != NULL ? result.provider->index : PROVIDER_OTHER;
-    if (result.refused && result.words != NULL) { /* its lookup ends it, without a grant */
-        if (!wake_queue(pace->start.wake, waiter->queue_id, now_ms))
-            return LOOK_STOP;
-        waiting_rest(pace->waiting, waiter, now_ms + PACE_RESERVED_MS);
-        return LOOK_WOKEN;
+    if (result.outside) {
+        waiting_sleep(pace->waiting, waiter,
+                      now_ms + EARLY_MS + smaller(result.opens_ms - view->time_ms, OUTSIDE_MS));
+        return LOOK_DONE;
     }
+    if (result.expired || (result.refused && result.words != NULL))
+        return wake_to_end(pace, waiter, now_ms);
     if (result.address == NULL) {
         *ret_wait_ms = full_ms(view, &result, &decision);
         if (result.busy || provider == waiting_kind(waiter).provider)
@@ -260,6 +298,9 @@ step(struct pace *pace, const struct lookup_view *view, int64_t now_ms)
     if (pace->reserved_count >= PACE_RESERVED_MAX - 1 ||
         wake_ready_ms(pace->start.wake, now_ms) > now_ms)
         return false;
+    first = waiting_ended(pace->waiting, now_ms);
+    if (first != NULL)
+        return look_at_ended(pace, view, first, now_ms) != LOOK_STOP;
     first = waiting_first(pace->waiting, now_ms + EARLY_MS);
     if (first == NULL)
         return false;

@@ -7,6 +7,7 @@
 #include "engine/waiting.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
+#include "lib/due.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "policyd/choice.h"
@@ -43,6 +44,18 @@ since_of(const struct outcome *outcome)
     return outcome->at_ms - (outcome->delay_ms > 0 ? outcome->delay_ms : 0);
 }
 
+/* By our clock; 0: it has no deadline. */
+static int64_t
+ends_ms(const struct stream *stream, const char *message_id)
+{
+    int64_t time_ms = clock_ms(CLOCK_REALTIME_COARSE);
+    int64_t ends_ms = due_ends_ms(stream, message_id, time_ms);
+
+    if (ends_ms == INT64_MAX)
+        return 0;
+    return monotonic_ms() + (ends_ms > time_ms ? ends_ms - time_ms : 1);
+}
+
 static void
 wait_for_room(struct pace *pace, const struct outcome *outcome, bool urgent)
 {
@@ -54,6 +67,7 @@ wait_for_room(struct pace *pace, const struct outcome *outcome, bool urgent)
     struct waiter what = {
         .since_ms = since_of(outcome),
         .told_ms = monotonic_ms(),
+        .ends_ms = ends_ms(outcome->stream, outcome->message_id),
         .queue_id = outcome->queue_id,
         .message_id = outcome->message_id,
         .account = outcome->account,
@@ -235,6 +249,7 @@ on_hit(void *arg, const struct deferral *deferral)
                 &(struct waiter){
                     .since_ms = deferral->since_ms,
                     .told_ms = monotonic_ms(),
+                    .ends_ms = ends_ms(stream, deferral->message_id),
                     .queue_id = deferral->queue_id,
                     .message_id = deferral->message_id,
                     .account = deferral->account,

@@ -121,6 +121,7 @@ policyd_view(void *arg, struct lookup_view *ret_view)
     *ret_view = (struct lookup_view){.conf = policyd->conf,
                                      .roster = policyd->roster,
                                      .curbs = policyd->curbs,
+                                     .time_ms = clock_ms(CLOCK_REALTIME_COARSE),
                                      .decided = story_on_decided,
                                      .decided_arg = policyd->story};
     volume_view(policyd->volume, ret_view);

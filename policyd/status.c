@@ -4,7 +4,9 @@
 #include "policyd/status.h"
 
 #include "engine/roster.h"
+#include "lib/clock.h"
 #include "lib/conf.h"
+#include "lib/due.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/units.h"
@@ -64,6 +66,15 @@ add_unmet(struct json *json, const struct status *status, const struct stream *s
     json_close(json, '}');
 }
 
+/* How long it is outside its hours. */
+static int64_t
+opens_in_ms(const struct stream *stream)
+{
+    int64_t now_ms = clock_ms(CLOCK_REALTIME_COARSE);
+
+    return due_opens_ms(stream, now_ms) - now_ms;
+}
+
 static void
 add_streams(struct json *json, const struct status *status)
 {
@@ -83,6 +94,7 @@ add_streams(struct json *json, const struct status *status)
                     (long long)pace_waiting(status->pace, &snapshot->streams[i], &oldest_ms));
         json_number(json, "oldest_waiting_ms", oldest_ms);
         add_unmet(json, status, &snapshot->streams[i]);
+        json_number(json, "opens_in_ms", opens_in_ms(&snapshot->streams[i]));
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -143,6 +155,8 @@ status_json(const struct status *status)
     json_number(&json, "deferred", (long long)status->figures->deferred);
     json_number(&json, "full", (long long)status->figures->full);
     json_number(&json, "busy", (long long)status->figures->busy);
+    json_number(&json, "outside_hours", (long long)status->figures->outside);
+    json_number(&json, "expired", (long long)status->figures->expired);
     json_number(&json, "waited", (long long)clients->waits);
     json_number(&json, "late", (long long)server_late(status->server));
     mx_report_status_json(&json, status->mx);
@@ -231,6 +245,23 @@ print_unmet(struct buf *text, const struct status *status)
         buf_puts(text, "what streams require: the milter's log tells; counted with feedback.log\n");
 }
 
+/* What the table has no room for. */
+static void
+print_closed(struct buf *text, const struct snapshot *snapshot)
+{
+    int64_t now_ms = clock_ms(CLOCK_REALTIME_COARSE);
+    char until[DUE_TEXT_SIZE];
+
+    for (size_t i = 0; i < snapshot->stream_count; i++) {
+        const struct stream *stream = &snapshot->streams[i];
+        int64_t opens_ms = due_opens_ms(stream, now_ms);
+
+        if (opens_ms > now_ms)
+            buf_printf(text, "stream %s is outside its hours until %s\n", stream->name,
+                       due_print(stream, opens_ms, until));
+    }
+}
+
 char *
 status_text(const struct status *status)
 {
@@ -250,12 +281,14 @@ status_text(const struct status *status)
         (unsigned long long)clients->evicted);
     if (status->policy != NULL)
         print_policy(&text, status->policy);
-    buf_printf(&text,
-               "%llu decisions found no address and deferred the recipient, %llu of them for want "
-               "of room under caps, %llu for enough of their stream being under way\n",
-               (unsigned long long)status->figures->deferred,
-               (unsigned long long)status->figures->full,
-               (unsigned long long)status->figures->busy);
+    buf_printf(
+        &text,
+        "%llu decisions found no address and deferred the recipient, %llu of them for want "
+        "of room under caps, %llu for enough of their stream being under way, %llu outside its "
+        "hours; %llu were past its deadline and returned\n",
+        (unsigned long long)status->figures->deferred, (unsigned long long)status->figures->full,
+        (unsigned long long)status->figures->busy, (unsigned long long)status->figures->outside,
+        (unsigned long long)status->figures->expired);
     mx_report_status_text(&text, status->mx);
     feedback_status(status->feedback, &text, NULL);
     hours_status(status->hours, &text, NULL);
@@ -266,6 +299,7 @@ status_text(const struct status *status)
     buf_puts(&text, "\n");
     print_streams(&text, status, width);
     print_unmet(&text, status);
+    print_closed(&text, snapshot);
     buf_printf(&text, "\n%-*s  %-39s  %-9s  %12s\n", width, "address", "ip", "here", "decisions");
     for (size_t i = 0; i < snapshot->address_count; i++) {
         char ip[IP_TEXT_SIZE];

@@ -10,8 +10,10 @@
 #include "engine/grants.h"
 #include "engine/roster.h"
 #include "engine/snapshot.h"
+#include "engine/week.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
+#include "lib/tag.h"
 #include "policyd/choice.h"
 #include "policyd/lookup.h"
 
@@ -331,6 +333,39 @@ test_refused(void **state)
     assert_ptr_equal(choose(w, 0, "m1", false)->address, &addresses[1]);
 }
 
+/* Too late is told before too early, and neither takes a grant. */
+static void
+test_times(void **state)
+{
+    struct world *w = *state;
+    struct stream *stream = &w->conf->snapshot->streams[0];
+    struct week week;
+    char id[TAG_ID_LENGTH + 1];
+
+    assert_null(week_parse("08:00-20:00", &week));
+    w->view.time_ms = INT64_C(1795132800) * 1000; /* midnight */
+    tag_id(7, 1795132800 - 60, id);
+    stream->hours = mem_new(sizeof(week));
+    *stream->hours = week;
+    assert_null(choose(w, 0, id, false)->address);
+    assert_true(w->result.outside && !w->result.expired && !w->result.decided);
+    assert_int_equal(w->result.opens_ms, w->view.time_ms + 8 * 3600 * 1000);
+    assert_int_equal(state_of(w, id), GRANT_NONE);
+    assert_non_null(choose(w, 1, id, false)->address); /* the hours of another stream */
+    assert_false(w->result.outside);
+    stream->deadline_ms = 60 * 1000;
+    assert_true(choose(w, 0, id, false)->outside); /* an id has whole seconds */
+    w->view.time_ms += 1000;
+    assert_null(choose(w, 0, id, false)->address);
+    assert_true(w->result.expired && !w->result.outside);
+    assert_true(choose(w, 0, id, true)->expired);
+    assert_true(choose(w, 0, "joe@a.test", false)->outside); /* no tag, no deadline */
+    w->view.time_ms += 8 * 3600 * 1000;
+    assert_true(choose(w, 0, id, true)->expired);
+    assert_non_null(choose(w, 0, "joe@a.test", false)->address);
+    assert_int_equal(state_of(w, "joe@a.test"), GRANT_ASKED);
+}
+
 int
 main(void)
 {
@@ -347,6 +382,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_probe_without_grants, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_times, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

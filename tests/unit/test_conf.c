@@ -7,6 +7,8 @@
 
 #include "engine/require.h"
 #include "engine/snapshot.h"
+#include "engine/week.h"
+#include "engine/zone.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
 
@@ -69,6 +71,30 @@ test_figures(void **state)
     assert_string_equal(conf->figures_path, "none");
     assert_int_equal(conf->figures_keep_ms, INT64_C(24) * 3600 * 1000);
     assert_string_equal(conf->snapshot->streams[0].kind, "bulk");
+    conf_unref(conf);
+}
+
+/* When mail of a stream leaves, and when it is too late. */
+static void
+test_times_of_a_stream(void **state)
+{
+    struct conf *conf =
+        unit_conf(ADDRESSES POOLS
+                  "streams: ( { name = \"x\"; pool = \"p\"; hours = \"mon 10:00-12:00\";\n"
+                  "             time_zone = \"CET-1CEST,M3.5.0,M10.5.0/3\"; deadline = \"10m\";\n"
+                  "             match = ( { sender = \"*@a.test\"; } ); },\n"
+                  "           { name = \"default\"; pool = \"p\"; match = (); } );\n");
+    const struct stream *stream = &conf->snapshot->streams[0];
+    int64_t until_s;
+
+    (void)state;
+    assert_int_equal(stream->hours->count, 1);
+    assert_int_equal(stream->hours->ranges[0].from, 600);
+    assert_int_equal(zone_offset_s(stream->zone, 1795132800, &until_s), 3600);
+    assert_int_equal(stream->deadline_ms, 600 * 1000);
+    stream++;
+    assert_null(stream->hours);
+    assert_int_equal(stream->deadline_ms, 0);
     conf_unref(conf);
 }
 
@@ -347,12 +373,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),          cmocka_unit_test(test_ladder),
-        cmocka_unit_test(test_figures),         cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_lists),           cmocka_unit_test(test_diff),
-        cmocka_unit_test(test_diff_of_secrets), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_secret),          cmocka_unit_test(test_manual),
-        cmocka_unit_test(test_example),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_ladder),
+        cmocka_unit_test(test_figures), cmocka_unit_test(test_times_of_a_stream),
+        cmocka_unit_test(test_streams), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_diff),    cmocka_unit_test(test_diff_of_secrets),
+        cmocka_unit_test(test_files),   cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_manual),  cmocka_unit_test(test_example),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

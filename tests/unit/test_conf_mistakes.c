@@ -286,6 +286,14 @@ static const struct mistake of_streams[] = {
     {ADDRESSES POOLS "streams: ( { name = \"x\"; pool = \"p\"; } );\n",
      "text:3: streams.1: match is missing: Which messages it takes: groups of conditions; () is "
      "the catch-all."},
+    {ADDRESSES POOLS
+     "streams: ( { name = \"x\"; pool = \"p\"; hours = \"8-20\"; match = (); } );\n",
+     "text:3: streams.1.hours: \"8-20\" are no hours: times are written as \"08:00-20:00\"; write "
+     "such as \"mon-fri 08:00-20:00, sat 10:00-14:00\""},
+    {ADDRESSES POOLS "streams: ( { name = \"x\"; pool = \"p\"; hours = \"08:00-20:00\"; "
+                     "time_zone = \"/etc/passwd\"; match = (); } );\n",
+     "text:3: streams.1.time_zone: \"/etc/passwd\" is no name of a time zone; write such as "
+     "\"Europe/Berlin\""},
     {ADDRESSES POOLS "streams: ( { name = \"x\"; pool = \"o\"; match = (); } );\n",
      "text:3: streams.1.pool: there is no pool o"},
     {ADDRESSES POOLS "streams: ( { name = \"X.y\"; pool = \"p\"; match = (); } );\n",

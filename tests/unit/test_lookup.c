@@ -8,6 +8,7 @@
 #include "engine/curbs.h"
 #include "engine/roster.h"
 #include "engine/snapshot.h"
+#include "engine/week.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
 #include "policyd/lookup.h"
@@ -388,6 +389,64 @@ test_account_held_back(void **state)
     assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-a1:");
 }
 
+/* Outside its hours nothing leaves, also when Postfix asks for the sender alone. */
+static void
+test_outside_hours(void **state)
+{
+    static const struct {
+        int64_t now_s;
+        const char *when;
+    } cases[] = {
+        {1795132800, "within a day"}, /* Friday, 2026-11-20, 00:00 */
+        {1795132800 + 7 * 3600 + 59 * 60 + 59, "within a minute"},
+        {1795132800 + 20 * 3600, "in more than a day"},
+    };
+    struct world *w = *state;
+    struct stream *stream = (struct stream *)snapshot_find_stream(w->conf->snapshot, "default", 7);
+    char expected[200];
+    struct week week;
+
+    assert_null(week_parse("mon-fri 08:00-20:00", &week));
+    stream->hours = mem_new(sizeof(week));
+    *stream->hours = week;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        snprintf(expected, sizeof(expected),
+                 "OK retry:4.7.1 postpool: outside the hours of its stream, they begin %s",
+                 cases[i].when);
+        w->view.time_ms = cases[i].now_s * 1000;
+        assert_string_equal(ask(w, "sender joe@a.test"), expected);
+        assert_string_equal(ask(w, "rcpt x@one.test"), expected);
+        assert_true(w->result.outside && w->result.is_decision);
+        assert_string_equal(ask(w, "sender x@client.test"), "OK pp-b1:");
+    }
+    assert_string_equal(ask(w, "sender;tables joe@a.test"), "OK pp-a1:"); /* the site's to route */
+    assert_string_equal(ask(w, "rcpt x@one.test"), expected);
+    w->view.time_ms = (1795132800 + 8 * 3600) * INT64_C(1000);
+    assert_string_equal(ask_rcpt(w), "OK pp-a1:");
+}
+
+static void
+test_past_its_deadline(void **state)
+{
+    struct world *w = *state;
+    struct stream *stream = (struct stream *)snapshot_find_stream(w->conf->snapshot, "bulk", 4);
+    char tagged[TAG_SENDER_SIZE], request[TAG_SENDER_SIZE + 10], id[TAG_ID_LENGTH + 1];
+
+    stream->deadline_ms = 10 * 60 * 1000;
+    w->view.time_ms = INT64_C(1795132800) * 1000;
+    tag_id(1, 1795132800 - 601, id);
+    assert_int_equal(tag_add(w->conf->secret, "joe@a.test", "bulk", id, tagged), 0);
+    snprintf(request, sizeof(request), "sender %s", tagged);
+    ask(w, request);
+    assert_string_equal(ask(w, "rcpt x@one.test"),
+                        "OK error:5.4.7 postpool: it could not be delivered in time, and is not "
+                        "sent later than 10m after it came in");
+    assert_true(w->result.expired);
+    w->view.time_ms -= 2000;
+    ask(w, request);
+    assert_string_equal(ask(w, "rcpt x@one.test"), "OK pp-b1:");
+}
+
 static void
 test_slowed(void **state)
 {
@@ -470,6 +529,8 @@ main(void)
         TEST(test_suspended),
         TEST(test_probed),
         TEST(test_account_held_back),
+        TEST(test_outside_hours),
+        TEST(test_past_its_deadline),
         TEST(test_slowed),
         TEST(test_refused),
     };

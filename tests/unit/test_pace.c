@@ -12,6 +12,7 @@
 #include "engine/waiting.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
+#include "lib/tag.h"
 #include "policyd/choice.h"
 #include "policyd/lookup.h"
 #include "policyd/outcome.h"
@@ -31,6 +32,9 @@ static struct {
     const char *odd;   /* ... this message, which has none; NULL: no such one */
     const char *ended; /* this one is to be told the words of another server */
     int64_t rests_ms;  /* no message may be woken before */
+    int64_t opens_ms;  /* the hours of every stream begin */
+    int looks;         /* for an address */
+    int64_t late_ms;   /* the time of day is behind */
     int given_back, helped;
     char woken[300]; /* "A B ": queue ids */
 } world;
@@ -78,6 +82,11 @@ __wrap_choice_make(const struct lookup_view *view, const struct choice_mail *mai
     *ret_result = (struct lookup_result){.stream = mail->stream, .decided = true};
     *ret_decision = (struct decision){.refused_by = UINT32_MAX};
     choice_key(view, mail, &key);
+    world.looks++;
+    ret_result->opens_ms = world.opens_ms;
+    ret_result->outside = world.opens_ms > world.now_ms;
+    if (ret_result->outside)
+        return;
     if (is(mail->message_id, world.ended)) {
         ret_result->refused = true;
         ret_result->words = "5.7.1 go away";
@@ -164,8 +173,11 @@ static void
 on_view(void *arg, struct lookup_view *ret_view)
 {
     (void)arg;
-    *ret_view = (struct lookup_view){
-        .conf = conf, .grants = grants, .grant_secret = secret, .now_ms = world.now_ms};
+    *ret_view = (struct lookup_view){.conf = conf,
+                                     .grants = grants,
+                                     .grant_secret = secret,
+                                     .now_ms = world.now_ms,
+                                     .time_ms = world.now_ms - world.late_ms};
 }
 
 static bool
@@ -497,6 +509,79 @@ test_ended(void **state)
     assert_int_equal(waiting_count(pace->waiting), 0);
 }
 
+/* Outside the hours it is looked at now and then; when they begin, the first go first. */
+static void
+test_hours(void **state)
+{
+    (void)state;
+    world.room = true;
+    world.opens_ms = START_MS + 200 * 1000;
+    defer(2, "B1");
+    defer(0, "A1");
+    run_until(199990);
+    assert_woken("");
+    assert_in_range(world.looks, 2, 20);
+    run_until(200100);
+    assert_woken("A1 B1 ");
+}
+
+/* Past its deadline it is woken where nothing else is, and once in a while. */
+static void
+test_deadline(void **state)
+{
+    char young[TAG_ID_LENGTH + 1], old[TAG_ID_LENGTH + 1], expected[80];
+
+    (void)state;
+    world.late_ms = 7; /* clocks do not agree to the millisecond */
+    tag_id(1, START_MS / 1000, young);
+    tag_id(2, START_MS / 1000 - 50, old);
+    conf->snapshot->streams[0].deadline_ms = 60 * 1000;
+    defer(0, young);
+    defer(0, old);
+    defer(0, "joe@a.test"); /* has none */
+    conf->snapshot->streams[2].deadline_ms = 100 * 1000;
+    defer(2, "other@a.test");
+    run_until(10900);
+    assert_woken("");
+    run_until(11100);
+    snprintf(expected, sizeof(expected), "%s ", old);
+    assert_woken(expected);
+    assert_int_equal(pace->reserved_count, 0);
+    run_until(30000);
+    assert_woken("");
+    pace_on_gone(pace, old);
+    world.opens_ms = START_MS + 1000 * 1000; /* hours make no difference */
+    run_until(70000);
+    snprintf(expected, sizeof(expected), "%s ", young);
+    assert_woken(expected);
+    run_until(95000); /* its lookup did not come */
+    assert_woken(expected);
+    pace_on_gone(pace, young);
+    run_until(200000);
+    assert_woken("");
+}
+
+/* A reload gave it more time; and one that rests is left to that. */
+static void
+test_deadline_that_moved(void **state)
+{
+    char id[TAG_ID_LENGTH + 1], expected[80];
+
+    (void)state;
+    tag_id(1, START_MS / 1000, id);
+    conf->snapshot->streams[0].deadline_ms = 10 * 1000;
+    defer(0, id);
+    conf->snapshot->streams[0].deadline_ms = 100 * 1000;
+    run_until(95000);
+    assert_woken("");
+    world.rests_ms = START_MS + 200 * 1000;
+    run_until(199900);
+    assert_woken("");
+    run_until(200100);
+    snprintf(expected, sizeof(expected), "%s ", id);
+    assert_woken(expected);
+}
+
 /* What waited before the start does so now; what is under way is left alone. */
 static void
 test_waits_since_before(void **state)
@@ -535,6 +620,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_never_woken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_log_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ended, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_hours, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_deadline, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_deadline_that_moved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_waits_since_before, set_up, tear_down),
     };
 

@@ -10,6 +10,8 @@
 #include "lib/mem.h"
 #include "milter/session.h"
 
+enum { NOW_S = 1795000000 };
+
 static const char extra[] =
     "node = \"mta.test\";\n"
     "milter: { strip = ( \"X-Stream\" ); internal = ( \"192.0.2.0/24\" ); local_domains = ( "
@@ -33,7 +35,7 @@ expect(struct session *session, const char *stream, const char *untagged)
     struct verdict verdict;
     struct tag tag;
 
-    session_verdict(session, 12345, &verdict);
+    session_verdict(session, 12345, NOW_S, &verdict);
     if (stream == NULL) {
         assert_null(verdict.stream);
         return;
@@ -109,7 +111,7 @@ test_a_sender_that_is_read_anew(void **state)
 
         session_mail(session, unit_conf_with(extra), cases[i][0], cases[i][1], NULL);
         session_rcpt(session, "<x@one.test>", "smtp");
-        session_verdict(session, 1, &verdict);
+        session_verdict(session, 1, NOW_S, &verdict);
         assert_int_equal(verdict.too_odd, cases[i][2] == NULL);
         if (cases[i][2] != NULL) {
             assert_int_equal(tag_remove(verdict.sender), 1);
@@ -131,7 +133,7 @@ test_a_sender_too_long_to_tag(void **state)
     memset(local, 'x', 1100);
     sender = mem_printf("<%s@a.test>", local);
     session = begin("192.0.2.5", sender);
-    session_verdict(session, 1, &verdict);
+    session_verdict(session, 1, NOW_S, &verdict);
     assert_non_null(verdict.stream);
     assert_false(verdict.tag);
     assert_true(verdict.too_odd);
@@ -139,7 +141,7 @@ test_a_sender_too_long_to_tag(void **state)
     session_mail(session, unit_conf_with(extra), "<joe>", sender,
                  NULL); /* the same of Postfix' own form */
     session_rcpt(session, "<x@one.test>", "smtp");
-    session_verdict(session, 1, &verdict);
+    session_verdict(session, 1, NOW_S, &verdict);
     assert_true(verdict.too_odd);
     assert_string_equal(session->sender, "joe");
     session_free(session);
@@ -228,7 +230,7 @@ test_odd_sender(void **state)
     struct verdict verdict;
 
     (void)state;
-    session_verdict(session, 1, &verdict);
+    session_verdict(session, 1, NOW_S, &verdict);
     assert_non_null(verdict.stream);
     assert_false(verdict.tag);
     assert_true(verdict.too_odd);
@@ -347,7 +349,7 @@ unmet(const struct session *session)
 {
     struct verdict verdict;
 
-    session_verdict(session, 1, &verdict);
+    session_verdict(session, 1, NOW_S, &verdict);
     return verdict.unmet;
 }
 

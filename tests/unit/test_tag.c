@@ -183,6 +183,36 @@ test_stream_by_sender(void **state)
     conf_unref(conf);
 }
 
+/* An id tells when it was made, whatever its random part, and also when clocks are apart. */
+static void
+test_time(void **state)
+{
+    static const struct {
+        int64_t made_s, now_s;
+    } cases[] = {
+        {1795000000, 1795000000},
+        {1795000000, 1795000000 + 97 * 86400},
+        {1795000000 + 600, 1795000000},
+        {107 * (INT64_C(1) << 24) - 1, 107 * (INT64_C(1) << 24) + 1}, /* where its bits wrap */
+        {107 * (INT64_C(1) << 24) + 1, 107 * (INT64_C(1) << 24) - 1},
+    };
+    static const char *const others[] = {"",           "abcdefghij2",  "abcdefghij234",
+                                         "joe@a.test", "jo@abcd.test", "ABCDEFGHIJ23"};
+    char one[TAG_ID_LENGTH + 1], other[TAG_ID_LENGTH + 1];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        tag_id(UINT64_MAX, cases[i].made_s, one);
+        tag_id(0, cases[i].made_s, other);
+        assert_string_not_equal(one, other);
+        assert_int_equal(strlen(one), TAG_ID_LENGTH);
+        assert_int_equal(tag_time_s(one, cases[i].now_s), cases[i].made_s);
+        assert_int_equal(tag_time_s(other, cases[i].now_s), cases[i].made_s);
+    }
+    for (size_t i = 0; i < COUNT(others); i++)
+        assert_int_equal(tag_time_s(others[i], 1795000000), -1);
+}
+
 int
 main(void)
 {
@@ -195,6 +225,7 @@ main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_remove_all),
         cmocka_unit_test(test_stream_by_sender),
+        cmocka_unit_test(test_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

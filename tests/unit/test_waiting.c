@@ -396,6 +396,43 @@ test_as_the_plain_way_has_it(void **state)
     }
 }
 
+static void
+test_some_end(void **state)
+{
+    struct waiter what = {.since_ms = 1,
+                          .queue_id = "A",
+                          .message_id = "m",
+                          .account = "s",
+                          .recipient = "r@one.test",
+                          .ends_ms = 500};
+    struct waiting_kind kind = {BULK, 0, 1};
+    struct waiter *waiter;
+
+    (void)state;
+    assert_true(add("none", BULK, 0));
+    assert_true(waiting_add(waiting, &kind, &what));
+    what.queue_id = "B";
+    what.ends_ms = 300;
+    assert_true(waiting_add(waiting, &kind, &what));
+    sleep_first(10000);
+    waiting_rest(waiting, waiting_find(waiting, "B"), 20000);
+    assert_null(waiting_ended(waiting, 299));
+    assert_int_equal(waiting_up_ms(waiting), 300);
+    waiter = waiting_ended(waiting, 1000); /* asleep or at rest: no matter */
+    assert_string_equal(waiter->queue_id, "B");
+    waiting_set_end(waiting, waiter, 700);
+    assert_string_equal(waiting_ended(waiting, 1000)->queue_id, "A");
+    waiting_move(waiting, waiting_find(waiting, "A"), 1);
+    assert_string_equal(waiting_ended(waiting, 1000)->queue_id, "A");
+    what.queue_id = "A"; /* told of again, of a stream whose mail has no end */
+    what.ends_ms = 0;
+    assert_true(waiting_add(waiting, &kind, &what));
+    assert_string_equal(waiting_ended(waiting, 1000)->queue_id, "B");
+    waiting_remove(waiting, waiting_find(waiting, "B"));
+    assert_null(waiting_ended(waiting, 1000));
+    assert_int_equal(waiting_count(waiting), 2);
+}
+
 int
 main(void)
 {
@@ -413,6 +450,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_another_configuration, setup, teardown),
         cmocka_unit_test_setup_teardown(test_there_is_a_most, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bytes_are_bounded_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_some_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_as_the_plain_way_has_it, setup, teardown),
     };
 
