@@ -41,7 +41,7 @@ breakers_entry_find(struct breakers *breakers, const char *key)
 }
 
 struct breakers_entry *
-breakers_entry_make(struct breakers *breakers, const char *key)
+breakers_entry_make(struct breakers *breakers, const char *key, bool holds)
 {
     struct breakers_entry *entry = breakers_entry_find(breakers, key);
     struct breakers_whose whose;
@@ -51,20 +51,15 @@ breakers_entry_make(struct breakers *breakers, const char *key)
         return entry;
     if (length >= BREAKERS_KEY_SIZE || !breakers_bind(breakers->conf, key, &whose))
         return NULL;
-    if (breakers->count >= BREAKERS_MAX) {
-        if (!breakers->full_told)
-            log_warn("suspension: more than %d things have been accused -- further ones are not "
-                     "held back",
-                     BREAKERS_MAX);
-        breakers->full_told = true;
+    if (!breakers_crowd_has_room(breakers, whose.scope, holds))
         return NULL;
-    }
     entry = mem_new(sizeof(*entry) + length + 1);
     memcpy(entry->key, key, length + 1);
     breakers_bind(breakers->conf, entry->key, &entry->whose);
     LIST_INSERT_HEAD(&breakers->buckets[bucket_of(key)], entry, chain);
     TAILQ_INSERT_TAIL(&breakers->all, entry, order);
     breakers->count++;
+    breakers_crowd_enter(breakers, entry);
     return entry;
 }
 
@@ -74,7 +69,7 @@ breakers_entry_free(struct breakers *breakers, struct breakers_entry *entry)
     LIST_REMOVE(entry, chain);
     TAILQ_REMOVE(&breakers->all, entry, order);
     breakers->count--;
-    breakers->full_told = false;
+    breakers_crowd_leave(breakers, entry);
     free(entry);
 }
 
@@ -129,6 +124,7 @@ happen(struct breakers *breakers, struct breakers_entry *entry, struct breakers_
     breakers_hold(breakers, entry, change);
     breakers_record_add(breakers, entry, event,
                         change != BREAKER_COUNTED || event->kind == BREAKERS_DRAIN);
+    breakers_crowd_note(breakers, entry, true);
 }
 
 static bool
@@ -139,7 +135,7 @@ happen_to(struct breakers *breakers, const struct breakers_whose *whose,
     struct breakers_entry *entry;
 
     breakers_key(whose, key);
-    entry = breakers_entry_make(breakers, key);
+    entry = breakers_entry_make(breakers, key, event->kind != BREAKERS_HIT);
     if (entry == NULL)
         return false;
     happen(breakers, entry, event);
@@ -372,6 +368,7 @@ tick_entry(struct breakers *breakers, struct breakers_entry *entry, int64_t now_
          now_ms - entry->probed_ms >= breakers->conf->suspension_probe_ms))
         breakers_hold(breakers, entry, change);
     breakers_record_flush(breakers, entry);
+    breakers_crowd_note(breakers, entry, false);
     if (breakers_record_is_over(breakers, entry))
         breakers_entry_free(breakers, entry);
 }
@@ -428,6 +425,7 @@ breakers_new(const struct breakers_start *start)
     breakers->conf = start->conf;
     breakers->curbs = start->curbs;
     TAILQ_INIT(&breakers->all);
+    breakers_crowd_init(breakers);
     if (start->base != NULL) {
         breakers->tick = event_new(start->base, -1, EV_PERSIST, on_tick, breakers);
         event_add(breakers->tick, &second);

@@ -11,7 +11,7 @@
  *
  * What holds is put into curbs, where decisions look.
  *
- * Memory: up to 5 KiB for each; see BREAKERS_MAX.
+ * Memory: up to 7 KiB for each; see BREAKERS_MAX.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -36,7 +36,13 @@ struct outcome;
 struct provider;
 
 enum {
-    BREAKERS_MAX = 10000, /* beyond it, what replies accuse is not held back */
+    /*
+     * Domains and accounts; beyond it those that only count hits give way, the idlest first.
+     * Addresses, and addresses at providers, are bounded by the configuration.
+     */
+    BREAKERS_MAX = 10000,
+    BREAKERS_HOLDS_MAX = 1000,  /* so many more by hand, or of other hosts, when none gives way */
+    BREAKERS_PAIRS_MAX = 20000, /* addresses at providers, as in curbs */
     BREAKERS_LISTENERS_MAX = 4,
     BREAKERS_KEY_SIZE = 400,       /* room for any key */
     BREAKERS_LATE_MS = 10 * 60000, /* a result that is told of later changes nothing any more */

@@ -1,6 +1,7 @@
 /*
  * The inside of struct breakers: breakers.c is the table and what happens,
- * breakers_hold.c what follows, breakers_record.c keeps it in step with the store.
+ * breakers_crowd.c makes room in it, breakers_hold.c is what follows, breakers_record.c
+ * keeps it in step with the store.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -52,7 +53,17 @@ struct breakers_entry {
     int64_t put_ms;    /* when that was, or the last one */
     int64_t probed_ms; /* PROBING: when probes were let go last */
     bool suspended;    /* as listeners know */
-    char key[];        /* "breaker/provider/a1/google" */
+    bool counting;     /* in its crowd's */
+    TAILQ_ENTRY(breakers_entry) idle;
+    char key[]; /* "breaker/provider/a1/google" */
+};
+
+/* Things of which there may be too many. */
+struct breakers_crowd {
+    size_t count, most;
+    TAILQ_HEAD(, breakers_entry) counting; /* only count, and can be forgotten: the idlest first */
+    bool told;                             /* that there are too many */
+    uint64_t gave_way, refused;            /* since the start */
 };
 
 struct breakers {
@@ -63,7 +74,8 @@ struct breakers {
     LIST_HEAD(, breakers_entry) buckets[BREAKERS_BUCKETS];
     TAILQ_HEAD(, breakers_entry) all;
     size_t count;
-    bool full_told; /* that there are too many */
+    struct breakers_crowd pairs; /* BREAKERS_PROVIDER */
+    struct breakers_crowd names; /* BREAKERS_DOMAIN, BREAKERS_ACCOUNT */
     struct {
         breakers_change_fn *on_change;
         void *arg;
@@ -97,13 +109,26 @@ const char *breakers_title(const char *key, char text[static BREAKERS_TITLE_SIZE
 /* breakers.c */
 struct breakers_entry *breakers_entry_find(struct breakers *breakers, const char *key);
 
-/* Made when it is missing.  NULL: no such key can be, or there are too many. */
-struct breakers_entry *breakers_entry_make(struct breakers *breakers, const char *key);
+/*
+ * Made when it is missing; holds: by hand, or suspended elsewhere, and not only counted.
+ * NULL: no such key can be, or there are too many.
+ */
+struct breakers_entry *breakers_entry_make(struct breakers *breakers, const char *key, bool holds);
 void breakers_entry_free(struct breakers *breakers, struct breakers_entry *entry);
 /* As breakers_resume(), also of what the configuration does not have. */
 bool breakers_resume_key(struct breakers *breakers, const char *key);
 enum breaker_change breakers_event_apply(const struct breakers *breakers, struct breaker *breaker,
                                          const struct breakers_event *event);
+
+/* breakers_crowd.c: room for another of scope is made, if need be; holds: see above. */
+bool breakers_crowd_has_room(struct breakers *breakers, enum breakers_scope scope, bool holds);
+void breakers_crowd_init(struct breakers *breakers);
+void breakers_crowd_enter(struct breakers *breakers, struct breakers_entry *entry);
+void breakers_crowd_leave(struct breakers *breakers, struct breakers_entry *entry);
+
+/* It may give way, or not any more; is_new: it was accused just now. */
+void breakers_crowd_note(struct breakers *breakers, struct breakers_entry *entry, bool is_new);
+void breakers_crowd_status(const struct breakers *breakers, struct buf *text, struct json *json);
 
 /* breakers_hold.c: entry->now has changed. */
 void breakers_hold(struct breakers *breakers, struct breakers_entry *entry,
@@ -112,6 +137,9 @@ void breakers_hold(struct breakers *breakers, struct breakers_entry *entry,
 /* breakers_record.c: an event was applied to entry->now; the store is to know. */
 void breakers_record_add(struct breakers *breakers, struct breakers_entry *entry,
                          const struct breakers_event *event, bool urgent);
+
+/* It is about to go, though something was counted: the store is not to keep it. */
+void breakers_record_forget(struct breakers *breakers, struct breakers_entry *entry);
 
 /* Hand to the store what it does not know. */
 void breakers_record_flush(struct breakers *breakers, struct breakers_entry *entry);

@@ -58,6 +58,13 @@ settle(struct breakers_entry *entry, size_t count)
 }
 
 void
+breakers_record_forget(struct breakers *breakers, struct breakers_entry *entry)
+{
+    if (entry->version > 0)
+        breakers->start.put(breakers->start.arg, entry->key, entry->version, "", 0);
+}
+
+void
 breakers_record_flush(struct breakers *breakers, struct breakers_entry *entry)
 {
     int64_t now_ms = breakers_now_ms(breakers);
@@ -128,17 +135,24 @@ breakers_on_put(void *arg, const char *key, bool written, uint64_t version, cons
         rebase(breakers, entry);
     if (!full)
         breakers_record_flush(breakers, entry);
+    breakers_crowd_note(breakers, entry, false);
 }
 
 void
 breakers_on_record(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
 {
     struct breakers *breakers = arg;
-    struct breakers_entry *entry =
-        length > 0 ? breakers_entry_make(breakers, key) : breakers_entry_find(breakers, key);
+    struct breakers_entry *entry = breakers_entry_find(breakers, key);
+    struct breaker breaker;
+
+    if (entry == NULL && length > 0)
+        entry = breakers_entry_make(breakers, key,
+                                    breaker_parse(bytes, length, &breaker) == 0 &&
+                                        !breaker_only_counts(&breaker));
 
     if (entry == NULL || entry->putting) /* the answer to the put tells it, too */
         return;
     take(entry, length > 0 ? version : 0, bytes, length);
     rebase(breakers, entry);
+    breakers_crowd_note(breakers, entry, true);
 }

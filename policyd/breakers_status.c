@@ -144,5 +144,6 @@ breakers_status(struct breakers *breakers, struct buf *text, struct json *json)
     }
     if (json != NULL)
         json_close(json, ']');
+    breakers_crowd_status(breakers, text, json);
     return count;
 }

@@ -3,6 +3,7 @@
 
 import copy
 import json
+import re
 
 import pytest
 
@@ -133,3 +134,20 @@ def test_an_address_that_a_reload_removes(accused):
     accused.run("resume", "b1")
     accused.run("resume", "b1", "--provider", "one")
     assert accused.held() == {}
+
+
+def test_ten_thousand_domains(accused):
+    """Single replies of as many domains as there is room for do not switch suspension off."""
+    accused.refuse(554, *(f"r@d{n}.test" for n in range(10050)))
+    assert accused.held() == {}
+    accused.refuse(554, *["r@one.test", "r@two.test"] * 3)
+    accused.refuse(553, "r@three.test", address="a1")
+    accused.run("suspend", "b1", "--why", "by hand")
+    accused.run("suspend", "--account", "bad.test", "--why", "by hand")
+    assert set(accused.held()) == {"b1 one", "b1 two.test", "a1", "b1", "bad.test"}
+    assert accused.node.daemon.log().count("more than 10000 things have been accused -- those that "
+                                           "were only counted longest ago are forgotten") == 1
+    assert re.search(r"^suspension: too many things were accused: .* \d+ that were only counted "
+                     r"were forgotten, 0 not held back$", accused.run("status").stdout, re.M)
+    status = accused.node.status()
+    assert status["accused_forgotten"] >= 52 and status["accused_refused"] == 0
