@@ -300,13 +300,14 @@ static void
 read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *stream)
 {
     struct stream_input input = {0};
-    config_setting_t *match = NULL, *require = NULL;
+    config_setting_t *match = NULL, *require = NULL, *unmet = NULL;
 
     if (config_setting_is_group(item)) {
         conf_read_defaults(conf_stream_keys, &input);
         conf_read_group(reader, item, conf_stream_keys, &input);
         match = config_setting_get_member(item, "match");
         require = config_setting_get_member(item, "require");
+        unmet = config_setting_get_member(item, "unmet");
     } else {
         conf_problem(reader, item,
                      "a group is needed, { name = ...; pool = ...; match = ( ... ); }");
@@ -333,6 +334,8 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
     free(input.pool);
     if (require != NULL)
         read_require(reader, require, stream);
+    else if (unmet != NULL)
+        conf_warning(reader, unmet, "has no effect: nothing is required of this stream");
     if (match != NULL)
         read_matches(reader, match, stream);
 }

@@ -39,7 +39,7 @@ organizational(const char *domain)
 static bool
 is_aligned_with(const struct bulk *bulk, const char *domain)
 {
-    return domain[0] != '\0' && strcmp(organizational(bulk->author), organizational(domain)) == 0;
+    return strcmp(organizational(bulk->author), organizational(domain)) == 0;
 }
 
 static bool

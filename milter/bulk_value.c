@@ -36,12 +36,6 @@ cursor_of(const char *value)
     return (struct cursor){value, value + strlen(value)};
 }
 
-static bool
-is_next(const struct cursor *reader, char c)
-{
-    return cursor_left(reader) > 0 && *reader->at == c;
-}
-
 /* White space and comments, in comments.  Returns false for one that does not end. */
 static bool
 skip_comments(struct cursor *reader)
@@ -119,7 +113,7 @@ take_domain(struct cursor *reader, char domain[static BULK_DOMAIN_SIZE])
 {
     size_t used = 0;
 
-    if (is_next(reader, '['))
+    if (cursor_left(reader) > 0 && *reader->at == '[')
         return take_literal(reader);
     do {
         const char *start;
@@ -152,26 +146,19 @@ take_address(struct cursor *reader, char domain[static BULK_DOMAIN_SIZE])
            take_domain(reader, domain) && skip_comments(reader);
 }
 
-static bool
-is_end_of_mailbox(const struct cursor *reader)
-{
-    return cursor_left(reader) == 0 || is_next(reader, ',');
-}
-
 /* An address, or one in <> with a name before it. */
 static bool
 take_mailbox(struct cursor *reader, char domain[static BULK_DOMAIN_SIZE])
 {
     struct cursor start = *reader;
 
-    if (take_address(reader, domain) && is_end_of_mailbox(reader))
+    if (take_address(reader, domain))
         return true;
     *reader = start;
     while (take_word(reader) || cursor_take(reader, "."))
         if (!skip_comments(reader))
             return false;
-    return cursor_take(reader, "<") && take_address(reader, domain) && cursor_take(reader, ">") &&
-           skip_comments(reader) && is_end_of_mailbox(reader);
+    return cursor_take(reader, "<") && take_address(reader, domain) && cursor_take(reader, ">");
 }
 
 bool
@@ -186,7 +173,7 @@ bulk_value_author(const char *value, char domain[static BULK_DOMAIN_SIZE])
             return found;
         if (cursor_take(&reader, ",")) /* elements may be empty: RFC 5322, section 4.4 */
             continue;
-        if (found || !take_mailbox(&reader, domain))
+        if (found || !take_mailbox(&reader, domain)) /* behind one only a comma may stand */
             break;
         found = true;
     }

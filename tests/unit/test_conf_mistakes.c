@@ -412,10 +412,13 @@ test_warnings(void **state)
         "addresses: { a1 = { ip = \"192.0.2.1\"; helo = \"a1.test\"; };\n a2 = { ip = "
         "\"192.0.2.2\"; helo = "
         "\"a2.test\"; }; };\npools: { p = { addresses = ( \"a1\" ); };\n q = { "
-        "addresses = ( \"a1\" ); }; };\n" STREAMS);
+        "addresses = ( \"a1\" ); }; };\n"
+        "streams: ( { name = \"default\"; pool = \"p\"; match = (); unmet = \"reject\"; } );\n");
 
     (void)state;
     assert_int_equal(problems.error_count, 0);
+    assert_true(unit_says(&problems, "text:5: warning: streams.1.unmet: has no effect: nothing is "
+                                     "required of this stream"));
     assert_true(unit_says(&problems, "text:2: warning: addresses.a2: no pool uses this address"));
     assert_true(unit_says(&problems, "text:4: warning: pools.q: no stream leads to this pool"));
     conf_problems_clear(&problems);

@@ -267,6 +267,7 @@ test_who_is_believed(void **state)
     add("postfix/smtp", "SYSLOG_FACILITY=1\n_UID=0", "6");
     add("sendmail", "SYSLOG_FACILITY=2\n_UID=0", "7");
     add("postpool/milter", "SYSLOG_FACILITY=2\n_UID=0", "8");
+    add("postpool/milter", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=apache2.service", "8");
     add("postpool/policyd", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=postpool-policyd.service", "9");
     add("postfix/smtp", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=postpool-milter.service", "10");
     add("postpool/milter", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=postpool-milter.service", "ok");
