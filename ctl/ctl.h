@@ -79,6 +79,8 @@ int ctl_story(const struct ctl *ctl, int argc, char **argv);   /* explain QUEUE-
 int ctl_suspend(const struct ctl *ctl, int argc, char **argv); /* resume and drain, too */
 int ctl_suspensions(const struct ctl *ctl, int argc, char **argv);
 int ctl_warmup(const struct ctl *ctl, int argc, char **argv);
+int ctl_accounts(const struct ctl *ctl, int argc, char **argv);
+int ctl_grade(const struct ctl *ctl, int argc, char **argv);
 int ctl_tail(const struct ctl *ctl, int argc, char **argv);
 int ctl_report(const struct ctl *ctl, int argc, char **argv);
 int ctl_reload(const struct ctl *ctl, int argc, char **argv);

@@ -47,6 +47,7 @@ struct story {
     const char *why; /* how the stream was found */
     char id[TAG_SENDER_SIZE];
     bool bypass;
+    const struct pool *pool; /* as far as it can be known without the daemon */
     struct decision decision;
 };
 
@@ -185,8 +186,12 @@ find_address(const struct conf *conf, const struct asked *asked, struct story *s
     addr_domain(asked->recipient, domain, sizeof(domain));
     story->bypass = snapshot_is_bypass(snapshot, domain);
     tagged_recipient(story->id, asked->recipient);
+    /* Without a daemon nothing is known of accounts. */
+    story->pool = story->stream->by_grade[GRADE_NEW] != NULL ? story->stream->by_grade[GRADE_NEW]
+                                                             : story->stream->pool;
     decide_explained(&(struct decide_question){.roster = roster,
                                                .stream = story->stream,
+                                               .pool = story->pool,
                                                .key = decide_key(story->id, domain)},
                      &story->decision);
 out:
@@ -204,7 +209,8 @@ ask_daemon(const struct ctl *ctl, const struct conf *conf, const struct asked *a
     const char *account = asked->facts.sasl_user;
 
     /* Without caps a daemon that does not run has nothing to say: it holds nothing back. */
-    if (story->bypass || (!conf->snapshot->has_caps && !ctl_answers(conf)))
+    if (story->bypass ||
+        (!conf->snapshot->has_caps && !conf->snapshot->has_grades && !ctl_answers(conf)))
         return NULL;
     addr_domain(asked->recipient, domain, sizeof(domain));
     addr_domain(asked->facts.sender, sender, sizeof(sender));
@@ -215,7 +221,7 @@ ask_daemon(const struct ctl *ctl, const struct conf *conf, const struct asked *a
                           domain[0] != '\0' ? domain : "-", account[0] != '\0' ? account : "-",
                           sender[0] != '\0' ? sender : "-", ctl->json ? " json" : "");
     if (ctl_ask(conf, question, &answer) < 0)
-        fprintf(stderr, "postpool: so nothing is known of caps and suspensions\n");
+        fprintf(stderr, "postpool: so nothing is known of caps, suspensions and grades\n");
     free(question);
     return answer;
 }
@@ -243,6 +249,10 @@ print_times(const struct story *story)
     printf("\n");
 }
 
+/* How the daemon's answer begins when it tells the pool, too. */
+#define GRADE_LINE "grade "
+#define GRADE_MEMBER "\"grade\":"
+
 static void
 print_text(const struct story *story, const char *told)
 {
@@ -254,7 +264,8 @@ print_text(const struct story *story, const char *told)
             "address    none: the recipient's domain is under bypass and keeps the site's route\n");
         return;
     }
-    printf("pool       %s\n", story->stream->pool->name);
+    if (told == NULL || strncmp(told, GRADE_LINE, strlen(GRADE_LINE)) != 0)
+        printf("pool       %s\n", story->pool->name);
     print_times(story);
     if (told == NULL)
         explained_text(&story->decision, &(struct explained_with){0}, &text);
@@ -286,7 +297,8 @@ print_json(const struct story *story, const char *told)
     json_text(&json, "stream", story->stream->name);
     json_text(&json, "why", story->why);
     json_bool(&json, "bypass", story->bypass);
-    json_text(&json, "pool", story->bypass ? NULL : story->stream->pool->name);
+    if (told == NULL || strncmp(told, GRADE_MEMBER, strlen(GRADE_MEMBER)) != 0)
+        json_text(&json, "pool", story->bypass ? NULL : story->pool->name);
     if (!story->bypass)
         add_times(story, &json);
     if (told != NULL) {
@@ -308,7 +320,8 @@ print_json(const struct story *story, const char *told)
 static bool
 tells_address(const char *told)
 {
-    return strncmp(told, "address    none", 15) != 0 && strstr(told, "\"address\":null") == NULL;
+    return strncmp(told, "address    none", 15) != 0 && strstr(told, "\naddress    none") == NULL &&
+           strstr(told, "\"address\":null") == NULL;
 }
 
 int

@@ -25,6 +25,8 @@ static const struct command {
     {"suspend", ctl_suspend, "ADDRESS --why TEXT: no mail leaves from it (suspend --help)"},
     {"drain", ctl_suspend, "ADDRESS --why TEXT: it takes no new messages"},
     {"resume", ctl_suspend, "ADDRESS: as if nothing had happened"},
+    {"accounts", ctl_accounts, "[ACCOUNT]: what accounts have earned, and why (accounts --help)"},
+    {"grade", ctl_grade, "ACCOUNT GRADE --why TEXT: an account's grade by hand"},
     {"warmup", ctl_warmup,
      "[start|pause|advance|back ADDRESS]: how far new addresses are (warmup --help)"},
     {"release", ctl_volume, "KEY|all: grants that this node holds go back to the store"},

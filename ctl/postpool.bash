@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain report tail feedback suspensions suspend drain resume warmup nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain report tail feedback suspensions suspend drain resume warmup accounts grade nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -61,6 +61,10 @@ _postpool()
             _postpool_words "--provider --domain --account --for --why --json --help" "$cur" ;;
         warmup)
             _postpool_words "start pause advance back --volume --why --json --help" "$cur" ;;
+        accounts)
+            _postpool_words "--grade --json --help new trusted attention" "$cur" ;;
+        grade)
+            _postpool_words "new trusted attention earned --for --why --help" "$cur" ;;
         tail)
             _postpool_words "-n --once --stream --address --json --help" "$cur" ;;
         release | reset)

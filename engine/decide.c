@@ -23,11 +23,13 @@ decide_key(const char *message, const char *domain)
 }
 
 const struct pool *
-decide_pool_at(const struct stream *stream, size_t step)
+decide_pool_at(const struct decide_question *question, size_t step)
 {
+    const struct pool *first = question->pool != NULL ? question->pool : question->stream->pool;
+
     if (step == 0)
-        return stream->pool;
-    return step <= stream->pool->overflow_count ? stream->pool->overflow[step - 1] : NULL;
+        return first;
+    return step <= first->overflow_count ? first->overflow[step - 1] : NULL;
 }
 
 static void
@@ -320,7 +322,7 @@ explain_pool(struct walk *walk, const struct pool *pool)
         }
 }
 
-/* The first pool of the stream that has the address; NULL: it is out of reach. */
+/* The first pool of the question that has the address; NULL: it is out of reach. */
 static const struct pool *
 pool_of(const struct walk *walk, const struct address *address)
 {
@@ -328,7 +330,7 @@ pool_of(const struct walk *walk, const struct address *address)
 
     if (!walk->question->roster->present[address->index])
         return NULL;
-    for (size_t step = 0; (pool = decide_pool_at(walk->question->stream, step)) != NULL; step++)
+    for (size_t step = 0; (pool = decide_pool_at(walk->question, step)) != NULL; step++)
         for (size_t i = 0; i < pool->member_count; i++)
             if (pool->members[i].address == address)
                 return pool;
@@ -359,7 +361,7 @@ walk_all(struct walk *walk)
 
     if (!try_preferred(walk))
         return;
-    for (size_t step = 0; (pool = decide_pool_at(walk->question->stream, step)) != NULL; step++)
+    for (size_t step = 0; (pool = decide_pool_at(walk->question, step)) != NULL; step++)
         if (walk->explain)
             explain_pool(walk, pool);
         else if (!walk_pool(walk, pool))

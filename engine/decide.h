@@ -58,12 +58,13 @@ enum {
 struct decide_question {
     const struct roster *roster;
     const struct stream *stream;
-    uint64_t key;          /* decide_key() */
-    struct meters *meters; /* NULL: there are no caps */
-    size_t provider;       /* place of the recipient's provider */
-    uint32_t account;      /* number of the account's meter; METERS_NONE */
-    int64_t now_ms;        /* of the store's clock */
-    bool may_wait;         /* the caller will wait for the store when that may change the choice */
+    const struct pool *pool; /* in place of the stream's, for the account's grade; NULL: that */
+    uint64_t key;            /* decide_key() */
+    struct meters *meters;   /* NULL: there are no caps */
+    size_t provider;         /* place of the recipient's provider */
+    uint32_t account;        /* number of the account's meter; METERS_NONE */
+    int64_t now_ms;          /* of the store's clock */
+    bool may_wait; /* the caller will wait for the store when that may change the choice */
 
     struct curbs *curbs;      /* NULL: nothing is held back anywhere */
     const char *account_name; /* domain of the sender, lower case; NULL or "": none */
@@ -106,7 +107,7 @@ uint64_t decide_key(const char *message, const char *domain);
 
 /*
  * Take the first candidate that every check lets pass: first those of the
- * stream's pool, then those of each pool on its overflow ladder.  Spends
+ * stream's pool (or question->pool), then those of each pool on its overflow ladder.  Spends
  * nothing, but lets meters know what is wanted.  Of decision->candidates it
  * fills in the first few that it passes over, and a pool of which all is known to
  * be closed as one without an address, so that it costs what the choice costs.

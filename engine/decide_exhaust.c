@@ -42,7 +42,7 @@ find_first(struct walk *walk, struct candidate *ret_first)
         *ret_first = (struct candidate){.pool = walk->preferred, .address = question->prefer};
         return true;
     }
-    for (size_t step = 0; (pool = decide_pool_at(question->stream, step)) != NULL; step++) {
+    for (size_t step = 0; (pool = decide_pool_at(question, step)) != NULL; step++) {
         const struct memo_note *notes = walk->curbs != NULL ? decide_notes(walk, pool) : NULL;
         struct rendezvous_walk order;
         const struct member *member;
@@ -67,8 +67,7 @@ is_refused_by_all(const struct walk *walk)
     const struct pool *pool;
     bool refused = false;
 
-    for (size_t step = 0; walk->avoids && (pool = decide_pool_at(question->stream, step)) != NULL;
-         step++)
+    for (size_t step = 0; walk->avoids && (pool = decide_pool_at(question, step)) != NULL; step++)
         for (size_t i = 0; i < pool->member_count; i++) {
             const struct address *address = pool->members[i].address;
 
@@ -90,15 +89,15 @@ is_account_probed(const struct walk *walk)
            curbs_account(walk->curbs, walk->question->account_name)->share == 0;
 }
 
-/* Though caps have no room: the rule of the stream's pool. */
+/* Though caps have no room: the rule of the first pool. */
 static bool
 exceed(struct walk *walk)
 {
     struct decision *decision = walk->decision;
     struct candidate first;
 
-    if (decision->stream->pool->exhausted != EXHAUSTED_EXCEED || is_account_probed(walk) ||
-        !find_first(walk, &first))
+    if (decide_pool_at(walk->question, 0)->exhausted != EXHAUSTED_EXCEED ||
+        is_account_probed(walk) || !find_first(walk, &first))
         return false;
     decision->exceeds = true;
     if (walk->question->meters != NULL)

@@ -36,8 +36,8 @@ struct walk {
         *preferred; /* question->prefer was looked at first, in that; NULL: it was not */
 };
 
-/* Pool number step of the stream: its own, then the ladder; NULL behind the end. */
-const struct pool *decide_pool_at(const struct stream *stream, size_t step);
+/* Pool number step of the question: its own, then the ladder; NULL behind the end. */
+const struct pool *decide_pool_at(const struct decide_question *question, size_t step);
 
 /* walk->needs are the candidate's. */
 void decide_choose(struct walk *walk, const struct candidate *candidate);

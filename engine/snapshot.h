@@ -10,6 +10,7 @@
 #define ENGINE_SNAPSHOT_H
 
 #include "engine/caps.h"
+#include "engine/grade.h"
 #include "engine/ip.h"
 
 #include <regex.h>
@@ -105,11 +106,14 @@ struct match {
 
 struct stream {
     char *name;
-    size_t index;            /* place in snapshot.streams */
-    const struct pool *pool; /* not ours */
-    char *kind;              /* of mail; "" or NULL: its own name */
-    struct match *matches;   /* one is enough */
-    size_t match_count;      /* 0: takes every message */
+    size_t index;                        /* place in snapshot.streams */
+    const struct pool *pool;             /* not ours */
+    const struct pool *by_grade[GRADES]; /* for mail of accounts of that grade; NULL: pool */
+    bool is_graded;                      /* any of these is there */
+    struct fault_limits limits;          /* of each account's mail in it */
+    char *kind;                          /* of mail; "" or NULL: its own name */
+    struct match *matches;               /* one is enough */
+    size_t match_count;                  /* 0: takes every message */
     struct caps caps;
     struct caps account_caps; /* of each account in this stream */
     int priority;             /* the higher ones get room first */
@@ -163,6 +167,7 @@ struct snapshot {
     struct schedule *schedules; /* that the configuration has */
     size_t schedule_count;
     bool has_caps;      /* any address, provider or stream does, or an address warms up */
+    bool has_grades;    /* any stream has a pool for accounts of a grade */
     bool provider_caps; /* any provider does, or an address warms up with shares of providers */
     unsigned require;   /* what any stream requires */
 };

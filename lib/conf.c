@@ -138,6 +138,8 @@ static const struct conf_key keys[] = {
      conf_suspension_keys, NULL},
     {"warmup", KEY_GROUP, 0, NULL, 0, 0, "How new addresses get to their full volume.",
      conf_warmup_keys, NULL},
+    {"standing", KEY_GROUP, 0, NULL, 0, 0, "How accounts are graded by what became of their mail.",
+     conf_standing_keys, NULL},
     {"dns", KEY_GROUP, 0, NULL, 0, 0, "Asking for the MX records of domains.", conf_dns_keys, NULL},
     {"providers", KEY_OWN, 0, "", 0, 0, "The mailbox providers, by name.", conf_provider_keys,
      NULL},
@@ -389,6 +391,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
         conf_read_pools(reader, pools);
     if (streams != NULL)
         conf_read_streams(reader, streams);
+    conf_check_standing(reader, config_setting_get_member(root, "standing"));
     if (reader->conf->policy != NULL)
         plain_account_caps(reader->conf->snapshot);
     note_caps(reader->conf->snapshot);

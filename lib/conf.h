@@ -14,6 +14,7 @@
 
 #include "engine/ip.h"
 #include "engine/snapshot.h"
+#include "engine/standing.h"
 #include "engine/warmup.h"
 #include "lib/dnslist.h"
 #include "lib/nameserver.h"
@@ -108,6 +109,10 @@ struct conf {
     char *warmup_zone;          /* as written */
     bool warmup_local;          /* days are those of this host's time zone, ... */
     int warmup_offset_s;        /* ... else of UTC and so much later */
+
+    struct standing_rules standing; /* how accounts are graded */
+    struct fault_limits standing_limits;
+    int64_t standing_idle_ms; /* as written */
 
     int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */
 

@@ -148,20 +148,43 @@ read_count(struct conf_reader *reader, config_setting_t *setting, const struct c
         *member = (int)number;
 }
 
+/* False, and a problem: it is none. */
+static bool
+read_number(struct conf_reader *reader, config_setting_t *setting, double *ret_number)
+{
+    int type = config_setting_type(setting);
+
+    if (type == CONFIG_TYPE_FLOAT) {
+        *ret_number = config_setting_get_float(setting);
+    } else if (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64) {
+        *ret_number = (double)config_setting_get_int64(setting);
+    } else {
+        conf_problem(reader, setting, "is %s, a number is needed", type_name(setting));
+        return false;
+    }
+    return true;
+}
+
+static void
+read_share(struct conf_reader *reader, config_setting_t *setting, uint32_t *member)
+{
+    double percent;
+
+    if (!read_number(reader, setting, &percent))
+        return;
+    if (!(percent >= 0.01 && percent <= 100)) /* refuses NaN, too */
+        conf_problem(reader, setting, "%g is outside 0.01 to 100 percent", percent);
+    else
+        *member = (uint32_t)(percent * (FAULT_ALL / 100.0) + 0.5);
+}
+
 static void
 read_weight(struct conf_reader *reader, config_setting_t *setting, double *member)
 {
-    int type = config_setting_type(setting);
     double weight;
 
-    if (type == CONFIG_TYPE_FLOAT) {
-        weight = config_setting_get_float(setting);
-    } else if (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64) {
-        weight = (double)config_setting_get_int64(setting);
-    } else {
-        conf_problem(reader, setting, "is %s, a number is needed", type_name(setting));
+    if (!read_number(reader, setting, &weight))
         return;
-    }
     if (!(weight >= 0.001 && weight <= 1000000)) /* refuses NaN, too */
         conf_problem(reader, setting, "%g is no weight, write a number from 0.001 to 1000000",
                      weight);
@@ -211,6 +234,9 @@ read_key(struct conf_reader *reader, config_setting_t *setting, const struct con
         break;
     case KEY_WEIGHT:
         read_weight(reader, setting, member);
+        break;
+    case KEY_SHARE:
+        read_share(reader, setting, member);
         break;
     default:
         text = conf_read_text(reader, setting);

@@ -31,6 +31,7 @@ enum key_type {
     KEY_SECONDS,    /* int; in the file a text, whole seconds */
     KEY_MODE,       /* int: in the file octal digits as a text */
     KEY_WEIGHT,     /* double > 0 */
+    KEY_SHARE,      /* uint32_t: of FAULT_ALL; in the file percent, at least 0.01 */
     KEY_IP,         /* struct ip: a unicast address */
     KEY_LIST,       /* struct conf_list: texts */
     KEY_BOOL,       /* bool */

@@ -427,6 +427,17 @@ warn_of_ipv6(struct conf_reader *reader, const config_setting_t *setting, const 
         }
 }
 
+/* pool may be NULL. */
+static void
+note_used(const struct pool *pool, bool *used)
+{
+    if (pool == NULL)
+        return;
+    used[pool->index] = true;
+    for (size_t i = 0; i < pool->overflow_count; i++)
+        used[pool->overflow[i]->index] = true;
+}
+
 void
 conf_warn_pools(struct conf_reader *reader, config_setting_t *addresses, config_setting_t *pools)
 {
@@ -438,13 +449,9 @@ conf_warn_pools(struct conf_reader *reader, config_setting_t *addresses, config_
             conf_warning(reader, config_setting_get_elem(addresses, (unsigned)i),
                          "no pool uses this address");
     for (size_t i = 0; i < snapshot->stream_count; i++) {
-        const struct pool *pool = snapshot->streams[i].pool;
-
-        if (pool == NULL)
-            continue;
-        used[pool->index] = true;
-        for (size_t j = 0; j < pool->overflow_count; j++)
-            used[pool->overflow[j]->index] = true;
+        note_used(snapshot->streams[i].pool, used);
+        for (size_t j = 0; j < GRADES; j++)
+            note_used(snapshot->streams[i].by_grade[j], used);
     }
     for (size_t i = 0; i < snapshot->pool_count; i++) {
         const config_setting_t *setting = config_setting_get_elem(pools, (unsigned)i);

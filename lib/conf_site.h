@@ -29,6 +29,14 @@ extern const struct conf_key conf_warmup_keys[];         /* likewise */
 extern const struct conf_key conf_schedule_keys[];       /* one of warmup.schedules */
 extern const struct conf_key conf_address_warmup_keys[]; /* members of struct address */
 extern const struct conf_key conf_complaints_keys[];
+extern const struct conf_key conf_standing_keys[]; /* members of struct conf */
+extern const struct conf_key conf_grades_keys[];   /* a part of conf_stream_keys */
+extern const struct conf_key conf_limits_keys[];   /* likewise */
+
+/* Of a stream, the pools of accounts by their grade: names, "" or NULL for none. */
+struct conf_grades {
+    char *pools[GRADES];
+};
 
 void conf_read_addresses(struct conf_reader *reader, config_setting_t *setting);
 void conf_read_pools(struct conf_reader *reader, config_setting_t *setting);
@@ -57,6 +65,13 @@ void conf_check_figures(struct conf_reader *reader, config_setting_t *path);
 
 /* Are the addresses of conf.complaint_addresses some?  addresses may be NULL. */
 void conf_check_complaints(struct conf_reader *reader, config_setting_t *addresses);
+
+/* Give the stream its pools of grades, and the limits that it does not have from "standing". */
+void conf_check_grades(struct conf_reader *reader, config_setting_t *item,
+                       const struct conf_grades *grades, struct stream *stream);
+
+/* When all streams are known: can accounts be graded?  standing may be NULL. */
+void conf_check_standing(struct conf_reader *reader, config_setting_t *standing);
 
 /* Does the group "store", NULL: there is none, say where a Redis is that it needs? */
 void conf_check_store(struct conf_reader *reader, config_setting_t *store);

@@ -29,6 +29,8 @@ struct stream_input {
     char *hours;
     char *time_zone;
     int64_t deadline_ms;
+    struct conf_grades grades;
+    struct fault_limits limits;
 };
 
 struct match_input {
@@ -40,6 +42,30 @@ struct match_input {
     char *client;
     char *daemon;
     char *recipient;
+};
+
+#define POOL_OF(grade) offsetof(struct stream_input, grades.pools[grade])
+
+const struct conf_key conf_grades_keys[] = {
+    {"new", KEY_TEXT, POOL_OF(GRADE_NEW), "", 0, 0,
+     "The pool for accounts of which not enough is known; default: the stream's.", NULL, NULL},
+    {"trusted", KEY_TEXT, POOL_OF(GRADE_TRUSTED), "", 0, 0,
+     "The pool for accounts that sent enough, and well; default: the stream's.", NULL, NULL},
+    {"attention", KEY_TEXT, POOL_OF(GRADE_ATTENTION), "", 0, 0,
+     "The pool for accounts of whose mail too much went wrong; default: the stream's.", NULL, NULL},
+    CONF_KEY_END,
+};
+
+#define SHARE_OF(fault) offsetof(struct stream_input, limits.shares[fault])
+
+const struct conf_key conf_limits_keys[] = {
+    {"bounces", KEY_SHARE, SHARE_OF(FAULT_BOUNCE), "", 0, 0,
+     "As standing.bounces, which is its default.", NULL, NULL},
+    {"blocks", KEY_SHARE, SHARE_OF(FAULT_BLOCK), "", 0, 0,
+     "As standing.blocks, which is its default.", NULL, NULL},
+    {"complaints", KEY_SHARE, SHARE_OF(FAULT_COMPLAINT), "", 0, 0,
+     "As standing.complaints, which is its default.", NULL, NULL},
+    CONF_KEY_END,
 };
 
 const struct conf_key conf_stream_keys[] = {
@@ -68,6 +94,10 @@ const struct conf_key conf_stream_keys[] = {
      "The time zone of hours, such as \"Europe/Berlin\"; \"local\": the host's.", NULL, NULL},
     {"deadline", KEY_DURATION, offsetof(struct stream_input, deadline_ms), "0s", 0, DEADLINE_MAX_MS,
      "Mail that is older is returned to its sender; 0s: none is.", NULL, NULL},
+    {"grades", KEY_GROUP, 0, NULL, 0, 0,
+     "The pools for mail of accounts by their grade, in place of pool.", conf_grades_keys, NULL},
+    {"limits", KEY_GROUP, 0, NULL, 0, 0, "How much of an account's mail in it may go wrong.",
+     conf_limits_keys, NULL},
     {"match", KEY_OWN, 0, NULL, 0, 0,
      "Which messages it takes: groups of conditions; () is the catch-all.", NULL, NULL},
     CONF_KEY_END,
@@ -326,6 +356,8 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
         conf_warning(reader, config_setting_get_member(item, "time_zone"),
                      "says nothing without hours");
     free(input.hours);
+    stream->limits = input.limits;
+    conf_check_grades(reader, item, &input.grades, stream);
     stream->name = input.name != NULL ? input.name : mem_strdup("?");
     if (input.name != NULL)
         check_stream_name(reader, item, stream);
@@ -336,6 +368,8 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
         read_require(reader, require, stream);
     else if (unmet != NULL)
         conf_warning(reader, unmet, "has no effect: nothing is required of this stream");
+    for (size_t i = 0; i < GRADES; i++)
+        free(input.grades.pools[i]);
     if (match != NULL)
         read_matches(reader, match, stream);
 }

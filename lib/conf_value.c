@@ -274,6 +274,9 @@ conf_value_default(const struct conf_key *key, void *member)
     case KEY_WEIGHT:
         *(double *)member = atof(key->initial);
         break;
+    case KEY_SHARE:
+        *(uint32_t *)member = (uint32_t)(atof(key->initial) * (FAULT_ALL / 100.0) + 0.5);
+        break;
     default:
         if (key->initial[0] == '\0' && key->type != KEY_TEXT)
             break; /* no default of its own: NULL or 0 */

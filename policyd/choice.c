@@ -128,6 +128,16 @@ heed_times(const struct lookup_view *view, const struct choice_mail *mail,
     return result->outside;
 }
 
+const struct pool *
+choice_pool(const struct lookup_view *view, const struct stream *stream, const char *account)
+{
+    const struct pool *pool = NULL;
+
+    if (view->grade != NULL && stream->is_graded)
+        pool = stream->by_grade[view->grade(view->grade_arg, account)];
+    return pool != NULL ? pool : stream->pool;
+}
+
 void
 choice_key(const struct lookup_view *view, const struct choice_mail *mail,
            struct grant_key *ret_key)
@@ -179,6 +189,7 @@ choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool
     struct decide_question question = {
         .roster = view->roster,
         .stream = mail->stream,
+        .pool = choice_pool(view, mail->stream, mail->account),
         .meters = view->meters,
         .now_ms = view->store_ms,
         .may_wait = view->may_wait,

@@ -16,6 +16,7 @@ struct decision;
 struct grant_key;
 struct lookup_result;
 struct lookup_view;
+struct pool;
 struct stream;
 
 struct choice_mail {
@@ -38,6 +39,10 @@ struct choice_mail {
  */
 void choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool ahead,
                  struct lookup_result *ret_result, struct decision *ret_decision);
+
+/* The pool for the account's mail in the stream, by its grade. */
+const struct pool *choice_pool(const struct lookup_view *view, const struct stream *stream,
+                               const char *account);
 
 /* The key of its grant; there are grants. */
 void choice_key(const struct lookup_view *view, const struct choice_mail *mail,

@@ -14,6 +14,7 @@
 #include "lib/mem.h"
 #include "policyd/breakers.h"
 #include "policyd/mx.h"
+#include "policyd/standings.h"
 #include "policyd/volume.h"
 
 #include <inttypes.h>
@@ -96,6 +97,33 @@ on_cause(void *arg, const struct candidate *candidate)
     return why(cause->breakers, &whose);
 }
 
+/* The pool of the account's grade, which is told first; NULL: its stream has no grades. */
+static const struct pool *
+explain_grade(const struct explain *explain, const struct stream *stream, const char *account,
+              struct buf *text, struct json *json)
+{
+    struct buf why = {0};
+    const struct pool *pool;
+    enum grade grade;
+
+    if (explain->standings == NULL || !stream->is_graded)
+        return NULL;
+    if (account == NULL)
+        account = "";
+    grade = standings_grade(explain->standings, account);
+    pool = stream->by_grade[grade] != NULL ? stream->by_grade[grade] : stream->pool;
+    standings_explain(explain->standings, account, &why);
+    if (json != NULL) {
+        json_text(json, "grade", grade_text(grade));
+        json_text(json, "grade_why", buf_text(&why));
+        json_text(json, "pool", pool->name);
+    } else {
+        buf_printf(text, "grade      %s\npool       %s\n", buf_text(&why), pool->name);
+    }
+    buf_clear(&why);
+    return pool;
+}
+
 void
 explain_answer(const struct explain *explain, const char *arguments, struct buf *answer)
 {
@@ -129,6 +157,8 @@ explain_answer(const struct explain *explain, const char *arguments, struct buf 
     question.account_name = known(wanted.sender);
     if (meters != NULL && known(wanted.account) != NULL)
         question.account = meters_account(meters, question.stream->index, wanted.account);
+    question.pool = explain_grade(explain, question.stream, question.account_name, answer,
+                                  wanted.json ? &json : NULL);
     decide_explained(&question, &decision);
     if (wanted.json)
         explained_json(&decision, &with, &json);

@@ -12,6 +12,7 @@ struct buf;
 struct curbs;
 struct mx;
 struct roster;
+struct standings;
 struct volume;
 
 /* Nothing is ours; mx may be NULL. */
@@ -20,14 +21,16 @@ struct explain {
     struct volume *volume;
     struct mx *mx;
     struct curbs *curbs;
-    struct breakers *breakers; /* who know why */
+    struct breakers *breakers;   /* who know why */
+    struct standings *standings; /* NULL: accounts have no grades */
 };
 
 /*
  * arguments: "STREAM KEY DOMAIN ACCOUNT SENDER [json]": the stream's name, the
  * key of decide_key() in hexadecimal, the recipient's domain or "-", the account
  * whose caps count or "-", the sender's domain or "-".  The answer is text, or the
- * members of a JSON object.
+ * members of a JSON object; it begins with the account's grade, and the pool, where the
+ * stream has pools for grades.
  */
 void explain_answer(const struct explain *explain, const char *arguments, struct buf *answer);
 

@@ -32,7 +32,7 @@ struct place;
 struct queued;
 
 enum {
-    FEEDBACK_LISTENERS_MAX = 8,
+    FEEDBACK_LISTENERS_MAX = 10,
     FEEDBACK_SILENT_MS = 60 * 1000, /* a log with no line in that time is not counted on */
     FEEDBACK_UNREAD_MS = 5 * 60 * 1000,
 };

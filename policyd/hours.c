@@ -64,14 +64,12 @@ struct hours {
 
 /* ----------------------------------------------------------------- counting */
 
-/* From which pool of its stream's ladder did it leave?  From none: the first is to blame. */
+/* That of first and its ladder that has the address; NULL: none has. */
 static const struct pool *
-pool_of(const struct stream *stream, const struct address *address)
+pool_of_ladder(const struct pool *first, const struct address *address)
 {
-    const struct pool *pool = stream->pool;
-
-    for (size_t i = 0; address != NULL && i <= stream->pool->overflow_count; i++) {
-        const struct pool *at = i == 0 ? stream->pool : stream->pool->overflow[i - 1];
+    for (size_t i = 0; first != NULL && i <= first->overflow_count; i++) {
+        const struct pool *at = i == 0 ? first : first->overflow[i - 1];
 
         if (at == address->of)
             return at;
@@ -79,7 +77,23 @@ pool_of(const struct stream *stream, const struct address *address)
             if (at->members[j].address == address)
                 return at;
     }
-    return address != NULL && address->of != NULL ? address->of : pool;
+    return NULL;
+}
+
+/* From which pool of its stream's ladders did it leave?  From none: the first is to blame. */
+static const struct pool *
+pool_of(const struct stream *stream, const struct address *address)
+{
+    const struct pool *pool;
+
+    if (address == NULL)
+        return stream->pool;
+    pool = pool_of_ladder(stream->pool, address);
+    for (size_t i = 0; i < GRADES && pool == NULL; i++)
+        pool = pool_of_ladder(stream->by_grade[i], address);
+    if (pool == NULL)
+        pool = address->of;
+    return pool != NULL ? pool : stream->pool;
 }
 
 static void

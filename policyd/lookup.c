@@ -324,6 +324,7 @@ answer_sender(const struct lookup_view *view, const char *sender, bool is_final,
     struct decision decision;
 
     addr_domain(sender, account, sizeof(account));
+    question.pool = choice_pool(view, question.stream, account);
     question.key = decide_key(id, "");
     decide(&question, &decision);
     result->stream = question.stream;

@@ -43,6 +43,7 @@
 #ifndef POLICYD_LOOKUP_H
 #define POLICYD_LOOKUP_H
 
+#include "engine/grade.h"
 #include "lib/tag.h"
 
 #include <stdbool.h>
@@ -106,6 +107,9 @@ struct lookup_view {
     /* Are results read from the log, so that refusals are counted?  NULL: they are not. */
     bool (*counted)(void *arg);
     void *arg; /* of all four */
+    /* What is thought of an account, the domain of a sender, lower case.  NULL: no stream cares. */
+    enum grade (*grade)(void *arg, const char *account);
+    void *grade_arg;
     /* A recipient got an answer; decision is NULL where none was needed.  May be NULL. */
     void (*decided)(void *arg, const struct lookup_result *result, const struct decision *decision,
                     const char *id, const char *recipient, const char *reply);

@@ -26,15 +26,31 @@ monotonic_ms(void)
     return clock_ms(CLOCK_MONOTONIC_COARSE);
 }
 
-/* Where accounts are counted each by itself, one without room says nothing of the others. */
+/* What it is thought of now; the pool is that of its grade. */
+static enum grade
+grade_of(const struct pace *pace, const struct stream *stream, const char *account)
+{
+    struct lookup_view view;
+
+    if (!stream->is_graded)
+        return GRADE_NEW;
+    pace->start.view(pace->start.arg, &view);
+    return view.grade != NULL ? view.grade(view.grade_arg, account) : GRADE_NEW;
+}
+
+/*
+ * Where accounts are counted each by itself, or have pools of their grade, one without room says
+ * nothing of the others.
+ */
 static uint64_t
 account_of(const struct pace *pace, const struct stream *stream, const char *account)
 {
     static const uint8_t key[HASH_KEY_SIZE] = "postpool account";
+    uint64_t grade = grade_of(pace, stream, account);
 
     if (stream->account_caps.count == 0 || pace->conf->policy != NULL)
-        return 0;
-    return hash_sip(key, account, strlen(account));
+        return grade;
+    return hash_sip(key, account, strlen(account)) ^ grade;
 }
 
 /* When the message came in, by the time of day. */

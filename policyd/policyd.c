@@ -24,6 +24,7 @@
 #include "policyd/reach.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
+#include "policyd/standings.h"
 #include "policyd/story.h"
 #include "policyd/volume.h"
 #include "policyd/wake.h"
@@ -124,6 +125,10 @@ policyd_view(void *arg, struct lookup_view *ret_view)
                                      .time_ms = clock_ms(CLOCK_REALTIME_COARSE),
                                      .decided = story_on_decided,
                                      .decided_arg = policyd->story};
+    if (policyd->conf->snapshot->has_grades && policyd->standings != NULL) {
+        ret_view->grade = standings_grade;
+        ret_view->grade_arg = policyd->standings;
+    }
     volume_view(policyd->volume, ret_view);
     ret_view->settles = feedback_is_live(policyd->feedback, clock_ms(CLOCK_MONOTONIC_COARSE));
     if (needs_provider(policyd)) {
@@ -340,6 +345,7 @@ init_feedback(struct policyd *policyd)
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
     policyd_init_warmups(policyd);
+    policyd_init_standings(policyd);
     policyd_watch_reach(policyd);
     policyd_init_wake(policyd);
     policyd->hours = hours_new(&(struct hours_start){
@@ -449,9 +455,12 @@ out:
     reach_free(policyd.reach);
     if (policyd.warmups != NULL)
         warmups_flush(policyd.warmups);
+    if (policyd.standings != NULL)
+        standings_flush(policyd.standings);
     if (policyd.volume != NULL) /* it goes on for a moment, to hand back what is held */
         volume_forget_listeners(policyd.volume);
     warmups_free(policyd.warmups);
+    standings_free(policyd.standings);
     breakers_free(policyd.breakers);
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);

@@ -35,6 +35,7 @@ struct policyd {
     struct curbs *curbs;
     struct breakers *breakers;
     struct warmups *warmups;
+    struct standings *standings;
     struct wake *wake;
     struct pace *pace; /* NULL: not yet */
     struct story *story;
@@ -76,6 +77,8 @@ void policyd_view(void *arg, struct lookup_view *ret_view);
 
 /* Make them, when breakers and feedback are there. */
 void policyd_init_warmups(struct policyd *policyd);
+
+void policyd_init_standings(struct policyd *policyd);
 
 /* See store_put(); arg is the policyd. */
 bool policyd_keep(void *policyd, const char *key, uint64_t version, const void *bytes,

@@ -15,6 +15,7 @@
 #include "policyd/hours.h"
 #include "policyd/lists.h"
 #include "policyd/mx_report.h"
+#include "policyd/standings.h"
 #include "policyd/status.h"
 #include "policyd/story.h"
 #include "policyd/volume.h"
@@ -29,7 +30,7 @@ answer_status(struct policyd *policyd, struct control_call *call, bool json)
     struct status status = {policyd->conf,   policyd->roster,   policyd->figures,  policyd->server,
                             policyd->policy, policyd->volume,   policyd->feedback, policyd->started,
                             policyd->mx,     policyd->breakers, policyd->pace,     policyd->lists,
-                            policyd->hours,  policyd->warmups};
+                            policyd->hours,  policyd->warmups,  policyd->standings};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);
@@ -149,14 +150,16 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
     } else if (volume_question(policyd->volume, question, call, &answer)) {
         control_answer(call, buf_text(&answer));
     } else if (strncmp(question, "explain ", 8) == 0) {
-        struct explain explain = {policyd->roster, policyd->volume, policyd->mx, policyd->curbs,
-                                  policyd->breakers};
+        struct explain explain = {policyd->roster, policyd->volume,   policyd->mx,
+                                  policyd->curbs,  policyd->breakers, policyd->standings};
 
         explain_answer(&explain, question + 8, &answer);
         control_answer(call, buf_text(&answer));
     } else if (breakers_question(policyd->breakers, question, call, &answer)) {
         control_answer(call, buf_text(&answer));
     } else if (warmups_question(policyd->warmups, question, call, &answer)) {
+        control_answer(call, buf_text(&answer));
+    } else if (standings_question(policyd->standings, question, call, &answer)) {
         control_answer(call, buf_text(&answer));
     } else if (story_question(policyd->story, policyd->feedback, question, &answer)) {
         control_answer(call, buf_text(&answer));
@@ -176,7 +179,7 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
         control_answer(
             call, "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
                   "each also with json, explain, story, tail, report, feed, suspensions, suspend, "
-                  "drain, resume, warmup, "
+                  "drain, resume, warmup, accounts, grade, "
                   "forget, release, reset and settle");
     }
     buf_clear(&answer);

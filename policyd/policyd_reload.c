@@ -19,6 +19,7 @@
 #include "policyd/policy_server.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
+#include "policyd/standings.h"
 #include "policyd/volume.h"
 #include "policyd/wake.h"
 #include "policyd/warmups.h"
@@ -108,6 +109,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
         abort(); /* no memory: the guard starts anew */
     breakers_set_conf(policyd->breakers, conf, policyd->curbs);
     warmups_set_conf(policyd->warmups, conf);
+    standings_set_conf(policyd->standings, conf);
     feedback_set_conf(policyd->feedback, conf);
     hours_set_conf(policyd->hours, conf);
     wake_set_conf(policyd->wake, conf);

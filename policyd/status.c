@@ -20,6 +20,7 @@
 #include "policyd/peers.h"
 #include "policyd/policy_server.h"
 #include "policyd/server.h"
+#include "policyd/standings.h"
 #include "policyd/volume.h"
 #include "policyd/warmups.h"
 
@@ -168,6 +169,7 @@ status_json(const struct status *status)
     hours_status(status->hours, NULL, &json);
     breakers_status(status->breakers, NULL, &json);
     warmups_status(status->warmups, NULL, &json);
+    standings_status(status->standings, NULL, &json);
     pace_status(status->pace, NULL, &json);
     lists_status(status->lists, NULL, &json);
     volume_status(status->volume, NULL, &json);
@@ -295,6 +297,7 @@ status_text(const struct status *status)
     pace_status(status->pace, &text, NULL);
     breakers_status(status->breakers, &text, NULL);
     warmups_status(status->warmups, &text, NULL);
+    standings_status(status->standings, &text, NULL);
     lists_status(status->lists, &text, NULL);
     buf_puts(&text, "\n");
     print_streams(&text, status, width);

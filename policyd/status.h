@@ -19,6 +19,7 @@ struct roster;
 struct policy_server;
 struct server;
 struct volume;
+struct standings;
 struct warmups;
 
 /* All not ours. */
@@ -37,6 +38,7 @@ struct status {
     const struct lists *lists;
     const struct hours *hours;
     struct warmups *warmups;
+    struct standings *standings;
 };
 
 /* The caller frees them. */

@@ -215,7 +215,8 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 bool
 volume_needs_store(const struct conf *conf)
 {
-    return conf->snapshot->has_caps || strcmp(conf->feedback_log, "none") != 0;
+    return conf->snapshot->has_caps || conf->snapshot->has_grades ||
+           strcmp(conf->feedback_log, "none") != 0;
 }
 
 int

@@ -31,7 +31,7 @@ struct warmup_plan;
 enum {
     VOLUME_GRANTS_MAX = 1000 * 1000,
     VOLUME_READY_MS = 3000, /* how long the start waits for the first leases */
-    VOLUME_LISTENERS_MAX = 2,
+    VOLUME_LISTENERS_MAX = 3,
 };
 
 struct volume_figures {
@@ -49,7 +49,7 @@ struct volume_listener {
     void *arg; /* not ours */
 };
 
-/* Is there anything to be kept?  Caps, or results that are followed. */
+/* Is there anything to be kept?  Caps, grades, or results that are followed. */
 bool volume_needs_store(const struct conf *conf);
 
 /*

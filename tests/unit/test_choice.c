@@ -366,6 +366,49 @@ test_times(void **state)
     assert_int_equal(state_of(w, "joe@a.test"), GRANT_ASKED);
 }
 
+/* ------------------------------------------------------------------- grades */
+
+/* "a.test" has the grade that arg says, others are new. */
+static enum grade
+on_grade(void *arg, const char *account)
+{
+    return strcmp(account, "a.test") == 0 ? *(enum grade *)arg : GRADE_NEW;
+}
+
+static void
+test_pool_of_the_grade(void **state)
+{
+    struct world *w = *state;
+    struct stream *stream = &w->conf->snapshot->streams[0];
+    const struct address *a1 = snapshot_find_address(w->conf->snapshot, "a1");
+    const struct address *b1 = snapshot_find_address(w->conf->snapshot, "b1");
+    enum grade grade = GRADE_TRUSTED;
+
+    stream->by_grade[GRADE_ATTENTION] = snapshot_find_pool(w->conf->snapshot, "bulk");
+    stream->is_graded = true;
+    w->view.grade = on_grade;
+    w->view.grade_arg = &grade;
+    w->view.history = on_history;
+    w->view.arg = w;
+    w->history.prefer = a1;
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, a1);
+    grade = GRADE_ATTENTION;
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, a1); /* it is under way there */
+    assert_true(w->result.again);
+    settle(w, "m1");
+    assert_ptr_equal(choose(w, 0, "m1", false)->address, b1); /* whatever it prefers */
+    assert_string_equal(w->decision.pool->name, "bulk");
+    assert_string_equal(choice_pool(&w->view, stream, "a.test")->name, "bulk");
+    assert_string_equal(choice_pool(&w->view, stream, "b.test")->name, "fast");
+    assert_string_equal(choice_pool(&w->view, stream, "")->name, "fast");
+    /* Another stream has no pools for grades. */
+    settle(w, "m1");
+    assert_string_equal(choice_pool(&w->view, &w->conf->snapshot->streams[3], "a.test")->name,
+                        "fast");
+    w->view.grade = NULL;
+    assert_string_equal(choice_pool(&w->view, stream, "a.test")->name, "fast");
+}
+
 int
 main(void)
 {
@@ -383,6 +426,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_times, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pool_of_the_grade, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
