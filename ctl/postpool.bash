@@ -61,10 +61,8 @@ _postpool()
             _postpool_words "--provider --domain --account --for --why --json --help" "$cur" ;;
         warmup)
             _postpool_words "start pause advance back --volume --why --json --help" "$cur" ;;
-        accounts)
-            _postpool_words "--grade --json --help new trusted attention" "$cur" ;;
-        grade)
-            _postpool_words "new trusted attention earned --for --why --help" "$cur" ;;
+        accounts | grade)
+            _postpool_words "new trusted attention earned --grade --for --why --json --help" "$cur" ;;
         tail)
             _postpool_words "-n --once --stream --address --json --help" "$cur" ;;
         release | reset)
