@@ -6,8 +6,10 @@
 #include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/json.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/tagged.h"
+#include "lib/units.h"
 #include "policyd/queued.h"
 #include "policyd/source.h"
 #include "policyd/volume.h"
@@ -15,12 +17,13 @@
 #include <assert.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 /* At the end of the log without a line: more than it takes to go on to another file. */
-enum { QUIET_LOOKS = 30 };
+enum { QUIET_LOOKS = 30, OFF_SIZE = UNITS_SPAN_SIZE + 16 };
 
 /* Is this where the log was told up to before? */
 static bool
@@ -46,11 +49,53 @@ on_line(void *arg, const struct maillog_frame *frame)
         feedback->again = false;
 }
 
+/* "9 h behind", to the next quarter of an hour. */
+static const char *
+off_text(const struct feedback *feedback, char text[static OFF_SIZE])
+{
+    int64_t quarter_ms = 15 * 60 * 1000, off_ms = llabs(feedback->clock_ms);
+    char span[UNITS_SPAN_SIZE];
+
+    off_ms = (off_ms + quarter_ms / 2) / quarter_ms * quarter_ms;
+    snprintf(text, OFF_SIZE, "%s %s", units_print_span(off_ms, span),
+             feedback->clock_ms > 0 ? "behind" : "ahead");
+    return text;
+}
+
+static const char *
+off_means(const struct feedback *feedback)
+{
+    return feedback->clock_ms > 0 ? "nothing is suspended for what it tells"
+                                  : "figures stand in wrong hours";
+}
+
+/* At the end of the log the last result was written just now: is that what its time says? */
+static void
+compare_clocks(struct feedback *feedback)
+{
+    bool off = feedback->offs >= FEEDBACK_OFF_RESULTS;
+    char text[OFF_SIZE];
+
+    if (!feedback->has_time)
+        return;
+    feedback->has_time = false;
+    feedback->clock_ms = feedback->off_ms;
+    if (llabs(feedback->clock_ms) < FEEDBACK_OFF_MS) {
+        feedback->offs = 0;
+        if (off)
+            log_info("feedback: the times in %s are right again", feedback->path);
+    } else if (++feedback->offs == FEEDBACK_OFF_RESULTS) {
+        log_warn("feedback: the times in %s are %s: another time zone? -- %s", feedback->path,
+                 off_text(feedback, text), off_means(feedback));
+    }
+}
+
 static void
 on_idle(void *arg)
 {
     struct feedback *feedback = arg;
 
+    compare_clocks(feedback);
     if (feedback->again && ++feedback->quiet >= QUIET_LOOKS)
         feedback->again = false; /* the file that it had reached is gone */
     volume_flush(feedback->start.volume);
@@ -105,6 +150,8 @@ feedback_set_conf(struct feedback *feedback, const struct conf *conf)
     free(feedback->path);
     feedback->path = path != NULL ? mem_strdup(path) : NULL;
     feedback->again = false;
+    feedback->offs = 0;
+    feedback->has_time = false;
     feedback->reached = (struct place){.kind = PLACE_NONE};
     open_log(feedback, NULL);
 }
@@ -246,6 +293,7 @@ static void
 add_text(const struct feedback *feedback, struct buf *text)
 {
     const struct feedback_figures *figures = &feedback->figures;
+    char off[OFF_SIZE];
 
     add_where(feedback, text);
     if (feedback_is_read(feedback))
@@ -255,6 +303,9 @@ add_text(const struct feedback *feedback, struct buf *text)
                    " given back",
                    figures->lines, figures->results, figures->unknown, figures->spent,
                    figures->given_back);
+    if (feedback->offs >= FEEDBACK_OFF_RESULTS)
+        buf_printf(text, "\nfeedback: its times are %s -- %s", off_text(feedback, off),
+                   off_means(feedback));
     buf_puts(text, "\n");
 }
 
@@ -279,6 +330,7 @@ add_json(const struct feedback *feedback, struct json *json)
     json_number(json, "given_back", (long long)figures->given_back);
     json_number(json, "unknown", (long long)figures->unknown);
     json_number(json, "odd", (long long)figures->odd);
+    json_number(json, "off_ms", feedback->offs >= FEEDBACK_OFF_RESULTS ? feedback->clock_ms : 0);
     json_close(json, '}');
 }
 

@@ -35,6 +35,8 @@ enum {
     FEEDBACK_LISTENERS_MAX = 10,
     FEEDBACK_SILENT_MS = 60 * 1000, /* a log with no line in that time is not counted on */
     FEEDBACK_UNREAD_MS = 5 * 60 * 1000,
+    FEEDBACK_OFF_MS = 10 * 60 * 1000, /* as BREAKERS_LATE_MS; in either direction */
+    FEEDBACK_OFF_RESULTS = 3, /* so many in a row, each at the log's end: its clock is off */
 };
 
 struct feedback_figures {

@@ -126,6 +126,8 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
     if (!outcome_make(&view, time, line, reply, sender, &outcome))
         return;
     tell_given_up(feedback, &outcome);
+    feedback->has_time = true;
+    feedback->off_ms = view.now_ms - outcome.at_ms;
     note_wait(feedback, line, &outcome);
     outcome.chosen = volume_chosen(feedback->start.volume, outcome.message_id, outcome.recipient);
     if (!feedback->again)

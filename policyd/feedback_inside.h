@@ -30,6 +30,10 @@ struct feedback {
     size_t listener_count;
     struct feedback_figures figures;
     int64_t line_ms;   /* when the last line was read; 0: never */
+    bool has_time;     /* a result was told since the end was reached last, ... */
+    int64_t off_ms;    /* ... so long after the time that it has; at the end it came just now */
+    int64_t clock_ms;  /* the same of the last that came at the end */
+    unsigned offs;     /* so many of those in a row were FEEDBACK_OFF_MS off */
     int64_t unread_ms; /* since when the log cannot be read, as far as was asked; 0: it can */
 };
 

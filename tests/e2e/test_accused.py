@@ -4,6 +4,7 @@
 import copy
 import json
 import re
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -151,3 +152,43 @@ def test_ten_thousand_domains(accused):
                      r"were forgotten, 0 not held back$", accused.run("status").stdout, re.M)
     status = accused.node.status()
     assert status["accused_forgotten"] >= 52 and status["accused_refused"] == 0
+
+
+def ago(**kwargs):
+    return datetime.now() - timedelta(**kwargs)
+
+
+def test_late(accused):
+    """What is told of late is history: nothing follows."""
+    accused.refuse(553, "r@one.test", address="a1", when=ago(minutes=11))
+    accused.refuse(553, "r@one.test", address="a2", when=ago(minutes=8))
+    accused.refuse(554, *["r@one.test"] * 3, when=ago(hours=3))
+    accused.refuse(554, *["r@one.test"] * 2)
+    assert set(accused.held()) == {"a2"}
+
+
+@pytest.mark.parametrize("hours, words", [
+    (9, "9 h behind: another time zone? -- nothing is suspended for what it tells"),
+    (-9, "9 h ahead: another time zone? -- figures stand in wrong hours")])
+def test_the_log_has_another_time_zone(accused, hours, words):
+    """That is said once, as long as it is so, and not for what was written before the start."""
+    log = accused.node.daemon.log
+
+    def refuse(hours, count):
+        for _ in range(count):
+            accused.refuse(553, "r@one.test", when=ago(hours=hours))
+
+    def is_told():
+        return "feedback: its times are 9 h" in accused.run("status").stdout
+    refuse(hours, 2)
+    refuse(0, 1)
+    refuse(hours, 2)
+    assert "the times in" not in log() and not is_told()
+    wait_for(lambda: refuse(hours, 1) or "the times in" in log(), what="a warning")
+    assert is_told()
+    off_ms = accused.node.status()["feedback"]["off_ms"]
+    assert abs(off_ms - hours * 3600_000) < 300_000
+    refuse(hours, 3)
+    assert log().count(f"warning: feedback: the times in {accused.log} are {words}") == 1
+    wait_for(lambda: refuse(0, 1) or "are right again" in log(), what="its end")
+    assert not is_told() and accused.node.status()["feedback"]["off_ms"] == 0

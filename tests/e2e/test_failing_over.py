@@ -121,3 +121,41 @@ def test_nothing_is_woken_in_vain(make_host, simulator):
     assert host.postfix.log().count("status=deferred") == tries == 20
     host.postpool("resume", "a1")
     wait_for(lambda: len(simulator.deliveries) == 20, what="all of them")
+
+
+def test_a_drained_address_still_sends_what_is_greylisted(make_host, simulator):
+    """It takes nothing new; what a server knows it for leaves from it."""
+    host = pooled(make_host, simulator)
+    greylist = simulator.add(rules.Greylist(3600, source=A1, local="g*"))
+    submit(host, [f"g{n}@one.test" for n in range(30)])
+    wait_read(host, 30)
+    grey = {a.recipient for a in simulator.refusals()}
+    assert grey and len(grey) < 30
+    host.postpool("drain", "a1", "--why", "test")
+    new = {f"new{n}@one.test" for n in range(30)}
+    submit(host, sorted(new))
+    wait_for(lambda: recipients_of(simulator.deliveries) >= new, what="what is new")
+    simulator.remove(greylist)
+    host.postfix.flush()
+    wait_for(lambda: recipients_of(simulator.deliveries) >= grey, what="what was greylisted")
+    assert {a.source for a in simulator.attempts if a.recipient in grey} == {A1}
+    assert {a.source for a in simulator.attempts if a.recipient in new} == {A2, B1}
+
+
+def test_suspended_at_one_provider(make_host, simulator):
+    """Its mail leaves from the others; the mail of all other domains as before."""
+    host = pooled(make_host, simulator)
+    conf = host.changed()
+    conf["providers"] = {"one": {"domains": ["one.test"]}, "two": {"domains": ["two.test"]}}
+    host.reload_conf(conf)
+    host.postpool("suspend", "a1", "--provider", "one", "--why", "test")
+    submit(host, [f"r{n}@{name}.test" for n in range(40) for name in ("one", "two", "three")])
+    wait_for(lambda: len(simulator.deliveries) == 120, what="all mail")
+    sources = {name: {d.source for d in simulator.deliveries
+                      if d.recipients[0].endswith(f"@{name}.test")}
+               for name in ("one", "two", "three")}
+    assert sources == {"one": {A2, B1}, "two": {A1, A2, B1}, "three": {A1, A2, B1}}
+    host.postpool("resume", "a1", "--provider", "one")
+    submit(host, [f"again{n}@one.test" for n in range(40)])
+    wait_for(lambda: len(simulator.deliveries) == 160, what="the rest")
+    assert A1 in {d.source for d in simulator.deliveries if d.recipients[0].startswith("again")}
