@@ -124,6 +124,8 @@ struct stream {
     struct zone *zone;   /* whose clock hours are of; NULL: UTC */
     char *zone_name;     /* as it is written, "local": the host's */
     int64_t deadline_ms; /* what is older is not sent; 0: none is too old */
+    int64_t slo_ms;      /* slo_share percent are to be delivered within it; 0: no such aim */
+    int slo_share;
 };
 
 /* A mailbox provider.  All names are lower case. */

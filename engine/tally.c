@@ -75,3 +75,19 @@ tally_delay_ms(const struct tally *tally, int percent)
     }
     return -1;
 }
+
+double
+tally_share_within(const struct tally *tally, int64_t ms)
+{
+    const uint64_t *delays = &tally->counts[TALLY_DELAY];
+    uint64_t all = sum(tally, TALLY_DELAY, TALLY_DELAYS);
+    int bucket = tally_delay_bucket(ms);
+    double end = (double)((int64_t)TALLY_DELAY_FIRST << bucket);
+    double part = bucket == 0                  ? (double)ms / end
+                  : bucket == TALLY_DELAYS - 1 ? 1
+                                               : log2((double)ms / end) + 1;
+
+    if (all == 0)
+        return -1;
+    return ((double)sum(tally, TALLY_DELAY, bucket) + part * (double)delays[bucket]) / (double)all;
+}

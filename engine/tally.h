@@ -49,4 +49,8 @@ uint64_t tally_tried(const struct tally *tally); /* sent, deferred and bounced *
  */
 int64_t tally_delay_ms(const struct tally *tally, int percent);
 
+/* The other way: the share of what was sent that took no longer than that, 0 to 1.  -1: likewise.
+ */
+double tally_share_within(const struct tally *tally, int64_t ms);
+
 #endif

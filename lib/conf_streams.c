@@ -29,6 +29,8 @@ struct stream_input {
     char *hours;
     char *time_zone;
     int64_t deadline_ms;
+    int64_t slo_ms;
+    int slo_share;
     struct conf_grades grades;
     struct fault_limits limits;
 };
@@ -94,6 +96,10 @@ const struct conf_key conf_stream_keys[] = {
      "The time zone of hours, such as \"Europe/Berlin\"; \"local\": the host's.", NULL, NULL},
     {"deadline", KEY_DURATION, offsetof(struct stream_input, deadline_ms), "0s", 0, DEADLINE_MAX_MS,
      "Mail that is older is returned to its sender; 0s: none is.", NULL, NULL},
+    {"slo", KEY_DURATION, offsetof(struct stream_input, slo_ms), "0s", 0, DEADLINE_MAX_MS,
+     "Its mail is to be delivered within that; 0s: there is no such aim.", NULL, NULL},
+    {"slo_share", KEY_COUNT, offsetof(struct stream_input, slo_share), "99", 1, 100,
+     "Percent of what is delivered that is to be within slo.", NULL, NULL},
     {"grades", KEY_GROUP, 0, NULL, 0, 0,
      "The pools for mail of accounts by their grade, in place of pool.", conf_grades_keys, NULL},
     {"limits", KEY_GROUP, 0, NULL, 0, 0, "How much of an account's mail in it may go wrong.",
@@ -349,6 +355,8 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
     stream->kind = input.kind;
     stream->unmet = input.unmet;
     stream->deadline_ms = input.deadline_ms;
+    stream->slo_ms = input.slo_ms;
+    stream->slo_share = input.slo_share;
     stream->zone_name = input.time_zone;
     if (input.hours != NULL && input.hours[0] != '\0')
         conf_read_hours(reader, item, input.hours, stream);

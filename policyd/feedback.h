@@ -32,7 +32,7 @@ struct place;
 struct queued;
 
 enum {
-    FEEDBACK_LISTENERS_MAX = 10,
+    FEEDBACK_LISTENERS_MAX = 12,
     FEEDBACK_SILENT_MS = 60 * 1000, /* a log with no line in that time is not counted on */
     FEEDBACK_UNREAD_MS = 5 * 60 * 1000,
     FEEDBACK_OFF_MS = 10 * 60 * 1000, /* as BREAKERS_LATE_MS; in either direction */

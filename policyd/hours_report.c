@@ -14,6 +14,7 @@
 #include "policyd/control.h"
 #include "policyd/hours_advice.h"
 #include "policyd/hours_pages.h"
+#include "policyd/hours_slo.h"
 #include "policyd/hours_thread.h"
 
 #include <errno.h>
@@ -250,6 +251,8 @@ hours_report_print(const struct hours_report *report, struct buf *text)
     print_classes(&sums->total.tally, "deferrals likewise", TALLY_DEFERRED, text);
     buf_printf(text, "; of these for want of room under caps: %" PRIu64 "\n",
                sums->total.tally.counts[TALLY_FULL]);
+    if (report->question.by == HOURS_BY_STREAM)
+        hours_slo_print(&report->sums, report->snapshot, text);
     hours_advice_print(report->advice, text);
 }
 
@@ -316,6 +319,8 @@ hours_report_json(const struct hours_report *report, struct buf *text)
         else
             json_text(&json, hours_by_text(report->question.by), sums->items[i].name);
         add_sum(&json, report, &sums->items[i]);
+        if (report->question.by == HOURS_BY_STREAM)
+            hours_slo_json(&sums->items[i], report->snapshot, &json);
         json_close(&json, '}');
     }
     json_close(&json, ']');
@@ -403,8 +408,10 @@ read_sums(struct hours_report *report, struct hours_file *file, struct err *err)
 static int
 answer(struct ask *ask, struct hours_file *file, struct err *err)
 {
-    struct hours_report report = {
-        .question = ask->question, .node = ask->conf->node, .shared = ask->shared};
+    struct hours_report report = {.question = ask->question,
+                                  .node = ask->conf->node,
+                                  .shared = ask->shared,
+                                  .snapshot = ask->conf->snapshot};
     struct hours_advice *advice = NULL;
     int r;
 

@@ -14,6 +14,7 @@ struct conf;
 struct control_call;
 struct hours_advice;
 struct hours_thread;
+struct snapshot;
 
 enum { HOURS_NAME_SIZE = 65 }; /* of a host */
 
@@ -38,6 +39,7 @@ struct hours_report {
     size_t node_count;
     struct hours_sums sums;
     const struct hours_advice *advice; /* NULL: none */
+    const struct snapshot *snapshot;   /* what streams aim at; NULL: not known */
 };
 
 /* Pure but for the local time. */

@@ -24,6 +24,7 @@
 #include "policyd/reach.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
+#include "policyd/slo.h"
 #include "policyd/standings.h"
 #include "policyd/story.h"
 #include "policyd/volume.h"
@@ -341,6 +342,8 @@ init_feedback(struct policyd *policyd)
                                                                    .on_gone = on_gone,
                                                                    .on_unmet = on_unmet,
                                                                    .arg = policyd});
+    feedback_listen(policyd->feedback,
+                    &(struct feedback_listener){.on_outcome = slo_on_outcome, .arg = policyd->slo});
     feedback_listen(
         policyd->feedback,
         &(struct feedback_listener){.on_outcome = breakers_on_outcome, .arg = policyd->breakers});
@@ -373,6 +376,7 @@ init(struct policyd *policyd)
     policyd->figures = figures_new(snapshot, NULL);
     policyd->curbs = curbs_new(snapshot);
     policyd->story = story_new();
+    policyd->slo = slo_new(snapshot);
     policyd->mx = mx_new(policyd->base, snapshot, &dns, on_known, policyd);
     free(all);
     free(present);
@@ -474,6 +478,7 @@ out:
     roster_free(policyd.roster);
     curbs_free(policyd.curbs);
     story_free(policyd.story);
+    slo_free(policyd.slo);
     conf_unref(policyd.conf);
     libevent_global_shutdown();
     return status;

@@ -39,6 +39,7 @@ struct policyd {
     struct wake *wake;
     struct pace *pace; /* NULL: not yet */
     struct story *story;
+    struct slo *slo; /* how long mail takes, of late */
     struct feedback *feedback;
     struct hours *hours;     /* what happened to mail, for the report */
     struct history *history; /* what feedback told of messages in the queue */

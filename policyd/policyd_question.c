@@ -27,10 +27,11 @@
 static void
 answer_status(struct policyd *policyd, struct control_call *call, bool json)
 {
-    struct status status = {policyd->conf,   policyd->roster,   policyd->figures,  policyd->server,
-                            policyd->policy, policyd->volume,   policyd->feedback, policyd->started,
-                            policyd->mx,     policyd->breakers, policyd->pace,     policyd->lists,
-                            policyd->hours,  policyd->warmups,  policyd->standings};
+    struct status status = {
+        policyd->conf,   policyd->roster,   policyd->figures,  policyd->server,
+        policyd->policy, policyd->volume,   policyd->feedback, policyd->started,
+        policyd->mx,     policyd->breakers, policyd->pace,     policyd->lists,
+        policyd->hours,  policyd->slo,      policyd->warmups,  policyd->standings};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);

@@ -19,6 +19,7 @@
 #include "policyd/policy_server.h"
 #include "policyd/reload.h"
 #include "policyd/server.h"
+#include "policyd/slo.h"
 #include "policyd/standings.h"
 #include "policyd/volume.h"
 #include "policyd/wake.h"
@@ -114,6 +115,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     hours_set_conf(policyd->hours, conf);
     wake_set_conf(policyd->wake, conf);
     pace_set_conf(policyd->pace, conf);
+    slo_set_snapshot(policyd->slo, conf->snapshot);
     mx_set_snapshot(policyd->mx, conf->snapshot);
     mx_set_dns(policyd->mx, &dns);
     policyd_causes_set_conf(policyd, conf);

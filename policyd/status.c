@@ -20,6 +20,7 @@
 #include "policyd/peers.h"
 #include "policyd/policy_server.h"
 #include "policyd/server.h"
+#include "policyd/slo.h"
 #include "policyd/standings.h"
 #include "policyd/volume.h"
 #include "policyd/warmups.h"
@@ -96,6 +97,7 @@ add_streams(struct json *json, const struct status *status)
         json_number(json, "oldest_waiting_ms", oldest_ms);
         add_unmet(json, status, &snapshot->streams[i]);
         json_number(json, "opens_in_ms", opens_in_ms(&snapshot->streams[i]));
+        slo_json(status->slo, &snapshot->streams[i], json);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -303,6 +305,7 @@ status_text(const struct status *status)
     print_streams(&text, status, width);
     print_unmet(&text, status);
     print_closed(&text, snapshot);
+    slo_print(status->slo, &text);
     buf_printf(&text, "\n%-*s  %-39s  %-9s  %12s\n", width, "address", "ip", "here", "decisions");
     for (size_t i = 0; i < snapshot->address_count; i++) {
         char ip[IP_TEXT_SIZE];

@@ -18,6 +18,7 @@ struct pace;
 struct roster;
 struct policy_server;
 struct server;
+struct slo;
 struct volume;
 struct standings;
 struct warmups;
@@ -37,6 +38,7 @@ struct status {
     const struct pace *pace;
     const struct lists *lists;
     const struct hours *hours;
+    const struct slo *slo;
     struct warmups *warmups;
     struct standings *standings;
 };

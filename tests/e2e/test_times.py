@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Hours of a stream, its deadline, and how much of its mail is delivered in time."""
 
+import json
 import re
 import signal
 import time
@@ -152,3 +153,35 @@ def test_a_message_whose_time_is_over_is_not_tried(make_host):
     tagged = re.search(r"from=<(games\+pp=transactional\.[^>]*)>", host.postfix.log())[1]
     told = host.postpool("explain", "--sender", tagged, "--recipient", "x@one.test").stdout
     assert "\ndeadline   3s after it came in, which is over: it is returned\n" in told
+
+
+def test_what_is_delivered_in_time_is_told(make_host):
+    """Two at once and one after 3 s, where three of four are to be within 1.6 s."""
+    host = make_host(lambda conf: stream_of(conf, "transactional").update(slo="1600ms",
+                                                                          slo_share=75),
+                     {"minimal_backoff_time": "3s", "maximal_backoff_time": "3s",
+                      "queue_run_delay": "1s"}, start=False)
+    waking(host)
+    host.start()
+
+    def told():
+        return of_stream(host, "transactional")["slo"]
+
+    assert told() == {"ms": 1600, "percent": 75, "sent": 0, "within": 0, "breached": False}
+    submit_many(host, 2)
+    wait_for(lambda: told()["sent"] == 2, what="two results")
+    assert told()["within"] == 2 and not told()["breached"]
+    submit_many(host, 1)
+    host.submit("app@site.test", ["defer-once-y@one.test"], ("X-Stream: transactional",))
+    host.submit("app@site.test", ["defer-once-z@one.test"], ("X-Stream: transactional",))
+    wait_for(lambda: told()["sent"] == 5, what="all results")
+    assert told()["within"] == 3 and told()["breached"]
+    text = host.postpool("status").stdout
+    assert ("\nstream transactional: 3 of 5 within 1600ms in the last hour, 75 % are to be: BREACHED"
+            "\n") in text
+    assert "slo" not in of_stream(host, "bulk")
+    report = json.loads(host.postpool("--json", "report", "--by", "stream").stdout)
+    row = next(row for row in report["rows"] if row["stream"] == "transactional")
+    assert row["slo"]["share"] == 0.6 and row["slo"]["breached"]
+    assert ("stream transactional: about 60.0 % within 1600ms, 75 % are to be: BREACHED"
+            in host.postpool("report", "--by", "stream").stdout)

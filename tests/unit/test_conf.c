@@ -82,6 +82,7 @@ test_times_of_a_stream(void **state)
         unit_conf(ADDRESSES POOLS
                   "streams: ( { name = \"x\"; pool = \"p\"; hours = \"mon 10:00-12:00\";\n"
                   "             time_zone = \"CET-1CEST,M3.5.0,M10.5.0/3\"; deadline = \"10m\";\n"
+                  "             slo = \"30s\"; slo_share = 95;\n"
                   "             match = ( { sender = \"*@a.test\"; } ); },\n"
                   "           { name = \"default\"; pool = \"p\"; match = (); } );\n");
     const struct stream *stream = &conf->snapshot->streams[0];
@@ -92,9 +93,13 @@ test_times_of_a_stream(void **state)
     assert_int_equal(stream->hours->ranges[0].from, 600);
     assert_int_equal(zone_offset_s(stream->zone, 1795132800, &until_s), 3600);
     assert_int_equal(stream->deadline_ms, 600 * 1000);
+    assert_int_equal(stream->slo_ms, 30 * 1000);
+    assert_int_equal(stream->slo_share, 95);
     stream++;
     assert_null(stream->hours);
     assert_int_equal(stream->deadline_ms, 0);
+    assert_int_equal(stream->slo_ms, 0);
+    assert_int_equal(stream->slo_share, 99);
     conf_unref(conf);
 }
 

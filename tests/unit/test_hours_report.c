@@ -5,6 +5,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -58,6 +59,7 @@ test_questions(void **state)
 }
 
 static struct hours_shared shared;
+static const struct snapshot *snapshot;
 
 static char *
 report(enum hours_by by, bool json, const struct hours_advice *advice)
@@ -68,6 +70,7 @@ report(enum hours_by by, bool json, const struct hours_advice *advice)
         .question = {by, 3600 * 1000, json, ""},
         .node = "mta1",
         .shared = shared,
+        .snapshot = snapshot,
         .nodes = nodes,
         .node_count = shared.shared ? 2 : 1,
         .from_ms = (int64_t)HOUR * TALLIES_HOUR_MS,
@@ -102,6 +105,39 @@ some_mail(void)
     hours_world_account(HOUR, TALLIES_OTHERS, "bulk", "p")->counts[TALLY_SENT] = 2;
     hours_world_commit();
     hours_world_begin();
+}
+
+/* By stream alone, and of those that aim at something. */
+static void
+test_slo(void **state)
+{
+    struct conf *conf = unit_conf(unit_site);
+    char *text;
+
+    (void)state;
+    some_mail();
+    snapshot = conf->snapshot;
+    text = report(HOURS_BY_STREAM, false, NULL);
+    assert_null(strstr(text, "are to be"));
+    free(text);
+    for (size_t i = 0; i < conf->snapshot->stream_count; i++) {
+        conf->snapshot->streams[i].slo_ms = 1600;
+        conf->snapshot->streams[i].slo_share = 51;
+    }
+    text = report(HOURS_BY_STREAM, false, NULL);
+    assert_non_null(
+        strstr(text, "stream bulk: about 50.0 % within 1600ms, 51 % are to be: BREACHED\n"));
+    assert_null(strstr(text, "stream tx"));
+    free(text);
+    text = report(HOURS_BY_STREAM, true, NULL);
+    assert_non_null(strstr(text, "\"slo\":{\"ms\":1600,\"percent\":51,\"share\":0.5"));
+    assert_non_null(strstr(text, "\"breached\":true}"));
+    free(text);
+    text = report(HOURS_BY_ADDRESS, true, NULL);
+    assert_null(strstr(text, "\"slo\""));
+    free(text);
+    snapshot = NULL;
+    conf_unref(conf);
 }
 
 static void
@@ -287,6 +323,7 @@ run(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_questions),
         cmocka_unit_test_setup_teardown(test_table, hours_world_setup, hours_world_teardown),
+        cmocka_unit_test_setup_teardown(test_slo, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_hosts, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_json, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_mixed, hours_world_setup, hours_world_teardown),

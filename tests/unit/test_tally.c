@@ -133,6 +133,27 @@ test_accounts(void **state)
     tallies_free(tallies);
 }
 
+/* The other way; in a bucket by even distribution on the logarithmic scale. */
+static void
+test_shares(void **state)
+{
+    struct tally tally = {0};
+
+    (void)state;
+    assert_true(tally_share_within(&tally, 1000) < 0);
+    tally.counts[TALLY_DELAY] = 50;
+    tally.counts[TALLY_DELAY + 4] = 40; /* 0.8 s to 1.6 s */
+    tally.counts[TALLY_DELAY + TALLY_DELAYS - 1] = 10;
+    assert_float_equal(tally_share_within(&tally, 0), 0, 1e-9);
+    assert_float_equal(tally_share_within(&tally, 50), 0.25, 1e-9);
+    assert_float_equal(tally_share_within(&tally, 100), 0.5, 1e-9);
+    assert_float_equal(tally_share_within(&tally, 800), 0.5, 1e-9);
+    assert_float_equal(tally_share_within(&tally, 1131), 0.7, 1e-3);
+    assert_float_equal(tally_share_within(&tally, 1600), 0.9, 1e-9);
+    assert_float_equal(tally_share_within(&tally, 3600 * 1000), 0.9, 1e-9);
+    assert_float_equal(tally_share_within(&tally, INT64_C(30) * 86400 * 1000), 1, 1e-9);
+}
+
 /* What is full takes no more, and what is there can still be added to. */
 static void
 test_full(void **state)
@@ -161,6 +182,7 @@ main(void)
         cmocka_unit_test(test_buckets),  cmocka_unit_test(test_percentiles),
         cmocka_unit_test(test_sums),     cmocka_unit_test(test_table),
         cmocka_unit_test(test_accounts), cmocka_unit_test(test_full),
+        cmocka_unit_test(test_shares),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
