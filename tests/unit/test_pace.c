@@ -31,6 +31,7 @@ static struct {
     bool room;         /* for all but ... */
     const char *odd;   /* ... this message, which has none; NULL: no such one */
     const char *ended; /* this one is to be told the words of another server */
+    const char *poor;  /* ... mail of this account, whose pool has none; NULL: no such one */
     int64_t rests_ms;  /* no message may be woken before */
     int64_t opens_ms;  /* the hours of every stream begin */
     int looks;         /* for an address */
@@ -93,7 +94,8 @@ __wrap_choice_make(const struct lookup_view *view, const struct choice_mail *mai
         return;
     }
     ret_result->again = grants_find(grants, &key, world.now_ms) != NULL;
-    ret_result->full = !world.room || is(mail->message_id, world.odd);
+    ret_result->full =
+        !world.room || is(mail->message_id, world.odd) || is(mail->account, world.poor);
     if (ret_result->again || ret_result->full)
         return;
     ret_result->address = &view->conf->snapshot->addresses[0];
@@ -169,11 +171,19 @@ __wrap_wake_hold(struct wake *wake, const char *queue_id, int64_t until_ms, int6
 
 /* ---------------------------------------------------------------- the world */
 
+static enum grade
+on_grade(void *arg, const char *account)
+{
+    (void)arg;
+    return strcmp(account, "site.test") == 0 ? GRADE_TRUSTED : GRADE_NEW;
+}
+
 static void
 on_view(void *arg, struct lookup_view *ret_view)
 {
     (void)arg;
     *ret_view = (struct lookup_view){.conf = conf,
+                                     .grade = on_grade,
                                      .grants = grants,
                                      .grant_secret = secret,
                                      .now_ms = world.now_ms,
@@ -605,6 +615,29 @@ test_waits_since_before(void **state)
     assert_int_equal(waiting_count(pace->waiting), 1);
 }
 
+/* Accounts of another grade have another pool: that it is full holds up none of these. */
+static void
+test_grades(void **state)
+{
+    (void)state;
+    conf->snapshot->streams[2].is_graded = true;
+    world.room = true;
+    world.poor = "new.test";
+    for (int i = 0; i < 100; i++) {
+        char id[8];
+        struct outcome outcome;
+
+        snprintf(id, sizeof(id), "N%d", i);
+        outcome = outcome_of(2, id);
+        strcpy(outcome.account, "new.test");
+        pace_on_outcome(pace, &outcome);
+    }
+    world.now_ms += 1000;
+    defer(2, "B1");
+    run_until(3000);
+    assert_woken("B1 ");
+}
+
 int
 main(void)
 {
@@ -616,6 +649,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deferred_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_odd_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_grades, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_last_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_never_woken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_log_behind, set_up, tear_down),

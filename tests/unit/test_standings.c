@@ -464,6 +464,40 @@ test_json(void **state)
     buf_clear(&text);
 }
 
+/*
+ * A trusted account turns bad in the midst of 100,000 messages, over two hosts and with results
+ * that come late: fewer than one in a hundred of those leave from the pool of the trusted.
+ */
+static void
+test_campaign(void **state)
+{
+    enum { ALL = 100000, GOOD = 40000, LATE = 500 };
+    struct world *w = *state;
+    unsigned shared = 0;
+
+    for (size_t i = 0; i < HOSTS; i++)
+        w->hosts[i].conf->standing.samples = 200;
+    for (int day = 0; day < 3; day++) {
+        told(w, (size_t)day % 2, "a.test", 1000, NULL);
+        next_day(w);
+    }
+    assert_grade(w, "a.test", GRADE_TRUSTED);
+    for (unsigned n = 0; n < ALL + LATE; n++) {
+        size_t host = n % HOSTS;
+
+        if (n >= GOOD && n < ALL)
+            shared += standings_grade(w->hosts[host].standings, "a.test") == GRADE_TRUSTED;
+        if (n >= LATE)
+            told(w, host, "a.test", 1,
+                 n - LATE >= GOOD && (n / HOSTS) % 5 == 0 ? "550 5.1.1 unknown" : NULL);
+        if (n % 1000 == 0)
+            settle(w);
+    }
+    print_message("%u messages left from the shared pool\n", shared);
+    assert_in_range(shared, 1, 999);
+    assert_grade(w, "a.test", GRADE_ATTENTION);
+}
+
 int
 main(void)
 {
@@ -477,6 +511,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_store, setup, teardown),
         cmocka_unit_test_setup_teardown(test_complaints, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_campaign, setup, teardown),
         cmocka_unit_test_setup_teardown(test_json, setup, teardown),
     };
 
