@@ -142,6 +142,16 @@ ctl_tail(const struct ctl *ctl, int argc, char **argv)
     return r < 0 ? CTL_BAD_NEWS : r;
 }
 
+/* One word. */
+static bool
+is_id(const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++)
+        if (isspace((unsigned char)*at) || iscntrl((unsigned char)*at))
+            return false;
+    return text[0] != '\0';
+}
+
 int
 ctl_story(const struct ctl *ctl, int argc, char **argv)
 {
@@ -152,11 +162,10 @@ ctl_story(const struct ctl *ctl, int argc, char **argv)
         fprintf(stderr, "postpool: \"%s\" is one argument too many\n", argv[2]);
         return CTL_USAGE;
     }
-    for (const char *at = argv[1]; *at != '\0'; at++)
-        if (isspace((unsigned char)*at) || iscntrl((unsigned char)*at)) {
-            fprintf(stderr, "postpool: \"%s\" is no queue id\n", argv[1]);
-            return CTL_USAGE;
-        }
+    if (!is_id(argv[1])) {
+        fprintf(stderr, "postpool: \"%s\" is no queue id\n", argv[1]);
+        return CTL_USAGE;
+    }
     question = mem_printf("story %s%s", argv[1], ctl->json ? " json" : "");
     status = ctl_print(ctl, question);
     free(question);

@@ -218,6 +218,17 @@ print_shared(const struct hours_report *report, struct buf *text)
     buf_puts(text, "\n");
 }
 
+/* Was more asked for than there can be? */
+static void
+print_kept(const struct hours_report *report, struct buf *text)
+{
+    char kept[UNITS_DURATION_SIZE];
+
+    if (report->kept_ms > 0 && report->question.since_ms > report->kept_ms)
+        buf_printf(text, "what is older than %s is not kept (figures.keep)\n",
+                   units_print_duration(report->kept_ms, kept));
+}
+
 void
 hours_report_print(const struct hours_report *report, struct buf *text)
 {
@@ -230,6 +241,7 @@ hours_report_print(const struct hours_report *report, struct buf *text)
     print_hosts(report, text);
     buf_printf(text, " from %s to %s\n", from, to);
     print_shared(report, text);
+    print_kept(report, text);
     buf_puts(text, "\n");
     buf_printf(text, "%-*s  %10s  %10s  %9s  %8s  %7s", width, hours_by_text(report->question.by),
                "sent", "deferrals", "bounced", "bounces", "rescued");
@@ -303,6 +315,7 @@ hours_report_json(const struct hours_report *report, struct buf *text)
     json_text(&json, "by", hours_by_text(report->question.by));
     json_number(&json, "from", report->from_ms / 1000);
     json_number(&json, "to", report->to_ms / 1000);
+    json_number(&json, "kept_s", report->kept_ms / 1000);
     json_open(&json, "nodes", '[');
     for (size_t i = 0; i < report->node_count; i++)
         json_text(&json, NULL, report->nodes[i]);
@@ -416,6 +429,7 @@ answer(struct ask *ask, struct hours_file *file, struct err *err)
     int r;
 
     report.to_ms = clock_ms(CLOCK_REALTIME);
+    report.kept_ms = ask->conf->figures_keep_ms;
     report.from_ms = (report.to_ms - ask->question.since_ms) / TALLIES_HOUR_MS * TALLIES_HOUR_MS;
     if (report.from_ms < 0)
         report.from_ms = 0;

@@ -34,6 +34,7 @@ struct hours_report {
     struct hours_question question;
     const char *node;
     int64_t from_ms, to_ms;     /* time of day; from_ms is an hour's beginning */
+    int64_t kept_ms;            /* so long hours are kept; 0: not known */
     struct hours_shared shared; /* how far others' figures are in it */
     char **nodes;               /* those whose figures are in it, this one first; owned */
     size_t node_count;

@@ -12,16 +12,22 @@
 
 enum { TIME_SIZE = 40 };
 
+/* Of a result, most logs tell the whole second: whole stands there for milliseconds then. */
 static const char *
-print_time(int64_t at_ms, const char *format, char text[static TIME_SIZE])
+print_time(const struct ring_event *event, const char *format, const char *whole,
+           char text[static TIME_SIZE])
 {
-    time_t seconds = (time_t)(at_ms / 1000);
+    time_t seconds = (time_t)(event->at_ms / 1000);
+    int ms = (int)(event->at_ms % 1000);
     struct tm local;
     size_t length;
 
     localtime_r(&seconds, &local);
     length = strftime(text, TIME_SIZE, format, &local);
-    snprintf(text + length, TIME_SIZE - length, ".%03d", (int)(at_ms % 1000));
+    if (event->kind == RING_RESULT && ms == 0)
+        snprintf(text + length, TIME_SIZE - length, "%s", whole);
+    else
+        snprintf(text + length, TIME_SIZE - length, ".%03d", ms);
     return text;
 }
 
@@ -68,7 +74,7 @@ story_print_line(struct buf *out, const struct ring_event *event)
 {
     char time[TIME_SIZE];
 
-    buf_printf(out, "%s  ", print_time(event->at_ms, "%Y-%m-%d %H:%M:%S", time));
+    buf_printf(out, "%s  ", print_time(event, "%Y-%m-%d %H:%M:%S", "    ", time));
     if (event->stream[0] != '\0')
         buf_printf(out, "%s  ", event->stream);
     if (event->message_id[0] != '\0') {
@@ -106,7 +112,7 @@ story_print_json(struct buf *out, const struct ring_event *event)
 
     json_open(&json, NULL, '{');
     json_number(&json, "number", (long long)event->number);
-    json_text(&json, "time", print_time(event->at_ms, "%Y-%m-%dT%H:%M:%S", time));
+    json_text(&json, "time", print_time(event, "%Y-%m-%dT%H:%M:%S", "", time));
     json_text(&json, "kind", kinds[event->kind]);
     member(&json, "stream", event->stream);
     member(&json, "message", event->message_id);

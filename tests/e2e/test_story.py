@@ -44,9 +44,11 @@ def test_the_story_of_a_message(make_host):
     assert re.fullmatch(r"message [a-z2-7]{12}, stream transactional", story[0])
     if len(story) == 4:  # the resolver of the queue manager has the last answer for 30 s
         story.insert(3, story[1])
-    kinds = [re.match(r"[\d-]+ [\d:.]+  transactional  [a-z2-7]{12}\S*  (\w+)", line)[1]
+    kinds = [re.match(r"[\d-]+ [\d:.]+ +transactional  [a-z2-7]{12}\S*  (\w+)", line)[1]
              for line in story[1:]]
     assert kinds == ["decided", "deferred", "decided", "sent"]
+    assert re.match(r"[\d-]+ \d\d:\d\d:\d\d\.\d{3}  tr", story[1])
+    assert re.match(r"[\d-]+ \d\d:\d\d:\d\d      tr", story[2])  # as the log has it
     assert " of pool fast" in story[1]
     assert f"/{name}  deferred defer-once@one.test from a" in story[2]
     events = [json.loads(line) for line in
@@ -63,6 +65,7 @@ def test_nothing_is_known(make_host):
     assert "nothing is known of 4ABC" in host.postpool("explain", "4ABC", status=1).stderr
     host.postpool("explain", "4ABC", "x", status=2)
     host.postpool("explain", "4A BC", status=2)
+    assert '"" is no queue id' in host.postpool("explain", "", status=2).stderr
     assert tail(host) == ""
 
 

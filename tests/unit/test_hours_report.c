@@ -59,6 +59,7 @@ test_questions(void **state)
 }
 
 static struct hours_shared shared;
+static int64_t since_ms = INT64_C(3600) * 1000;
 static const struct snapshot *snapshot;
 
 static char *
@@ -67,7 +68,7 @@ report(enum hours_by by, bool json, const struct hours_advice *advice)
     static char names[][5] = {"mta1", "mta2"};
     static char *nodes[] = {names[0], names[1]};
     struct hours_report report = {
-        .question = {by, 3600 * 1000, json, ""},
+        .question = {by, since_ms, json, ""},
         .node = "mta1",
         .shared = shared,
         .snapshot = snapshot,
@@ -75,6 +76,7 @@ report(enum hours_by by, bool json, const struct hours_advice *advice)
         .node_count = shared.shared ? 2 : 1,
         .from_ms = (int64_t)HOUR * TALLIES_HOUR_MS,
         .to_ms = (int64_t)HOUR * TALLIES_HOUR_MS + 61000,
+        .kept_ms = INT64_C(24) * 3600 * 1000,
         .advice = advice,
     };
     struct buf text = {0};
@@ -138,6 +140,25 @@ test_slo(void **state)
     free(text);
     snapshot = NULL;
     conf_unref(conf);
+}
+
+/* More is asked for than is kept. */
+static void
+test_kept(void **state)
+{
+    static const char note[] = "what is older than 1d is not kept (figures.keep)\n";
+    char *text;
+
+    (void)state;
+    since_ms = INT64_C(24) * 3600 * 1000;
+    text = report(HOURS_BY_ADDRESS, false, NULL);
+    assert_null(strstr(text, note));
+    free(text);
+    since_ms += 1000;
+    text = report(HOURS_BY_ADDRESS, false, NULL);
+    assert_non_null(strstr(text, note));
+    free(text);
+    since_ms = INT64_C(3600) * 1000;
 }
 
 static void
@@ -227,7 +248,8 @@ test_json(void **state)
     text = report(HOURS_BY_ADDRESS, true, NULL);
     assert_non_null(strstr(
         text,
-        "{\"node\":\"mta1\",\"by\":\"address\",\"from\":1728000000,\"to\":1728000061,"
+        "{\"node\":\"mta1\",\"by\":\"address\",\"from\":1728000000,\"to\":1728000061,\"kept_s\":"
+        "86400,"
         "\"nodes\":[\"mta1\"],\"rows\":[{\"address\":\"b1\",\"sent\":900,\"deferred\":7,"
         "\"bounced\":100,"
         "\"bounce_share\":0.10000000000000001,\"rescued\":7,\"no_room\":0,\"suspended_ms\":90000,"
@@ -322,6 +344,7 @@ run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_questions),
+        cmocka_unit_test_setup_teardown(test_kept, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_table, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_slo, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_hosts, hours_world_setup, hours_world_teardown),
