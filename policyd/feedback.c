@@ -10,6 +10,7 @@
 #include "lib/mem.h"
 #include "lib/tagged.h"
 #include "lib/units.h"
+#include "policyd/deferred.h"
 #include "policyd/queued.h"
 #include "policyd/source.h"
 #include "policyd/volume.h"
@@ -127,6 +128,8 @@ feedback_follow(struct feedback *feedback, const struct place *from, struct queu
     feedback->quiet = 0;
     feedback->begun = true;
     feedback->queued = queued != NULL ? queued : queued_new();
+    deferred_free(feedback->deferred); /* its lines may come again */
+    feedback->deferred = deferred_new();
     open_log(feedback, from);
     event_active(feedback->waits, EV_TIMEOUT, 0);
     return before;
@@ -163,6 +166,7 @@ feedback_new(const struct feedback_start *start)
 
     feedback->start = *start;
     feedback->queued = queued_new();
+    feedback->deferred = deferred_new();
     feedback->waits = mem_must(evtimer_new(start->base, feedback_on_waits, feedback));
     feedback_set_conf(feedback, start->conf);
     return feedback;
@@ -266,6 +270,7 @@ feedback_free(struct feedback *feedback)
     source_free(feedback->source);
     event_free(feedback->waits);
     queued_free(feedback->queued);
+    deferred_free(feedback->deferred);
     free(feedback->path);
     free(feedback);
 }

@@ -4,6 +4,9 @@
  * asked in turn, the log tells of all but the last without naming the recipient:
  * one that heard of any spends all grants of the message that are still open.
  *
+ * A message that waited too long is returned to those that were deferred in its last
+ * delivery, which are kept until then (policyd/deferred.h).
+ *
  * Whoever keeps what came of the log over a restart (policyd/hours.h) keeps the
  * place and what is known of the queue with it, and has the log followed from
  * there: so it hears of each line once.  The others hear again, after a restart,
@@ -22,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct address;
 struct buf;
 struct conf;
 struct event_base;
@@ -55,6 +59,8 @@ struct feedback_listener {
                     const char *queue_id); /* the message left the queue, or is on hold */
     void (*on_swept)(void *arg);           /* many did, and nobody knows which */
     void (*on_idle)(void *arg);            /* all that there is was told */
+    /* It waited too long and was returned; it was told of when it was deferred. */
+    void (*on_expired)(void *arg, const struct outcome *outcome);
     /* Deferred before the start and not tried since, outcome_of_wait(). */
     void (*on_wait)(void *arg, const struct outcome *outcome);
     /* A message does not meet what its stream requires; unmet: a set, REQUIRE_BIT(). */
@@ -69,6 +75,8 @@ struct feedback_start {
     struct volume *volume;   /* settles grants; must outlive the feedback */
     /* The provider of a recipient domain, or NULL: not known. */
     const struct provider *(*provider)(void *arg, const char *domain);
+    /* The last address that refused a recipient's mail, or NULL: none that is known. */
+    const struct address *(*refused)(void *arg, const char *message_id, const char *recipient);
     void *arg;
 };
 

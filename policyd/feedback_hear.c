@@ -10,6 +10,7 @@
 #include "lib/conf.h"
 #include "lib/log.h"
 #include "lib/replies.h"
+#include "policyd/deferred.h"
 #include "policyd/eximlog.h"
 #include "policyd/logtext.h"
 #include "policyd/maillog.h"
@@ -95,6 +96,16 @@ feedback_on_waits(evutil_socket_t fd, short what, void *arg)
     event_add(feedback->waits, &soon);
 }
 
+/* Postfix returns what every address has refused without a try: error(8) has a server's words. */
+static void
+find_blamed(const struct feedback *feedback, struct outcome *outcome)
+{
+    if (outcome->address == NULL && outcome->status == MAILLOG_BOUNCED &&
+        outcome->reply.origin == REPLY_SAID && feedback->start.refused != NULL)
+        outcome->blamed =
+            feedback->start.refused(feedback->start.arg, outcome->message_id, outcome->recipient);
+}
+
 /* Patterns that took too long, with words that nobody but the admin can mend them by. */
 static void
 tell_given_up(const struct feedback *feedback, const struct outcome *outcome)
@@ -125,6 +136,7 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
     view = view_of(feedback);
     if (!outcome_make(&view, time, line, reply, sender, &outcome))
         return;
+    find_blamed(feedback, &outcome);
     tell_given_up(feedback, &outcome);
     feedback->has_time = true;
     feedback->off_ms = view.now_ms - outcome.at_ms;
@@ -136,6 +148,46 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
         if (feedback->listeners[i].on_outcome != NULL &&
             (feedback->listeners[i].replays || !feedback->again))
             feedback->listeners[i].on_outcome(feedback->listeners[i].arg, &outcome);
+}
+
+/* A message that is returned. */
+struct expired {
+    struct feedback *feedback;
+    struct outcome_view view;
+    const char *sender;
+    int64_t at_ms;
+};
+
+static void
+expire_one(void *arg, const struct maillog_frame *frame)
+{
+    const struct expired *expired = arg;
+    struct feedback *feedback = expired->feedback;
+    struct maillog line;
+    struct outcome outcome;
+
+    maillog_parse(frame->ident, frame->message, &line);
+    if (!outcome_make(&expired->view, &frame->time, &line, NULL, expired->sender, &outcome))
+        return;
+    outcome_expire(&outcome, expired->at_ms);
+    for (size_t i = 0; i < feedback->listener_count; i++)
+        if (feedback->listeners[i].on_expired != NULL &&
+            (feedback->listeners[i].replays || !feedback->again))
+            feedback->listeners[i].on_expired(feedback->listeners[i].arg, &outcome);
+}
+
+static void
+on_expired(struct feedback *feedback, const struct maillog_time *time, struct span queue_id)
+{
+    struct expired expired = {feedback, view_of(feedback),
+                              queued_sender(feedback->queued, queue_id), -1};
+
+    expired.at_ms = maillog_time_ms(time, expired.view.now_ms, expired.view.local_offset_s);
+    if (expired.at_ms < 0)
+        expired.at_ms = expired.view.now_ms;
+    if (expired.sender != NULL)
+        deferred_each(feedback->deferred, queue_id, expire_one, &expired);
+    deferred_drop(feedback->deferred, queue_id);
 }
 
 static void
@@ -218,17 +270,21 @@ feedback_hear(struct feedback *feedback, const struct maillog_frame *frame)
         feedback->named++;
     switch (line.kind) {
     case MAILLOG_ACTIVE:
+        deferred_drop(feedback->deferred, line.queue_id);
         queued_note(feedback->queued, line.queue_id, line.sender);
         break;
     case MAILLOG_RESULT:
         if (line.status != MAILLOG_OTHER_STATUS)
             on_result(feedback, &frame->time, &line, has_reply ? &reply : NULL);
+        if (line.status == MAILLOG_DEFERRED && !has_reply) /* Exim tells of each that it returns */
+            deferred_add(feedback->deferred, line.queue_id, frame);
         break;
     case MAILLOG_SWEPT:
         on_swept(feedback, line.count);
         break;
     case MAILLOG_NEW: /* whoever had its queue id is gone */
     case MAILLOG_REMOVED:
+        deferred_drop(feedback->deferred, line.queue_id);
         on_gone(feedback, line.queue_id, false);
         break;
     case MAILLOG_HELD:
@@ -245,6 +301,8 @@ feedback_hear(struct feedback *feedback, const struct maillog_frame *frame)
         on_unmet(feedback, &line);
         break;
     case MAILLOG_EXPIRED:
+        on_expired(feedback, &frame->time, line.queue_id);
+        break;
     case MAILLOG_OTHER:
         break;
     }

@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 
+struct deferred;
 struct maillog_frame;
 struct source;
 
@@ -24,6 +25,7 @@ struct feedback {
     struct place reached; /* ... there */
     unsigned quiet;       /* looks at the end since a line came */
     struct queued *queued;
+    struct deferred *deferred;
     int named;           /* messages that postsuper named since it said how many */
     struct event *waits; /* those in queued that wait are told of */
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];

@@ -151,7 +151,7 @@ go_deaf(struct hours *hours)
 static bool
 is_ours(const struct outcome *outcome)
 {
-    return outcome->address != NULL || outcome->tagged ||
+    return outcome->blamed != NULL || outcome->tagged ||
            strncmp(outcome->reply.text, OUTCOME_OWN, strlen(OUTCOME_OWN)) == 0;
 }
 
@@ -160,13 +160,13 @@ on_outcome(void *arg, const struct outcome *outcome)
 {
     static const struct timeval at_once = {0, 0};
     struct hours *hours = arg;
-    const char *pool, *address = outcome->address != NULL ? outcome->address->name : "";
+    const char *pool, *address = outcome->blamed != NULL ? outcome->blamed->name : "";
     struct tally *mail, *account = NULL;
     int64_t hour;
 
     if (hours->state != COUNTING || !is_ours(outcome))
         return;
-    pool = pool_of(outcome->stream, outcome->address)->name;
+    pool = pool_of(outcome->stream, outcome->blamed)->name;
     hour = hour_of(hours, outcome->at_ms);
     mail = tallies_at(hours->tallies, TALLIES_MAIL, hour,
                       (const char *const[TALLIES_NAMES]){outcome->stream->name, pool, address,
@@ -402,8 +402,10 @@ hours_new(const struct hours_start *start)
     hours->volume = start->volume;
     hours->path = mem_strdup(start->conf->figures_path);
     hours->timer = mem_must(evtimer_new(start->base, on_timer, hours));
-    feedback_listen(feedback, &(struct feedback_listener){
-                                  .on_outcome = on_outcome, .replays = true, .arg = hours});
+    feedback_listen(feedback, &(struct feedback_listener){.on_outcome = on_outcome,
+                                                          .on_expired = on_outcome,
+                                                          .replays = true,
+                                                          .arg = hours});
     is_new = access(hours->path, F_OK) < 0; /* no place is kept that would be waited for */
     begin(hours);
     if (hours->thread == NULL || is_new)

@@ -126,6 +126,7 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     memset(outcome, 0, sizeof(*outcome));
     read_names(view, line->queue_id, line->recipient, sender, outcome);
     outcome->address = address_of(view->conf->snapshot, line);
+    outcome->blamed = outcome->address;
     outcome->provider = provider_of(view, outcome->domain, line->relay);
     outcome->status = line->status;
     outcome->told = line->reply;
@@ -147,6 +148,17 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     outcome->delay_ms = line->delay_ms;
     memcpy(outcome->delays_ms, line->delays_ms, sizeof(outcome->delays_ms));
     return true;
+}
+
+void
+outcome_expire(struct outcome *outcome, int64_t at_ms)
+{
+    if (outcome->delay_ms >= 0 && at_ms > outcome->at_ms)
+        outcome->delay_ms += at_ms - outcome->at_ms;
+    outcome->at_ms = at_ms;
+    outcome->status = MAILLOG_BOUNCED;
+    outcome->expired = true;
+    outcome->rescued = outcome->own = outcome->full = false;
 }
 
 bool

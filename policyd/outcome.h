@@ -34,7 +34,10 @@ struct outcome {
     char domain[OUTCOME_DOMAIN_SIZE]; /* of recipient, lower case */
     const struct stream *stream;
     bool tagged; /* its sender has a tag of ours: the milter took the message in */
-    const struct address *address;   /* that it was tried from; NULL: from none of ours */
+    const struct address *address; /* that it was tried from; NULL: from none of ours */
+    /* Where it counts: address; of what is returned untried, with a server's words, the last that
+     * was refused with them, as far as is known. */
+    const struct address *blamed;
     const struct address *chosen;    /* that a lookup had given out for it, as far as is known */
     const struct provider *provider; /* of the recipient; "other" when it is not known */
     enum maillog_status status;      /* SENT, DEFERRED or BOUNCED */
@@ -42,10 +45,11 @@ struct outcome {
     struct reply reply;
     const struct reply_rule *rule; /* that fits the reply; NULL: none, or it was sent */
     bool reached;                  /* the other side heard of the recipient */
-    bool rescued;         /* the other side refused the address for good, and it is tried again */
-    bool own;             /* deferred by us, OUTCOME_OWN */
-    bool full;            /* deferred by us: it waits for its turn, OUTCOME_FULL or _BUSY */
-    int64_t delay_ms;     /* since the message came in; -1: not known */
+    bool rescued;     /* the other side refused the address for good, and it is tried again */
+    bool expired;     /* BOUNCED, because it waited too long; all else is of the last deferral */
+    bool own;         /* deferred by us, OUTCOME_OWN */
+    bool full;        /* deferred by us: it waits for its turn, OUTCOME_FULL or _BUSY */
+    int64_t delay_ms; /* since the message came in; -1: not known */
     int64_t delays_ms[4]; /* before qmgr, in qmgr, connecting, sending; -1: not known */
 };
 
@@ -81,6 +85,9 @@ struct outcome_view {
 bool outcome_make(const struct outcome_view *view, const struct maillog_time *time,
                   const struct maillog *line, const struct reply *reply, const char *sender,
                   struct outcome *ret_outcome);
+
+/* It was returned at that time, because it waited too long. */
+void outcome_expire(struct outcome *outcome, int64_t at_ms);
 
 /* The same of one that waits since long, deferred by ourselves; false: its recipient is too long.
  */

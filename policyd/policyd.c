@@ -81,6 +81,20 @@ on_history(void *arg, const char *message_id, const char *recipient, const char 
                  clock_ms(CLOCK_MONOTONIC_COARSE), ret_history);
 }
 
+static const struct address *
+on_refused(void *arg, const char *message_id, const char *recipient)
+{
+    struct policyd *policyd = arg;
+    struct lookup_history found = {0};
+    const struct address *last = NULL;
+
+    history_find(policyd->history, policyd->conf, message_id, recipient,
+                 clock_ms(CLOCK_MONOTONIC_COARSE), &found);
+    for (size_t i = 0; i < LOOKUP_AVOID_MAX && found.avoid[i] != NULL; i++)
+        last = found.avoid[i];
+    return last;
+}
+
 static void
 on_outcome(void *arg, const struct outcome *outcome)
 {
@@ -335,8 +349,9 @@ init_feedback(struct policyd *policyd)
     volume_listen(policyd->volume, &(struct volume_listener){breakers_on_put, breakers_on_record,
                                                              policyd->breakers});
     policyd->feedback = feedback_new(&(struct feedback_start){
-        policyd->base, policyd->conf, policyd->volume, on_provider, policyd});
+        policyd->base, policyd->conf, policyd->volume, on_provider, on_refused, policyd});
     feedback_listen(policyd->feedback, &(struct feedback_listener){.on_outcome = story_on_outcome,
+                                                                   .on_expired = story_on_outcome,
                                                                    .arg = policyd->story});
     feedback_listen(policyd->feedback, &(struct feedback_listener){.on_outcome = on_outcome,
                                                                    .on_gone = on_gone,

@@ -112,7 +112,9 @@ story_on_outcome(void *arg, const struct outcome *outcome)
                               .recipient = outcome->recipient,
                               .stream = outcome->stream->name,
                               .address = outcome->address != NULL ? outcome->address->name : NULL,
-                              .result = outcome->rescued ? "rescued" : results[outcome->status],
+                              .result = outcome->rescued   ? "rescued"
+                                        : outcome->expired ? "expired"
+                                                           : results[outcome->status],
                               .rule = outcome->rule != NULL ? outcome->rule->name : NULL,
                               .text = text,
                               .delay_ms = outcome->delay_ms,

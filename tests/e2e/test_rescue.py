@@ -3,6 +3,7 @@
 
 import json
 import re
+import time
 
 import pytest
 
@@ -310,3 +311,47 @@ def test_soft_bounce(make, simulator):
                      host.postpool("explain", queue_id).stdout)
     total = json.loads(host.postpool("--json", "report").stdout)["total"]
     assert (total["deferred"], total["bounced"]) == (1, 0)
+
+
+def report(host, by="address"):
+    """What the report has of each, by name."""
+    return {row[by]: row for row in
+            json.loads(host.postpool("--json", "report", "--by", by).stdout)["rows"]}
+
+
+def test_what_is_returned_counts_where_it_was_refused_last(make, simulator):
+    host = make(main=NOT_BY_ITSELF)
+    for source in THREE:
+        simulator.block(source)
+    queue_id = submit(host, "x@one.test")
+    for tries in (1, 2, 3):
+        wait_results(host, queue_id, tries)
+        flush(host)
+    assert wait_results(host, queue_id, 4)[-1][0] == "bounced"
+    wait_told(host)
+    last = sources(simulator, "x@one.test")[-1]
+    rows = report(host)
+    bounced = {name for name, row in rows.items() if row["bounced"]}
+    assert bounced == {name for name in ("a1", "a2", "s1")
+                       if host.conf["addresses"][name]["ip"] == last}, rows
+
+
+def test_expired_mail_is_counted(make, simulator):
+    """Two of three recipients are still open when Postfix gives the message up."""
+    host = make(main=NOT_BY_ITSELF | {"maximal_queue_lifetime": "1s", "bounce_queue_lifetime": "1s"})
+    simulator.add(rules.Rule("451 4.3.0 not now", local="wait*"))
+    with host.smtp() as smtp:
+        queue_id = smtp.send("games@local.test", ["wait1@one.test", "wait2@one.test", "x@one.test"],
+                             client.message(client.new_id(), ("X-Stream: transactional",)))
+    wait_results(host, queue_id, 3)
+    time.sleep(1.5)  # its lifetime
+    host.postfix.flush()
+    host.postfix.wait_log(f"{queue_id}: from=.*status=expired")
+    host.postfix.wait_log(f"{queue_id}: removed")
+    wait_told(host)
+    total = wait_for(lambda: (t := json.loads(host.postpool("--json", "report").stdout)["total"])[
+        "bounced"] and t, what="what was returned to be counted")
+    assert (total["sent"] >= 1, total["bounced"]) == (True, 2)
+    story = host.postpool("explain", queue_id).stdout.splitlines()
+    assert len([line for line in story if "  expired  wait" in line]) == 2
+    assert "451 4.3.0 not now" in story[-1]

@@ -223,6 +223,30 @@ test_exim(void **state)
     conf_unref(conf);
 }
 
+/* Returned, because it waited too long: what was said last, and when it was given up. */
+static void
+test_expired(void **state)
+{
+    struct conf *conf = unit_conf_with(MORE);
+
+    (void)state;
+    assert_true(
+        make(conf, "joe@a.test",
+             "postfix/pp-b1/smtp[7]: 4A: to=<x@b.test>, relay=a.test[192.0.2.9]:25, delay=2, "
+             "delays=0/0/0/1, dsn=4.7.1, status=deferred (host a.test[192.0.2.9] said: 450 "
+             "4.7.1 blocked (in reply to RCPT TO command))"));
+    outcome_expire(&outcome, NOV_5 + 5000);
+    assert_int_equal(outcome.status, MAILLOG_BOUNCED);
+    assert_true(outcome.expired);
+    assert_false(outcome.rescued);
+    assert_int_equal(outcome.at_ms, NOV_5 + 5000);
+    assert_int_equal(outcome.delay_ms, 2000 + 4000);
+    assert_string_equal(outcome.rule->name, "blocked");
+    assert_ptr_equal(outcome.blamed, outcome.address);
+    assert_string_equal(outcome.address->name, "b1");
+    conf_unref(conf);
+}
+
 static void
 test_no_end(void **state)
 {
@@ -242,6 +266,7 @@ main(void)
         cmocka_unit_test(test_sent),    cmocka_unit_test(test_where),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_rescued_by_the_host),
         cmocka_unit_test(test_exim),    cmocka_unit_test(test_no_end),
+        cmocka_unit_test(test_expired),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
