@@ -49,13 +49,14 @@ struct reply {
     enum reply_origin origin;
     enum reply_phase phase;
     int code;                              /* 550; 0: none was said */
-    char enhanced[REPLY_ENHANCED_MAX + 1]; /* "5.1.1"; the server's, else Postfix' own, of the code's class */
+    char enhanced[REPLY_ENHANCED_MAX + 1]; /* "5.1.1"; the server's, else of the log */
     char text[REPLY_TEXT_MAX + 1];         /* the words as one line, without codes */
 };
 
 /*
  * Read text, what stands in parentheses behind a status in the log; dsn is what
- * the log has as dsn=.  Any text gives a reply: what is not known is Postfix' own.
+ * the log has as dsn=, and counts, in the code's class, where the server says none.
+ * Any text gives a reply: what is not known is Postfix' own.
  */
 void reply_read(const char *dsn, size_t dsn_length, const char *text, size_t length,
                 struct reply *ret_reply);
