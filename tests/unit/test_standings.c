@@ -43,6 +43,7 @@ struct host {
     size_t put_count;
     unsigned all_puts;
     bool away;
+    bool no_store;
 };
 
 struct world {
@@ -57,8 +58,11 @@ static bool
 on_put(void *arg, const char *key, uint64_t version, const void *bytes, size_t length)
 {
     struct host *host = arg;
-    struct record *put = &host->puts[host->put_count++];
+    struct record *put = &host->puts[host->put_count];
 
+    if (host->no_store)
+        return false;
+    host->put_count++;
     for (size_t i = 0; i + 1 < host->put_count; i++)
         assert_string_not_equal(host->puts[i].key, key); /* one at a time */
     assert_in_range(host->put_count, 1, KEYS);
@@ -369,22 +373,50 @@ test_by_hand(void **state)
     ask(w, 0, "accounts all", "error: behind accounts");
 }
 
-/* Both order at the same time: one of them holds, on both. */
+/* Both order at the same time: the later one that the store hears of holds, on both. */
 static void
 test_orders_at_once(void **state)
 {
     struct world *w = *state;
-    enum grade grade;
 
     ask(w, 0, "grade a.test trusted - one", "a.test: trusted");
     ask(w, 1, "grade a.test attention - other", "a.test: attention");
-    settle(w);
-    grade = standings_grade(w->hosts[0].standings, "a.test");
-    assert_int_not_equal(grade, GRADE_NEW);
-    assert_grade(w, "a.test", grade);
+    assert_grade(w, "a.test", GRADE_ATTENTION); /* the store answers the first host first */
     ask(w, 0, "grade a.test trusted - one", "a.test: trusted");
     ask(w, 0, "grade a.test attention - two", "a.test: attention"); /* the first is under way */
     assert_grade(w, "a.test", GRADE_ATTENTION);
+}
+
+/* What a host heard just before midnight, and writes just after it, counts. */
+static void
+test_midnight(void **state)
+{
+    struct world *w = *state;
+
+    told(w, 0, "a.test", 15, NULL);
+    settle(w);
+    w->time_s = (int64_t)(FIRST + 1) * DAY_S - 1;
+    told(w, 1, "a.test", 15, NULL);
+    w->time_s += 61;
+    told(w, 0, "a.test", 3, NULL);
+    standings_tick(w->hosts[0].standings);
+    standings_flush(w->hosts[0].standings);
+    while (answer(w, 0))
+        ;
+    assert_int_equal(known(w, 0, "a.test")->day, FIRST);
+    settle(w);
+    w->time_s += STANDINGS_TURN_S;
+    for (size_t i = 0; i < HOSTS; i++)
+        standings_tick(w->hosts[i].standings);
+    settle(w);
+    for (size_t i = 0; i < HOSTS; i++) {
+        const struct standing *standing = known(w, i, "a.test");
+
+        assert_int_equal(standing->day, FIRST + 1);
+        assert_int_equal(standing->past_count, 1);
+        assert_int_equal(standing->past[0].figures.results, 30);
+        assert_int_equal(standing_today(standing).results, 3);
+    }
 }
 
 /* Nothing stays of who is not heard of any more. */
@@ -425,6 +457,37 @@ test_bad_store(void **state)
     assert_int_equal(standings_grade(w->hosts[0].standings, "a.test"), GRADE_ATTENTION);
     standings_on_record(w->hosts[0].standings, "breaker/address/a1", 99, "x", 1);
     standings_on_record(w->hosts[0].standings, "standing/", 99, "x", 1);
+}
+
+/* Records are for those that are something: new ones leave room for them. */
+static void
+test_many(void **state)
+{
+    struct world *w = *state;
+    struct host *host = &w->hosts[0];
+    struct buf text = {0};
+    char name[32];
+
+    host->no_store = true;
+    for (int i = 0; i < STANDINGS_NEW_MAX + 10; i++) {
+        snprintf(name, sizeof(name), "n%d.test", i);
+        told(w, 0, name, 10, NULL);
+        standings_update(host->standings, standings_find(host->standings, name));
+    }
+    assert_int_equal(host->standings->records, STANDINGS_NEW_MAX);
+    assert_int_equal(host->standings->count, STANDINGS_NEW_MAX + 10);
+    for (int i = 0; i < STANDINGS_RECORDS_MAX - STANDINGS_NEW_MAX; i++) {
+        snprintf(name, sizeof(name), "bad%d.test", i);
+        told(w, 0, name, 20, "550 5.7.1 spam");
+        assert_int_equal(standings_grade(host->standings, name), GRADE_ATTENTION);
+    }
+    told(w, 0, "more.test", 20, "550 5.7.1 spam");
+    assert_int_equal(standings_grade(host->standings, "more.test"), GRADE_NEW);
+    ask(w, 0, "grade more.test trusted - x", "error: too many accounts have a record");
+    assert_int_equal(host->standings->records, STANDINGS_RECORDS_MAX);
+    assert_true(standings_question(host->standings, "accounts grade=attention", NULL, &text));
+    assert_non_null(strstr(buf_text(&text), "\nand 2000 more: name one, or a grade\n"));
+    buf_clear(&text);
 }
 
 static void
@@ -508,8 +571,10 @@ main(void)
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_by_hand, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orders_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_midnight, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_store, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_complaints, setup, teardown),
         cmocka_unit_test_setup_teardown(test_campaign, setup, teardown),
         cmocka_unit_test_setup_teardown(test_json, setup, teardown),
