@@ -13,6 +13,7 @@
 #include "engine/roster.h"
 #include "lib/clock.h"
 #include "lib/due.h"
+#include "lib/engagement.h"
 #include "lib/err.h"
 #include "lib/explained.h"
 #include "lib/header.h"
@@ -216,10 +217,11 @@ ask_daemon(const struct ctl *ctl, const struct conf *conf, const struct asked *a
     addr_domain(asked->facts.sender, sender, sizeof(sender));
     if (account == NULL)
         account = sender;
-    question = mem_printf("explain %s %llx %s %s %s%s", story->stream->name,
-                          (unsigned long long)decide_key(story->id, domain),
-                          domain[0] != '\0' ? domain : "-", account[0] != '\0' ? account : "-",
-                          sender[0] != '\0' ? sender : "-", ctl->json ? " json" : "");
+    question = mem_printf(
+        "explain %s %llx %s %s %s %llx%s", story->stream->name,
+        (unsigned long long)decide_key(story->id, domain), domain[0] != '\0' ? domain : "-",
+        account[0] != '\0' ? account : "-", sender[0] != '\0' ? sender : "-",
+        (unsigned long long)engagement_hash(asked->recipient), ctl->json ? " json" : "");
     if (ctl_ask(conf, question, &answer) < 0)
         fprintf(stderr, "postpool: so nothing is known of caps, suspensions and grades\n");
     free(question);

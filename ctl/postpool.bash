@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain report tail feedback suspensions suspend drain resume warmup accounts grade nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain report tail feedback suspensions suspend drain resume warmup engagement accounts grade nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -63,6 +63,12 @@ _postpool()
             _postpool_words "start pause advance back --volume --why --json --help" "$cur" ;;
         accounts | grade)
             _postpool_words "new trusted attention earned --grade --for --why --json --help" "$cur" ;;
+        engagement)
+            if [[ $verb ]]; then
+                _postpool_files -f "$cur"
+            else
+                _postpool_words "import show test --merge --json --help" "$cur"
+            fi ;;
         tail)
             _postpool_words "-n --once --stream --address --json --help" "$cur" ;;
         release | reset)

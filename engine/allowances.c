@@ -22,6 +22,7 @@ struct allowances {
     const struct snapshot *snapshot; /* not ours */
     /* By place of the address; NULL: no warm-up.  In all, then by place of the provider; owned. */
     struct allowed **items;
+    uint32_t *engaged; /* by place of the address: see allowances_engaged(); owned */
 };
 
 static bool
@@ -79,6 +80,15 @@ set(struct allowed *allowed, struct warmup_allowance allowance, const struct cap
     return true;
 }
 
+/* Of the week that the stage is in. */
+static uint32_t
+engaged_at(const struct snapshot *snapshot, size_t stage)
+{
+    size_t week = stage / ENGAGED_WEEK;
+
+    return week < snapshot->engaged_weeks ? snapshot->engaged_days[week] : 0;
+}
+
 bool
 allowances_set(struct allowances *allowances, const struct address *address,
                const struct warmup *warmup, const struct warmup_plan *plan, int32_t day)
@@ -92,6 +102,9 @@ allowances_set(struct allowances *allowances, const struct address *address,
         return false;
     all = warmup_allowance(warmup, plan, NULL, day);
     changed = set(&its[0], all, &address->caps);
+    allowances->engaged[address->index] =
+        all.day != WARMUP_UNLIMITED ? engaged_at(snapshot, warmup_stage(warmup, plan->schedule))
+                                    : 0;
     for (size_t i = 0; i < snapshot->provider_count; i++) {
         const struct provider *provider = &snapshot->providers[i];
 
@@ -110,6 +123,12 @@ find(const struct allowances *before, const char *name)
         before != NULL ? snapshot_find_address(before->snapshot, name) : NULL;
 
     return address != NULL ? before->items[address->index] : NULL;
+}
+
+static uint32_t
+engaged_before(const struct allowances *before, const char *name)
+{
+    return before->engaged[snapshot_find_address(before->snapshot, name)->index];
 }
 
 static struct warmup_allowance
@@ -131,6 +150,8 @@ make(struct allowances *allowances, const struct address *address, const struct 
         return false;
     set(&its[0], then != NULL ? then[0].allowance : first_stage(address->schedule, NULL),
         &address->caps);
+    allowances->engaged[address->index] =
+        then != NULL ? engaged_before(before, address->name) : engaged_at(snapshot, 0);
     for (size_t i = 0; i < snapshot->provider_count; i++) {
         const struct provider *provider = &snapshot->providers[i];
         const struct provider *had =
@@ -156,7 +177,8 @@ allowances_new(const struct snapshot *snapshot, const struct allowances *before)
         return NULL;
     allowances->snapshot = snapshot;
     allowances->items = calloc(snapshot->address_count + 1, sizeof(struct allowed *));
-    made = allowances->items != NULL;
+    allowances->engaged = calloc(snapshot->address_count + 1, sizeof(*allowances->engaged));
+    made = allowances->items != NULL && allowances->engaged != NULL;
     for (size_t i = 0; made && i < snapshot->address_count; i++)
         if (snapshot->addresses[i].schedule != NULL)
             made = make(allowances, &snapshot->addresses[i], before);
@@ -175,6 +197,7 @@ allowances_free(struct allowances *allowances)
     for (size_t i = 0; allowances->items != NULL && i < allowances->snapshot->address_count; i++)
         free(allowances->items[i]);
     free(allowances->items);
+    free(allowances->engaged);
     free(allowances);
 }
 
@@ -196,4 +219,10 @@ const struct caps *
 allowances_provider(const struct allowances *allowances, size_t address, size_t provider)
 {
     return look(allowances, address, provider + 1);
+}
+
+uint32_t
+allowances_engaged(const struct allowances *allowances, size_t address)
+{
+    return allowances != NULL ? allowances->engaged[address] : 0;
 }

@@ -43,6 +43,9 @@ const struct caps *allowances_address(const struct allowances *allowances, size_
 const struct caps *allowances_provider(const struct allowances *allowances, size_t address,
                                        size_t provider);
 
+/* Recipients that were active within so many days may leave from it; 0: all.  Likewise. */
+uint32_t allowances_engaged(const struct allowances *allowances, size_t address);
+
 /* Would these caps leave room for an allowance? */
 bool allowances_fit(const struct caps *caps);
 

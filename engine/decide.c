@@ -43,6 +43,7 @@ decision_start(struct decision *decision, const struct stream *stream)
     decision->full = false;
     decision->suspended = false;
     decision->refused = false;
+    decision->unengaged = false;
     decision->held = false;
     decision->slowed = false;
     decision->room_ms = INT64_MAX;
@@ -64,7 +65,7 @@ walk_start(struct walk *walk, const struct decide_question *question, bool expla
     walk->decision = decision;
     walk->curbs = NULL;
     walk->explain = explain;
-    walk->here = walk->full = walk->held = false;
+    walk->here = walk->full = walk->held = walk->unengaged = false;
     walk->colds = 0;
     walk->preferred = NULL;
     walk->least = (struct candidate){NOTHING_YET};
@@ -73,7 +74,9 @@ walk_start(struct walk *walk, const struct decide_question *question, bool expla
          (question->meters != NULL && meters_are_scaled(question->meters))))
         walk->curbs = question->curbs;
     walk->avoids = question->avoid[0] != NULL;
-    walk->picky = walk->curbs != NULL || walk->avoids;
+    walk->asks_engaged =
+        question->quiet_days > 0 && question->meters != NULL && meters_warm_up(question->meters);
+    walk->picky = walk->curbs != NULL || walk->avoids || walk->asks_engaged;
     decision_start(decision, question->stream);
     decide_check_common(walk);
 }
@@ -167,6 +170,9 @@ take_or_refuse(struct walk *walk, const struct candidate *candidate)
     case VERDICT_SLOWED:
         walk->decision->slowed = true;
         refuse(walk, candidate);
+        break;
+    case VERDICT_UNENGAGED:
+        walk->unengaged = true;
         break;
     default:
         break;
@@ -444,6 +450,8 @@ verdict_text(enum verdict verdict)
         return "slowed down: not this message in this minute";
     case VERDICT_REFUSED_IT:
         return "it refused this message";
+    case VERDICT_UNENGAGED:
+        return "warming up: it takes recipients that were active of late";
     }
     return "?";
 }

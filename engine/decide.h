@@ -31,6 +31,7 @@ enum verdict {
     VERDICT_DRAINED,    /* it takes no new messages */
     VERDICT_SLOWED,     /* it takes a part of what comes, and this message is not of that */
     VERDICT_REFUSED_IT, /* it was refused there, and is not tried again */
+    VERDICT_UNENGAGED,  /* it warms up, and takes recipients that were active of late */
 };
 
 struct candidate {
@@ -39,6 +40,7 @@ struct candidate {
     enum verdict verdict;
     uint32_t meter;        /* VERDICT_FULL, _COLD, _EXCEEDS: whose cap; see engine/meters.h */
     enum curb_scope scope; /* VERDICT_SUSPENDED, _DRAINED, _SLOWED: whose curb */
+    uint32_t engaged_days; /* VERDICT_UNENGAGED: within so many days they must have been */
     int64_t room_ms;       /* those, VERDICT_FULL: when it may be better; CURB_NOT_KNOWN */
     int64_t full_ms;       /* VERDICT_FULL: until then nobody need look again ... */
     int64_t sure_ms;       /* ... and nobody who does will hear of an earlier room than that */
@@ -52,6 +54,7 @@ enum {
     DECISION_PROVIDER = 1, /* place of the provider's among them */
     DECISION_COLD_MS = 5,  /* an ask that is older is not worth waiting for */
     DECIDE_AVOID_MAX = 3,
+    DECIDE_NEVER_ACTIVE = INT32_MAX,
 };
 
 /* What is to be decided. */
@@ -64,7 +67,8 @@ struct decide_question {
     size_t provider;         /* place of the recipient's provider */
     uint32_t account;        /* number of the account's meter; METERS_NONE */
     int64_t now_ms;          /* of the store's clock */
-    bool may_wait; /* the caller will wait for the store when that may change the choice */
+    bool may_wait;      /* the caller will wait for the store when that may change the choice */
+    int32_t quiet_days; /* since the recipient was active; 0 also where nobody knows of any */
 
     struct curbs *curbs;      /* NULL: nothing is held back anywhere */
     const char *account_name; /* domain of the sender, lower case; NULL or "": none */
@@ -86,6 +90,7 @@ struct decision {
     bool full;           /* some have no room under caps; others may be held back */
     bool suspended;      /* all that this host has are held back, or the account is */
     bool refused;        /* each that this host has refused this message, or is drained */
+    bool unengaged;      /* the recipient waits for one that is warm: it was not active of late */
     bool held;           /* suspended: it is the account */
     bool slowed;         /* suspended: some only pass this message over for a minute */
     int64_t room_ms;     /* not before that will it be better, as far as is known; INT64_MAX */
@@ -111,6 +116,9 @@ uint64_t decide_key(const char *message, const char *domain);
  * nothing, but lets meters know what is wanted.  Of decision->candidates it
  * fills in the first few that it passes over, and a pool of which all is known to
  * be closed as one without an address, so that it costs what the choice costs.
+ *
+ * An address that warms up takes recipients that were active of late alone, if it is known of
+ * any: what others need is one that is warm, and this never exceeds a cap either.
  *
  * What is held back (engine/curbs.h) is passed over, and never exceeds a cap:
  *   suspended, or no probe is left: for all messages

@@ -216,6 +216,17 @@ decide_is_avoided(const struct walk *walk, const struct address *address)
     return false;
 }
 
+bool
+decide_is_unengaged(const struct walk *walk, const struct address *address)
+{
+    uint32_t days;
+
+    if (!walk->asks_engaged)
+        return false;
+    days = meters_engaged(walk->question->meters, address->index);
+    return days > 0 && (uint32_t)walk->question->quiet_days > days;
+}
+
 /* How much of the mail may pass, as far as there are no caps to scale. */
 static unsigned
 passing(const struct walk *walk, const struct address *address, const struct holds *holds)
@@ -243,6 +254,12 @@ is_closed_to_it(const struct walk *walk, const struct holds *holds, bool no_prob
 
     if (decide_is_avoided(walk, candidate->address)) {
         candidate->verdict = VERDICT_REFUSED_IT;
+        return true;
+    }
+    if (decide_is_unengaged(walk, candidate->address)) {
+        candidate->verdict = VERDICT_UNENGAGED;
+        candidate->meter = METERS_NONE;
+        candidate->engaged_days = meters_engaged(question->meters, candidate->address->index);
         return true;
     }
     if (walk->curbs == NULL)

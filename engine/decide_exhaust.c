@@ -75,7 +75,7 @@ is_refused_by_all(const struct walk *walk)
                 continue;
             if (decide_is_avoided(walk, address))
                 refused = true;
-            else if (!decide_is_drained(walk, address))
+            else if (!decide_is_drained(walk, address) && !decide_is_unengaged(walk, address))
                 return false;
         }
     return refused;
@@ -134,6 +134,8 @@ decide_exhaust(struct walk *walk)
     decision->refused = is_refused_by_all(walk);
     decision->full = walk->full && !decision->refused;
     decision->suspended = walk->held && !decision->full && !decision->refused;
+    decision->unengaged =
+        walk->unengaged && !decision->full && !decision->suspended && !decision->refused;
     if (!decision->full)
         decision->refused_by = METERS_NONE;
 }

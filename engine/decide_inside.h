@@ -22,11 +22,13 @@ struct walk {
     struct decision *decision;
     struct curbs *curbs; /* NULL: nothing is held back, and no meter is scaled */
     bool explain;
-    bool avoids;                     /* some address refused the message */
-    bool picky;                      /* curbs, or avoids */
-    bool here;                       /* this host has a candidate */
-    bool full;                       /* and one without room, or of which that is not known */
-    bool held;                       /* and one that is held back */
+    bool avoids;       /* some address refused the message */
+    bool asks_engaged; /* an address may take active recipients alone, and it is not */
+    bool picky;        /* curbs, avoids, or asks_engaged */
+    bool unengaged;    /* and one that takes no such recipient */
+    bool here;         /* this host has a candidate */
+    bool full;         /* and one without room, or of which that is not known */
+    bool held;         /* and one that is held back */
     uint32_t needs[DECISION_METERS]; /* decide_needed() of the candidate that was checked last */
     unsigned colds;                  /* candidates passed over whose caps are being asked about */
     struct candidate common;         /* what account and stream say, whatever the address */
@@ -67,6 +69,9 @@ bool decide_is_barred(const struct walk *walk, const struct address *address);
 bool decide_is_drained(const struct walk *walk, const struct address *address);
 
 bool decide_is_avoided(const struct walk *walk, const struct address *address);
+
+/* Does it take recipients alone that were active later? */
+bool decide_is_unengaged(const struct walk *walk, const struct address *address);
 
 /* Changes with every event that may open what is closed. */
 uint64_t decide_gains(const struct walk *walk);

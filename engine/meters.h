@@ -82,6 +82,10 @@ bool meters_set_snapshot(struct meters *meters, const struct snapshot *snapshot,
  */
 void meters_set_allowances(struct meters *meters, const struct allowances *allowances);
 
+/* See allowances_engaged(); and whether any address warms up. */
+uint32_t meters_engaged(const struct meters *meters, size_t address);
+bool meters_warm_up(const struct meters *meters);
+
 /* The caps of an address and of it at providers are others: more than they were, or less. */
 void meters_recap(struct meters *meters, size_t address, int64_t now_ms);
 

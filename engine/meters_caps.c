@@ -31,6 +31,18 @@ meters_set_allowances(struct meters *meters, const struct allowances *allowances
     meters->allowances = allowances;
 }
 
+uint32_t
+meters_engaged(const struct meters *meters, size_t address)
+{
+    return allowances_engaged(meters->allowances, address);
+}
+
+bool
+meters_warm_up(const struct meters *meters)
+{
+    return meters->allowances != NULL;
+}
+
 bool
 meters_has_provider(const struct meters *meters, size_t address, size_t provider)
 {

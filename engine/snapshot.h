@@ -23,6 +23,8 @@ enum {
     ADDRESS_NAME_MAX = 32, /* characters; "pp-NAME" is a Postfix service name */
     PROVIDER_NAME_MAX = 32,
     PROVIDER_OTHER = 0, /* place of the provider that takes what no other does */
+    ENGAGED_WEEKS_MAX = 13,
+    ENGAGED_WEEK = 7, /* stages of a warm-up */
 };
 
 struct week;
@@ -168,6 +170,9 @@ struct snapshot {
     size_t provider_mx_count;
     struct schedule *schedules; /* that the configuration has */
     size_t schedule_count;
+    /* In each week of a warm-up who may pass: recipients that were active within so many days. */
+    uint32_t engaged_days[ENGAGED_WEEKS_MAX]; /* 1 or more, not shrinking */
+    size_t engaged_weeks;                     /* behind them everybody */
     bool has_caps;      /* any address, provider or stream does, or an address warms up */
     bool has_grades;    /* any stream has a pool for accounts of a grade */
     bool provider_caps; /* any provider does, or an address warms up with shares of providers */

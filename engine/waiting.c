@@ -40,9 +40,13 @@ lane_before(const void *a, const void *b)
 {
     const struct lane *one = a, *other = b;
 
+    const struct waiter *its = heap_first(&one->heap), *others = heap_first(&other->heap);
+
     if (one->priority != other->priority)
         return one->priority > other->priority;
-    return waiter_before(heap_first(&one->heap), heap_first(&other->heap));
+    if (one->kind.behind != other->kind.behind && its->urgent == others->urgent)
+        return one->kind.behind < other->kind.behind;
+    return waiter_before(its, others);
 }
 
 static bool
@@ -89,12 +93,13 @@ struct lane **
 waiting_lane_link(struct waiting *waiting, const struct waiting_kind *kind)
 {
     uint64_t hash =
-        hash_mix(kind->account ^ hash_mix((uint64_t)kind->stream << 32 ^ kind->provider));
+        hash_mix(kind->account ^ hash_mix((uint64_t)kind->stream << 32 ^ kind->provider) ^
+                 hash_mix(kind->behind));
     struct lane **link = &waiting->lanes[hash % WAITING_SLOTS];
 
     while (*link != NULL &&
            ((*link)->kind.account != kind->account || (*link)->kind.stream != kind->stream ||
-            (*link)->kind.provider != kind->provider))
+            (*link)->kind.provider != kind->provider || (*link)->kind.behind != kind->behind))
         link = &(*link)->next;
     return link;
 }

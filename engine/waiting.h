@@ -3,8 +3,9 @@
  *
  * Messages of one stream, provider and account stand in one lane: what has room
  * for one of them has room for the next.  The lane of the stream with the highest
- * priority goes first, of several the one whose first message is the oldest; a
- * lane without room sleeps, so that a look at many that are full is cheap.
+ * priority goes first, of several the one that is least behind, of those the one
+ * whose first message is the oldest; a lane without room sleeps, so that a look at
+ * many that are full is cheap.
  *
  * At most WAITING_MAX messages, of one stream WAITING_STREAM_MAX, and
  * WAITING_BYTES_MAX of memory; a message that is one too many takes the place of
@@ -59,6 +60,7 @@ struct waiting_kind {
     size_t stream;
     size_t provider;
     uint64_t account; /* hash of it, where accounts have caps of their own; else 0 */
+    unsigned behind;  /* recipients that were not active of late wait behind others */
 };
 
 /* NULL only without memory. */

@@ -109,6 +109,8 @@ struct conf {
     char *warmup_zone;          /* as written */
     bool warmup_local;          /* days are those of this host's time zone, ... */
     int warmup_offset_s;        /* ... else of UTC and so much later */
+    char *engagement_path;      /* the file of recipients and their activity, or "none" */
+    struct conf_list engaged;   /* as written */
 
     struct standing_rules standing; /* how accounts are graded */
     struct fault_limits standing_limits;

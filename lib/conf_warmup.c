@@ -9,6 +9,7 @@
 #include "engine/schedule.h"
 #include "lib/conf_value.h"
 #include "lib/mem.h"
+#include "lib/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,9 @@
 
 #define AT(member) offsetof(struct conf, member)
 
-enum { SCHEDULE_NAME_MAX = 32, ZONE_HOURS_MAX = 14 };
+enum { SCHEDULE_NAME_MAX = 32, ZONE_HOURS_MAX = 14, ENGAGED_DAYS_MAX = 3660 };
+
+#define ENGAGEMENT_NAME "engagement"
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
@@ -34,6 +37,14 @@ const struct conf_key conf_warmup_keys[] = {
      "An address that sent nothing for so many days warms up again, ...", NULL, NULL},
     {"again", KEY_COUNT, AT(warmup.again_stages), "7", 1, SCHEDULE_STAGES_MAX,
      "... from so many stages before the one it had.", NULL, NULL},
+    {"engagement", KEY_TEXT, AT(engagement_path), "", 0, 0,
+     "The file of recipients and their last activity, that postpool engagement import writes; "
+     "default: engagement beside the store's; or \"none\".",
+     NULL, NULL},
+    {"engaged", KEY_LIST, AT(engaged), "30d 30d 60d 60d 90d 90d", 0, 0,
+     "In each week of a warm-up, seven stages: within which time recipients must have been active; "
+     "behind them anybody passes.",
+     NULL, NULL},
     {"schedules", KEY_OWN, 0, "", 0, 0, "Schedules of one's own, by name.", conf_schedule_keys,
      NULL},
     CONF_KEY_END,
@@ -211,11 +222,63 @@ parse_offset(const char *text, int *ret_s)
     return true;
 }
 
+static void
+check_engagement(struct conf_reader *reader, config_setting_t *path)
+{
+    struct conf *conf = reader->conf;
+    const char *text = conf->engagement_path;
+    const char *slash = conf->store_path != NULL ? strrchr(conf->store_path, '/') : NULL;
+
+    if (text == NULL || text[0] == '\0') {
+        free(conf->engagement_path);
+        conf->engagement_path =
+            slash != NULL ? mem_printf("%.*s" ENGAGEMENT_NAME, (int)(slash - conf->store_path + 1),
+                                       conf->store_path)
+                          : mem_strdup("none");
+    } else if (text[0] != '/' && strcmp(text, "none") != 0) {
+        conf_problem(reader, path,
+                     "\"%s\" is no file, write an absolute path such as "
+                     "\"/var/lib/postpool/engagement\", or \"none\"",
+                     text);
+    }
+}
+
+static void
+read_engaged(struct conf_reader *reader, config_setting_t *setting)
+{
+    struct snapshot *snapshot = reader->conf->snapshot;
+    const struct conf_list *list = &reader->conf->engaged;
+
+    if (list->count > ENGAGED_WEEKS_MAX) {
+        conf_problem(reader, setting, "%zu weeks are too many, write at most %d", list->count,
+                     ENGAGED_WEEKS_MAX);
+        return;
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        int64_t ms;
+
+        if (units_parse_duration(list->items[i], &ms, NULL) < 0 || ms % DAY_MS != 0 ||
+            ms < DAY_MS || ms > ENGAGED_DAYS_MAX * DAY_MS ||
+            (i > 0 && ms / DAY_MS < snapshot->engaged_days[i - 1])) {
+            conf_problem(reader, setting,
+                         "\"%s\" is no time of a week, write whole days that do not shrink from "
+                         "week to week, such as \"30d\", \"30d\", \"60d\"",
+                         list->items[i]);
+            return;
+        }
+        snapshot->engaged_days[i] = (uint32_t)(ms / DAY_MS);
+        snapshot->engaged_weeks = i + 1;
+    }
+}
+
 void
 conf_read_warmup(struct conf_reader *reader, config_setting_t *warmup)
 {
     struct conf *conf = reader->conf;
     config_setting_t *schedules = member_of(warmup, "schedules");
+
+    check_engagement(reader, member_of(warmup, "engagement"));
+    read_engaged(reader, member_of(warmup, "engaged"));
 
     conf->warmup.idle_days = (int)(conf->warmup_idle_ms / DAY_MS);
     if (conf->warmup_idle_ms % DAY_MS != 0)

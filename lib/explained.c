@@ -65,12 +65,25 @@ add_curb(const struct candidate *candidate, const struct explained_with *with, s
         buf_printf(out, ": %s", cause);
 }
 
+/* "within 30 days; this one 45 days ago" */
+static void
+add_engaged(const struct candidate *candidate, const struct explained_with *with, struct buf *out)
+{
+    buf_printf(out, ", within %u days; of this one ", candidate->engaged_days);
+    if (with->quiet_days == DECIDE_NEVER_ACTIVE)
+        buf_puts(out, "nothing is known");
+    else
+        buf_printf(out, "the last was %d days ago", (int)with->quiet_days);
+}
+
 static void
 add_reason(const struct candidate *candidate, const struct explained_with *with, struct buf *out)
 {
     buf_puts(out, verdict_text(candidate->verdict));
     if (is_held_back(candidate))
         add_curb(candidate, with, out);
+    if (candidate->verdict == VERDICT_UNENGAGED)
+        add_engaged(candidate, with, out);
     if (with->meters == NULL || candidate->meter == METERS_NONE)
         return;
     buf_puts(out, ": ");
@@ -93,6 +106,8 @@ add_none(const struct decision *decision, const struct explained_with *with, str
                       : decision->slowed ? "deferred (4.7.1), all addresses are slowed down"
                                          : "deferred (4.7.1), all addresses are suspended");
         add_time(decision->room_ms, "better", with, out);
+    } else if (decision->unengaged) {
+        buf_puts(out, "deferred (4.7.1), it waits for an address that is warm");
     } else if (decision->refused) {
         buf_puts(out, "returned, every address has refused it");
     } else {
@@ -165,6 +180,8 @@ json_candidate(const struct candidate *candidate, const struct explained_with *w
         json_number(json, "room_in_ms", candidate->room_ms - with->now_ms);
     if (is_held_back(candidate))
         json_curb(candidate, with, json);
+    if (candidate->verdict == VERDICT_UNENGAGED)
+        json_number(json, "engaged_days", candidate->engaged_days);
     json_close(json, '}');
 }
 
@@ -175,6 +192,7 @@ explained_json(const struct decision *decision, const struct explained_with *wit
     json_text(json, "address", decision->address != NULL ? decision->address->name : NULL);
     json_bool(json, "full", decision->full);
     json_bool(json, "suspended", decision->suspended);
+    json_bool(json, "unengaged", decision->unengaged);
     json_bool(json, "exceeds", decision->exceeds);
     json_bool(json, "caps_known", with->meters != NULL);
     json_open(json, "candidates", '[');

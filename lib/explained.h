@@ -17,8 +17,9 @@ struct meters;
 /* What else there is to know. */
 struct explained_with {
     struct meters
-        *meters;    /* that the decision's numbers stand for; NULL: caps were not looked at */
-    int64_t now_ms; /* of the question */
+        *meters;        /* that the decision's numbers stand for; NULL: caps were not looked at */
+    int64_t now_ms;     /* of the question */
+    int32_t quiet_days; /* likewise */
     /* Why a candidate is held back, good until the next call; NULL: not known.  May be NULL. */
     const char *(*cause)(void *arg, const struct candidate *candidate);
     void *arg;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,41 +56,66 @@ file_read(const char *path, char **ret_text, struct err *err)
 }
 
 static int
-write_all(int fd, const char *text)
+write_all(int fd, const char *bytes, size_t left)
 {
-    size_t left = strlen(text);
-
     while (left > 0) {
-        ssize_t length = write(fd, text, left);
+        ssize_t length = write(fd, bytes, left);
 
         if (length < 0 && errno == EINTR)
             continue;
         if (length < 0)
             return -errno;
-        text += length;
+        bytes += length;
         left -= (size_t)length;
     }
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Give the new file the owner and mode of the old one, then the text. */
+/* What is to be in a file. */
+struct content {
+    const char *bytes;
+    size_t length;
+    bool closed; /* a new file is for the owner of its directory, not for everybody */
+};
+
+/* Whose the new file is to be: that of the old one, else as its directory has it.  0 or -errno. */
 static int
-fill(int fd, const char *path, const char *text)
+find_owner(const char *path, const struct content *content, struct stat *ret)
+{
+    char *copy;
+    int r;
+
+    if (stat(path, ret) == 0)
+        return 0;
+    r = -errno;
+    if (r == -ENOENT && content->closed) {
+        copy = mem_strdup(path);
+        r = stat(dirname(copy), ret) == 0 ? 0 : -errno;
+        free(copy);
+    } else if (r == -ENOENT) {
+        ret->st_uid = geteuid();
+        ret->st_gid = getegid();
+        r = 0;
+    }
+    ret->st_mode = content->closed ? 0640 : 0644;
+    return r;
+}
+
+/* Give the new file the owner and mode of the old one, then what is to be in it. */
+static int
+fill(int fd, const char *path, const struct content *content)
 {
     struct stat old;
-    mode_t mode = 0644;
+    int r = find_owner(path, content, &old);
 
-    if (stat(path, &old) == 0) {
-        mode = old.st_mode & 07777;
-        if ((old.st_uid != geteuid() || old.st_gid != getegid()) &&
-            fchown(fd, old.st_uid, old.st_gid) < 0)
-            return -errno;
-    } else if (errno != ENOENT) {
+    if (r < 0)
+        return r;
+    if ((old.st_uid != geteuid() || old.st_gid != getegid()) &&
+        fchown(fd, old.st_uid, old.st_gid) < 0 && !(content->closed && errno == EPERM))
         return -errno;
-    }
-    if (fchmod(fd, mode) < 0)
+    if (fchmod(fd, old.st_mode & 07777) < 0)
         return -errno;
-    return write_all(fd, text);
+    return write_all(fd, content->bytes, content->length);
 }
 
 /* Make a rename in the directory of path last through a crash. */
@@ -113,8 +139,8 @@ new_name(const char *target)
     return mem_printf("%s.postpool-new", target);
 }
 
-int
-file_write(const char *path, const char *text, struct err *err)
+static int
+replace(const char *path, const struct content *content, struct err *err)
 {
     char *real = realpath(path, NULL);
     const char *target = real != NULL ? real : path;
@@ -124,7 +150,7 @@ file_write(const char *path, const char *text, struct err *err)
 
     unlink(name); /* of a run that was ended in the middle */
     fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    r = fd >= 0 ? fill(fd, target, text) : -errno;
+    r = fd >= 0 ? fill(fd, target, content) : -errno;
     if (fd >= 0 && close(fd) < 0 && r == 0)
         r = -errno;
     if (r == 0 && rename(name, target) < 0)
@@ -138,6 +164,18 @@ file_write(const char *path, const char *text, struct err *err)
     free(name);
     free(real);
     return r;
+}
+
+int
+file_write(const char *path, const char *text, struct err *err)
+{
+    return replace(path, &(struct content){text, strlen(text), false}, err);
+}
+
+int
+file_write_bytes(const char *path, const void *bytes, size_t length, struct err *err)
+{
+    return replace(path, &(struct content){bytes, length, true}, err);
 }
 
 int

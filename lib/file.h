@@ -27,6 +27,12 @@ int file_read(const char *path, char **ret_text, struct err *err);
  */
 int file_write(const char *path, const char *text, struct err *err);
 
+/*
+ * The same of any bytes; a new file has mode 0640, and the owner and group of its directory
+ * where the caller may give it to them.
+ */
+int file_write_bytes(const char *path, const void *bytes, size_t length, struct err *err);
+
 /* Remove a file; that there is none is fine. */
 int file_remove(const char *path, struct err *err);
 

@@ -13,6 +13,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "policyd/breakers.h"
+#include "policyd/engagements.h"
 #include "policyd/mx.h"
 #include "policyd/standings.h"
 #include "policyd/volume.h"
@@ -28,6 +29,7 @@ struct wanted {
     char domain[256];
     char account[METERS_ACCOUNT_MAX + 1];
     char sender[256];
+    uint64_t hash; /* of the recipient */
     bool json;
 };
 
@@ -35,11 +37,12 @@ static bool
 parse(const char *arguments, struct wanted *wanted)
 {
     char json[8] = "";
-    int count = sscanf(arguments, "%32s %" SCNx64 " %255s %255s %255s %7s", wanted->stream,
-                       &wanted->key, wanted->domain, wanted->account, wanted->sender, json);
+    int count =
+        sscanf(arguments, "%32s %" SCNx64 " %255s %255s %255s %" SCNx64 " %7s", wanted->stream,
+               &wanted->key, wanted->domain, wanted->account, wanted->sender, &wanted->hash, json);
 
     wanted->json = strcmp(json, "json") == 0;
-    return count == 5 || (count == 6 && wanted->json);
+    return count == 6 || (count == 7 && wanted->json);
 }
 
 /* "-" is none. */
@@ -136,13 +139,13 @@ explain_answer(const struct explain *explain, const char *arguments, struct buf 
         .curbs = explain->curbs,
     };
     struct cause cause = {explain->breakers, &question};
-    struct explained_with with = {meters, question.now_ms, on_cause, &cause};
+    struct explained_with with = {meters, question.now_ms, 0, on_cause, &cause};
     struct json json = {.out = answer};
     struct decision decision;
     struct wanted wanted;
 
     if (!parse(arguments, &wanted)) {
-        buf_puts(answer, "error: explain STREAM KEY DOMAIN ACCOUNT SENDER [json]");
+        buf_puts(answer, "error: explain STREAM KEY DOMAIN ACCOUNT SENDER HASH [json]");
         return;
     }
     question.stream =
@@ -155,6 +158,8 @@ explain_answer(const struct explain *explain, const char *arguments, struct buf 
     question.provider = provider_of(explain, wanted.domain);
     question.domain = known(wanted.domain);
     question.account_name = known(wanted.sender);
+    question.quiet_days = engagements_quiet_hash(explain->engagements, wanted.hash, explain->today);
+    with.quiet_days = question.quiet_days;
     if (meters != NULL && known(wanted.account) != NULL)
         question.account = meters_account(meters, question.stream->index, wanted.account);
     question.pool = explain_grade(explain, question.stream, question.account_name, answer,

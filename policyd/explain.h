@@ -7,9 +7,12 @@
 #ifndef POLICYD_EXPLAIN_H
 #define POLICYD_EXPLAIN_H
 
+#include <stdint.h>
+
 struct breakers;
 struct buf;
 struct curbs;
+struct engagements;
 struct mx;
 struct roster;
 struct standings;
@@ -23,12 +26,15 @@ struct explain {
     struct curbs *curbs;
     struct breakers *breakers;   /* who know why */
     struct standings *standings; /* NULL: accounts have no grades */
+    const struct engagements *engagements;
+    int32_t today;
 };
 
 /*
- * arguments: "STREAM KEY DOMAIN ACCOUNT SENDER [json]": the stream's name, the
+ * arguments: "STREAM KEY DOMAIN ACCOUNT SENDER HASH [json]": the stream's name, the
  * key of decide_key() in hexadecimal, the recipient's domain or "-", the account
- * whose caps count or "-", the sender's domain or "-".  The answer is text, or the
+ * whose caps count or "-", the sender's domain or "-", engagement_hash() of the
+ * recipient in hexadecimal.  The answer is text, or the
  * members of a JSON object; it begins with the account's grade, and the pool, where the
  * stream has pools for grades.
  */

@@ -260,6 +260,8 @@ answer_none(const struct lookup_view *view, const struct decision *decision,
                             : decision->slowed ? OUTCOME_SLOWED
                                                : OUTCOME_SUSPENDED,
                             "better", decision->room_ms, reply);
+    if (decision->unengaged)
+        return say(reply, "OK retry:4.7.1 " OUTCOME_UNENGAGED);
     if (decision->refused) /* without words of a server, which would end it */
         return say(reply, "OK retry:4.7.1 postpool: all addresses of the pool are drained");
     return say(reply, "OK retry:4.3.2 postpool: this host has no address of the pool");

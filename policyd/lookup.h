@@ -106,7 +106,9 @@ struct lookup_view {
                     struct lookup_history *ret_history);
     /* Are results read from the log, so that refusals are counted?  NULL: they are not. */
     bool (*counted)(void *arg);
-    void *arg; /* of all four */
+    /* Days since the recipient was active, as in struct decide_question.  NULL: nobody knows. */
+    int32_t (*quiet)(void *arg, const char *recipient);
+    void *arg; /* of all five */
     /* What is thought of an account, the domain of a sender, lower case.  NULL: no stream cares. */
     enum grade (*grade)(void *arg, const char *account);
     void *grade_arg;

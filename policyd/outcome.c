@@ -142,6 +142,7 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     outcome->own = line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
                    begins(outcome->reply.text, OUTCOME_OWN);
     outcome->full = outcome->own && (begins(outcome->reply.text, OUTCOME_FULL) ||
+                                     begins(outcome->reply.text, OUTCOME_UNENGAGED) ||
                                      begins(outcome->reply.text, OUTCOME_BUSY));
     at_ms = maillog_time_ms(time, view->now_ms, view->local_offset_s);
     outcome->at_ms = at_ms >= 0 ? at_ms : view->now_ms;

@@ -71,6 +71,7 @@ struct outcome_view {
 /* Likewise of those that wait until something is held back no more. */
 #define OUTCOME_SUSPENDED OUTCOME_OWN "all addresses of the pool are suspended"
 #define OUTCOME_SLOWED OUTCOME_OWN "all addresses of the pool are slowed down"
+#define OUTCOME_UNENGAGED OUTCOME_OWN "waits for an address that is warm"
 #define OUTCOME_HELD OUTCOME_OWN "mail of this sender is held back"
 /* That of those whose stream has hours, and it is too early. */
 #define OUTCOME_OUTSIDE OUTCOME_OWN "outside the hours of its stream"

@@ -53,6 +53,24 @@ account_of(const struct pace *pace, const struct stream *stream, const char *acc
     return hash_sip(key, account, strlen(account)) ^ grade;
 }
 
+/* How long ago its recipient was active: in weeks of a warm-up that would not let it pass. */
+static unsigned
+behind_of(const struct pace *pace, const char *recipient)
+{
+    const struct snapshot *snapshot = pace->conf->snapshot;
+    struct lookup_view view;
+    unsigned weeks = 0;
+    int32_t days;
+
+    pace->start.view(pace->start.arg, &view);
+    if (view.quiet == NULL)
+        return 0;
+    days = view.quiet(view.arg, recipient);
+    while (weeks < snapshot->engaged_weeks && days > (int32_t)snapshot->engaged_days[weeks])
+        weeks++;
+    return weeks;
+}
+
 /* When the message came in, by the time of day. */
 static int64_t
 since_of(const struct outcome *outcome)
@@ -79,6 +97,7 @@ wait_for_room(struct pace *pace, const struct outcome *outcome, bool urgent)
         .stream = outcome->stream->index,
         .provider = outcome->provider->index,
         .account = account_of(pace, outcome->stream, outcome->account),
+        .behind = behind_of(pace, outcome->recipient),
     };
     struct waiter what = {
         .since_ms = since_of(outcome),
@@ -259,7 +278,8 @@ on_hit(void *arg, const struct deferral *deferral)
     if (stream == NULL || provider == NULL)
         return;
     kind = (struct waiting_kind){stream->index, provider->index,
-                                 account_of(pace, stream, deferral->account)};
+                                 account_of(pace, stream, deferral->account),
+                                 behind_of(pace, deferral->recipient)};
     pace->hits++;
     waiting_add(pace->waiting, &kind,
                 &(struct waiter){

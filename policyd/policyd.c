@@ -4,6 +4,8 @@
 #include "policyd/policyd_inside.h"
 
 #include "engine/curbs.h"
+#include "engine/date.h"
+#include "engine/meters.h"
 #include "engine/roster.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -12,6 +14,7 @@
 #include "lib/presence.h"
 #include "policyd/breakers.h"
 #include "policyd/control.h"
+#include "policyd/engagements.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
 #include "policyd/history.h"
@@ -45,6 +48,15 @@
 enum {
     NAMED_MAX = 10, /* addresses that are named in the log when they come or go */
 };
+
+int32_t
+policyd_today(void)
+{
+    enum { DAY_S = 24 * 3600 };
+    int64_t day = clock_ms(CLOCK_REALTIME_COARSE) / 1000 / DAY_S;
+
+    return day < DATE_MAX ? (int32_t)day : DATE_MAX;
+}
 
 static const struct provider *
 on_provider(void *arg, const char *domain)
@@ -119,6 +131,14 @@ on_unmet(void *arg, struct span stream, unsigned unmet)
     figures_count_unmet(policyd->figures, stream, unmet);
 }
 
+static int32_t
+on_quiet(void *arg, const char *recipient)
+{
+    struct policyd *policyd = arg;
+
+    return engagements_quiet(policyd->engagements, recipient, policyd_today());
+}
+
 /* Providers have caps, or replies of theirs that accuse an address there. */
 static bool
 needs_provider(const struct policyd *policyd)
@@ -139,7 +159,8 @@ policyd_view(void *arg, struct lookup_view *ret_view)
                                      .curbs = policyd->curbs,
                                      .time_ms = clock_ms(CLOCK_REALTIME_COARSE),
                                      .decided = story_on_decided,
-                                     .decided_arg = policyd->story};
+                                     .decided_arg = policyd->story,
+                                     .arg = policyd};
     if (policyd->conf->snapshot->has_grades && policyd->standings != NULL) {
         ret_view->grade = standings_grade;
         ret_view->grade_arg = policyd->standings;
@@ -151,8 +172,9 @@ policyd_view(void *arg, struct lookup_view *ret_view)
         ret_view->unknown = on_unknown;
         ret_view->counted = on_counted;
         ret_view->history = on_history;
-        ret_view->arg = policyd;
     }
+    if (ret_view->meters != NULL && meters_warm_up(ret_view->meters))
+        ret_view->quiet = on_quiet;
 }
 
 /* What was counted as "other" belongs to a provider. */
@@ -392,6 +414,7 @@ init(struct policyd *policyd)
     policyd->curbs = curbs_new(snapshot);
     policyd->story = story_new();
     policyd->slo = slo_new(snapshot);
+    policyd->engagements = engagements_new(policyd->base, policyd->conf);
     policyd->mx = mx_new(policyd->base, snapshot, &dns, on_known, policyd);
     free(all);
     free(present);
@@ -470,6 +493,7 @@ out:
     policyd.pace = NULL; /* what the end of others brings does not concern it */
     wake_free(policyd.wake);
     history_free(policyd.history);
+    engagements_free(policyd.engagements);
     lists_free(policyd.lists);
     reach_free(policyd.reach);
     if (policyd.warmups != NULL)

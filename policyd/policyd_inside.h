@@ -36,6 +36,7 @@ struct policyd {
     struct breakers *breakers;
     struct warmups *warmups;
     struct standings *standings;
+    struct engagements *engagements;
     struct wake *wake;
     struct pace *pace; /* NULL: not yet */
     struct story *story;
@@ -72,6 +73,9 @@ struct dns_start policyd_dns_start(const struct conf *conf);
  * came of it; NULL: nobody does.
  */
 void policyd_reload(struct policyd *policyd, struct control_call *call, bool json);
+
+/* The day that it is, as in engine/date.h, in UTC. */
+int32_t policyd_today(void);
 
 /* What lookups are answered from. */
 void policyd_view(void *arg, struct lookup_view *ret_view);

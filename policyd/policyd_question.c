@@ -10,6 +10,7 @@
 #include "lib/mem.h"
 #include "policyd/breakers.h"
 #include "policyd/control.h"
+#include "policyd/engagements.h"
 #include "policyd/explain.h"
 #include "policyd/feedback.h"
 #include "policyd/hours.h"
@@ -27,11 +28,12 @@
 static void
 answer_status(struct policyd *policyd, struct control_call *call, bool json)
 {
-    struct status status = {
-        policyd->conf,   policyd->roster,   policyd->figures,  policyd->server,
-        policyd->policy, policyd->volume,   policyd->feedback, policyd->started,
-        policyd->mx,     policyd->breakers, policyd->pace,     policyd->lists,
-        policyd->hours,  policyd->slo,      policyd->warmups,  policyd->standings};
+    struct status status = {policyd->conf,      policyd->roster,     policyd->figures,
+                            policyd->server,    policyd->policy,     policyd->volume,
+                            policyd->feedback,  policyd->started,    policyd->mx,
+                            policyd->breakers,  policyd->pace,       policyd->lists,
+                            policyd->hours,     policyd->slo,        policyd->warmups,
+                            policyd->standings, policyd->engagements};
     char *text = json ? status_json(&status) : status_text(&status);
 
     control_answer(call, text);
@@ -151,8 +153,9 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
     } else if (volume_question(policyd->volume, question, call, &answer)) {
         control_answer(call, buf_text(&answer));
     } else if (strncmp(question, "explain ", 8) == 0) {
-        struct explain explain = {policyd->roster, policyd->volume,   policyd->mx,
-                                  policyd->curbs,  policyd->breakers, policyd->standings};
+        struct explain explain = {policyd->roster,      policyd->volume,   policyd->mx,
+                                  policyd->curbs,       policyd->breakers, policyd->standings,
+                                  policyd->engagements, policyd_today()};
 
         explain_answer(&explain, question + 8, &answer);
         control_answer(call, buf_text(&answer));
@@ -168,6 +171,8 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
         answer_nodes(policyd, call, question[5] != '\0');
     } else if (strcmp(question, "lists") == 0 || strcmp(question, "lists json") == 0) {
         answer_lists(policyd, call, question[5] != '\0');
+    } else if (strcmp(question, "engagement") == 0) {
+        engagements_look(policyd->engagements, call);
     } else if (strncmp(question, "forget ", 7) == 0) {
         forget_node(policyd, call, question + 7);
     } else if (strncmp(question, "report ", 7) == 0) {
@@ -180,7 +185,7 @@ policyd_on_ask(void *arg, struct control_call *call, const char *question)
         control_answer(
             call, "error: unknown question; there are status, reload, nodes, lists and mx DOMAIN, "
                   "each also with json, explain, story, tail, report, feed, suspensions, suspend, "
-                  "drain, resume, warmup, accounts, grade, "
+                  "drain, resume, warmup, accounts, grade, engagement, "
                   "forget, release, reset and settle");
     }
     buf_clear(&answer);

@@ -11,6 +11,7 @@
 #include "lib/mem.h"
 #include "policyd/breakers.h"
 #include "policyd/control.h"
+#include "policyd/engagements.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
 #include "policyd/hours.h"
@@ -111,6 +112,7 @@ take_over(struct policyd *policyd, struct conf *conf, struct roster *roster)
     breakers_set_conf(policyd->breakers, conf, policyd->curbs);
     warmups_set_conf(policyd->warmups, conf);
     standings_set_conf(policyd->standings, conf);
+    engagements_set_conf(policyd->engagements, conf);
     feedback_set_conf(policyd->feedback, conf);
     hours_set_conf(policyd->hours, conf);
     wake_set_conf(policyd->wake, conf);

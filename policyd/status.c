@@ -11,6 +11,7 @@
 #include "lib/mem.h"
 #include "lib/units.h"
 #include "policyd/breakers.h"
+#include "policyd/engagements.h"
 #include "policyd/feedback.h"
 #include "policyd/figures.h"
 #include "policyd/hours.h"
@@ -172,6 +173,7 @@ status_json(const struct status *status)
     breakers_status(status->breakers, NULL, &json);
     warmups_status(status->warmups, NULL, &json);
     standings_status(status->standings, NULL, &json);
+    engagements_status(status->engagements, NULL, &json);
     pace_status(status->pace, NULL, &json);
     lists_status(status->lists, NULL, &json);
     volume_status(status->volume, NULL, &json);
@@ -300,6 +302,7 @@ status_text(const struct status *status)
     breakers_status(status->breakers, &text, NULL);
     warmups_status(status->warmups, &text, NULL);
     standings_status(status->standings, &text, NULL);
+    engagements_status(status->engagements, &text, NULL);
     lists_status(status->lists, &text, NULL);
     buf_puts(&text, "\n");
     print_streams(&text, status, width);

@@ -10,6 +10,7 @@
 
 struct breakers;
 struct conf;
+struct engagements;
 struct figures;
 struct hours;
 struct lists;
@@ -41,6 +42,7 @@ struct status {
     const struct slo *slo;
     struct warmups *warmups;
     struct standings *standings;
+    const struct engagements *engagements;
 };
 
 /* The caller frees them. */

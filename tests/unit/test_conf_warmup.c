@@ -56,6 +56,34 @@ test_values(void **state)
     conf_unref(conf);
 }
 
+static void
+assert_engaged(const char *more, const char *path, const uint32_t *days)
+{
+    struct conf *conf = unit_conf_with(more);
+    size_t weeks = 0;
+
+    print_message("%s\n", more);
+    assert_string_equal(conf->engagement_path, path);
+    for (; days[weeks] > 0; weeks++)
+        assert_int_equal(conf->snapshot->engaged_days[weeks], days[weeks]);
+    assert_int_equal(conf->snapshot->engaged_weeks, weeks);
+    conf_unref(conf);
+}
+
+static void
+test_engaged(void **state)
+{
+    (void)state;
+    assert_engaged("", "/var/lib/postpool/engagement",
+                   (const uint32_t[]){30, 30, 60, 60, 90, 90, 0});
+    assert_engaged("store: { path = \"/srv/p/state.db\"; };", "/srv/p/engagement",
+                   (const uint32_t[]){30, 30, 60, 60, 90, 90, 0});
+    assert_engaged("warmup: { engagement = \"none\"; engaged = (); };", "none",
+                   (const uint32_t[]){0});
+    assert_engaged("warmup: { engagement = \"/srv/e\"; engaged = ( \"7d\", \"7d\", \"3660d\" ); };",
+                   "/srv/e", (const uint32_t[]){7, 7, 3660, 0});
+}
+
 static const struct mistake of_warmup[] = {
     {"warmup = 5;", "warmup: is a number, a group { ... } is needed"},
     {"warmup: { sending_days = 70; };",
@@ -70,6 +98,21 @@ static const struct mistake of_warmup[] = {
     {"warmup: { time_zone = \"+15:00\"; };",
      "warmup.time_zone: \"+15:00\" is no time zone, write \"local\", \"UTC\", or how much later "
      "than that it is there, such as \"+02:00\""},
+    {"warmup: { engagement = \"engagement\"; };",
+     "warmup.engagement: \"engagement\" is no file, write an absolute path such as "
+     "\"/var/lib/postpool/engagement\", or \"none\""},
+    {"warmup: { engaged = ( \"30\" ); };",
+     "warmup.engaged: \"30\" is no time of a week, write whole days that do not shrink from week "
+     "to week, such as \"30d\", \"30d\", \"60d\""},
+    {"warmup: { engaged = ( \"30d\", \"20d\" ); };",
+     "warmup.engaged: \"20d\" is no time of a week"},
+    {"warmup: { engaged = ( \"36h\" ); };", "warmup.engaged: \"36h\" is no time of a week"},
+    {"warmup: { engaged = ( \"0d\" ); };", "warmup.engaged: \"0d\" is no time of a week"},
+    {"warmup: { engaged = ( \"3661d\" ); };", "warmup.engaged: \"3661d\" is no time of a week"},
+    {"warmup: { engaged = ( \"1d\", \"1d\", \"1d\", \"1d\", \"1d\", \"1d\", \"1d\", \"1d\", "
+     "\"1d\", "
+     "\"1d\", \"1d\", \"1d\", \"1d\", \"1d\" ); };",
+     "warmup.engaged: 14 weeks are too many, write at most 13"},
     {"warmup: { schedules = 5; };", "warmup.schedules: a group of schedules is needed, { slow = { "
                                     "days = ( 50, 100, 200 ); }; }"},
     {"warmup: { schedules: { slow = 5; }; };",
@@ -176,6 +219,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_engaged),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_addresses_that_warm_up),
     };

@@ -32,7 +32,7 @@ teardown(void **state)
 static bool
 add_of(const char *id, size_t stream, size_t provider, const char *account, int64_t since_ms)
 {
-    struct waiting_kind kind = {stream, provider, account[0] == 's' ? 1 : 2};
+    struct waiting_kind kind = {stream, provider, account[0] == 's' ? 1 : 2, 0};
     struct waiter what = {.since_ms = since_ms,
                           .queue_id = id,
                           .message_id = "m",
@@ -77,6 +77,46 @@ assert_order(const char *const *ids, int64_t now_ms)
 }
 
 static void
+add_behind(const char *id, size_t stream, unsigned behind, int64_t since_ms, bool urgent)
+{
+    struct waiting_kind kind = {stream, 0, 1, behind};
+    struct waiter what = {.since_ms = since_ms,
+                          .queue_id = id,
+                          .message_id = "m",
+                          .account = "site.test",
+                          .recipient = "r@one.test",
+                          .urgent = urgent};
+
+    assert_true(waiting_add(waiting, &kind, &what));
+}
+
+/* Those that were active lately go first, whatever their age, but not before another stream. */
+static void
+test_behind(void **state)
+{
+    (void)state;
+    add_behind("never", NEWS, 6, 10, false);
+    add_behind("old", NEWS, 2, 20, false);
+    add_behind("new", NEWS, 0, 40, false);
+    add_behind("older", NEWS, 2, 15, false);
+    add_behind("first", FAST, 6, 90, false);
+    add_behind("hit", NEWS, 6, 95, true);
+    assert_order((const char *[]){"first", "hit", "new", "older", "old", "never", NULL}, 0);
+}
+
+/* One lane has no room; those before and behind it are looked at all the same. */
+static void
+test_behind_sleeps(void **state)
+{
+    (void)state;
+    add_behind("never", NEWS, 6, 10, false);
+    add_behind("new", NEWS, 0, 40, false);
+    sleep_first(500);
+    assert_string_equal(first(0), "never");
+    assert_string_equal(first(500), "new");
+}
+
+static void
 test_priority_then_age(void **state)
 {
     (void)state;
@@ -93,7 +133,7 @@ test_priority_then_age(void **state)
 static void
 test_what_is_urgent_goes_first_in_its_stream(void **state)
 {
-    struct waiting_kind kind = {NEWS, 0, 1};
+    struct waiting_kind kind = {NEWS, 0, 1, 0};
 
     (void)state;
     add("n1", NEWS, 10);
@@ -251,7 +291,7 @@ test_there_is_a_most(void **state)
 static void
 test_bytes_are_bounded_too(void **state)
 {
-    struct waiting_kind kind = {NEWS, 0, 1};
+    struct waiting_kind kind = {NEWS, 0, 1, 0};
     char *big = malloc(100 * 1000);
     char id[16];
     int taken = 0;
@@ -405,7 +445,7 @@ test_some_end(void **state)
                           .account = "s",
                           .recipient = "r@one.test",
                           .ends_ms = 500};
-    struct waiting_kind kind = {BULK, 0, 1};
+    struct waiting_kind kind = {BULK, 0, 1, 0};
     struct waiter *waiter;
 
     (void)state;
@@ -438,6 +478,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_priority_then_age, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_behind_sleeps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_urgent_goes_first_in_its_stream, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_lane_without_room_does_not_hold_up_others, setup,
