@@ -28,11 +28,13 @@ struct slot {
     uint32_t chain;        /* the next one in the same bucket */
     uint32_t bucket;       /* the first one of the bucket that came with this slot */
     uint32_t numbering;    /* the grants.numbering that its numbers are of */
-    uint16_t stream;       /* whose it is; 0: nobody's */
-    bool is_open;
-    bool is_asked; /* somebody lets the mail go by it */
+    uint16_t account;      /* whose it is; 0: nobody's */
+    uint16_t stream : 10;  /* likewise */
+    bool is_open : 1;
+    bool is_asked : 1; /* somebody lets the mail go by it */
 };
 
+_Static_assert(GRANTS_STREAMS <= 1 << 10, "they fit into a slot");
 _Static_assert(sizeof(struct slot) <= 72, "the memory that grants.h promises");
 
 /* One call of grants_remap(). */
@@ -55,6 +57,7 @@ struct grants {
     size_t remap_count;
     size_t rewritten;                   /* slots up to here have missed none */
     uint32_t by_stream[GRANTS_STREAMS]; /* how many are open */
+    uint32_t by_account[GRANTS_ACCOUNTS];
     struct grants_figures figures;
 };
 
@@ -276,6 +279,7 @@ end_grant(struct grants *grants, uint32_t *link, uint64_t *figure)
     slot->newer = grants->spare;
     grants->spare = number;
     grants->by_stream[slot->stream]--;
+    grants->by_account[slot->account]--;
     grants->figures.open--;
     (*figure)++;
 }
@@ -366,6 +370,27 @@ grants_of_stream(const struct grants *grants, uint16_t stream)
     return stream > 0 && stream < GRANTS_STREAMS ? grants->by_stream[stream] : 0;
 }
 
+void
+grants_set_account(struct grants *grants, const struct grant_key *key, uint16_t account,
+                   int64_t now_ms)
+{
+    const uint32_t *link = find_open(grants, key, now_ms);
+    struct slot *slot;
+
+    if (link == NULL)
+        return;
+    slot = slot_at(grants, *link);
+    grants->by_account[slot->account]--;
+    slot->account = account < GRANTS_ACCOUNTS ? account : 0;
+    grants->by_account[slot->account]++;
+}
+
+size_t
+grants_of_account(const struct grants *grants, uint16_t account)
+{
+    return account > 0 && account < GRANTS_ACCOUNTS ? grants->by_account[account] : 0;
+}
+
 static bool
 oldest_is_expired(const struct grants *grants, int64_t now_ms)
 {
@@ -410,8 +435,10 @@ grants_reserve(struct grants *grants, const struct grant_key *key, const struct 
     slot->numbering = grants->numbering;
     slot->is_open = true;
     slot->is_asked = false;
-    slot->stream = stream < GRANTS_STREAMS ? stream : 0;
+    slot->stream = (stream < GRANTS_STREAMS ? stream : 0) & (GRANTS_STREAMS - 1);
     grants->by_stream[slot->stream]++;
+    slot->account = 0;
+    grants->by_account[0]++;
     slot->chain = 0;
     slot->older = grants->newest;
     slot->newer = 0;

@@ -30,6 +30,7 @@ enum {
     GRANTS_LIMIT = 16 * 1024 * 1024, /* most that grants_new() can be asked for */
     GRANTS_REMAPS = 8,               /* calls of grants_remap() whose work may be left for later */
     GRANTS_STREAMS = 1024,           /* streams that are counted apart */
+    GRANTS_ACCOUNTS = 4096,          /* numbers of accounts, likewise */
 };
 
 #define GRANT_NO_METER UINT32_MAX /* a place in meters that charges nothing */
@@ -119,6 +120,16 @@ const struct grant *grants_reserve(struct grants *grants, const struct grant_key
 
 /* How many are open, as in the figures. */
 size_t grants_of_stream(const struct grants *grants, uint16_t stream);
+
+/*
+ * The open grant of key is of that account, a number below GRANTS_ACCOUNTS but 0: what
+ * grants_of_account() counts it for.  Once for a grant.
+ */
+void grants_set_account(struct grants *grants, const struct grant_key *key, uint16_t account,
+                        int64_t now_ms);
+
+/* How many are open, as grants_of_stream() says. */
+size_t grants_of_account(const struct grants *grants, uint16_t account);
 
 /*
  * Look at the newest grants, at most most of them, and call each for those with

@@ -114,6 +114,7 @@ struct conf {
 
     struct standing_rules standing; /* how accounts are graded */
     struct fault_limits standing_limits;
+    int standing_under_way;   /* recipients of one account on this host; 0: any number */
     int64_t standing_idle_ms; /* as written */
 
     int64_t watchdog_ms; /* a policyd whose loop stands still that long is killed */

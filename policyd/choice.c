@@ -6,6 +6,7 @@
 #include "engine/curbs.h"
 #include "engine/decide.h"
 #include "engine/grants.h"
+#include "engine/hash.h"
 #include "engine/meters.h"
 #include "engine/provider.h"
 #include "engine/roster.h"
@@ -87,12 +88,33 @@ stream_number(const struct lookup_view *view, const struct stream *stream)
     return view->stream_numbers != NULL ? view->stream_numbers[stream->index] : 0;
 }
 
-/* Is as much of the stream under way as may be?  What does not end is not counted on. */
-static bool
-is_busy(const struct lookup_view *view, const struct stream *stream)
+uint16_t
+choice_account(const struct lookup_view *view, const struct stream *stream, const char *account)
 {
-    return view->settles && view->grants != NULL && stream->active > 0 &&
-           grants_of_stream(view->grants, stream_number(view, stream)) >= (size_t)stream->active;
+    static const uint8_t key[HASH_KEY_SIZE] = "postpool account";
+    uint16_t number;
+
+    if (!stream->is_graded || view->conf->standing_under_way == 0 || account[0] == '\0')
+        return 0;
+    number = hash_sip(key, account, strlen(account)) % GRANTS_ACCOUNTS;
+    return number > 0 ? number : 1;
+}
+
+/* Is as much of the stream, or of the account, under way as may be?  What does not end is not
+ * counted on. */
+static bool
+is_busy(const struct lookup_view *view, const struct choice_mail *mail)
+{
+    const struct stream *stream = mail->stream;
+
+    if (!view->settles || view->grants == NULL)
+        return false;
+    return (stream->active > 0 && grants_of_stream(view->grants, stream_number(view, stream)) >=
+                                      (size_t)stream->active) ||
+           (stream->is_graded &&
+            grants_of_account(view->grants, choice_account(view, stream, mail->account)) >=
+                (size_t)view->conf->standing_under_way &&
+            view->conf->standing_under_way > 0);
 }
 
 static void
@@ -111,6 +133,10 @@ spend(const struct lookup_view *view, const struct decide_question *question,
     grants_expire(view->grants, view->now_ms, 2); /* more than come, so that they stay few */
     grants_reserve(view->grants, key, &grant, stream_number(view, question->stream),
                    &is_new); /* open_grant() found none */
+    if (question->stream->is_graded)
+        grants_set_account(view->grants, key,
+                           choice_account(view, question->stream, question->account_name),
+                           view->now_ms);
     if (!ahead)
         grants_ask(view->grants, key, view->now_ms);
 }
@@ -212,7 +238,7 @@ choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool
     result->again = result->address != NULL;
     if (result->again)
         return;
-    result->busy = is_busy(view, mail->stream);
+    result->busy = is_busy(view, mail);
     if (result->busy)
         return;
     question.key = decide_key(mail->message_id, mail->domain);

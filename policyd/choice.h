@@ -11,6 +11,7 @@
 #define POLICYD_CHOICE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct decision;
 struct grant_key;
@@ -43,6 +44,14 @@ void choice_make(const struct lookup_view *view, const struct choice_mail *mail,
 /* The pool for the account's mail in the stream, by its grade. */
 const struct pool *choice_pool(const struct lookup_view *view, const struct stream *stream,
                                const char *account);
+
+/*
+ * The number that grants count the account's mail in the stream by, where no more than
+ * standing.under_way may be under way; 0: any number may.  Two accounts have the same one by
+ * chance.
+ */
+uint16_t choice_account(const struct lookup_view *view, const struct stream *stream,
+                        const char *account);
 
 /* The key of its grant; there are grants. */
 void choice_key(const struct lookup_view *view, const struct choice_mail *mail,

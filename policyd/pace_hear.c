@@ -39,16 +39,17 @@ grade_of(const struct pace *pace, const struct stream *stream, const char *accou
 }
 
 /*
- * Where accounts are counted each by itself, or have pools of their grade, one without room says
- * nothing of the others.
+ * Where accounts are counted each by itself, or have pools of their grade, one without room, or
+ * with enough under way, says nothing of the others.
  */
 static uint64_t
 account_of(const struct pace *pace, const struct stream *stream, const char *account)
 {
     static const uint8_t key[HASH_KEY_SIZE] = "postpool account";
     uint64_t grade = grade_of(pace, stream, account);
+    bool bounded = stream->is_graded && pace->conf->standing_under_way > 0;
 
-    if (stream->account_caps.count == 0 || pace->conf->policy != NULL)
+    if (!bounded && (stream->account_caps.count == 0 || pace->conf->policy != NULL))
         return grade;
     return hash_sip(key, account, strlen(account)) ^ grade;
 }

@@ -114,6 +114,22 @@ def test_limits_of_a_stream(make_host, simulator):
     assert account(host.conf_path, "two.test")["grade"] == "attention"
 
 
+def test_under_way(make_host, simulator):
+    """However much there is at once: little of it is on its way before it is known how it fares."""
+    host = waking(make_host(start=False, sink=simulator))
+    graded(host.conf, attention="quarantine")
+    host.conf["standing"]["under_way"] = 20
+    host.write_conf()
+    host.start()
+    send(host, "good.test", ["first@one.test"])
+    wait_for(lambda: results(host, "good.test") == 1, 60, "the log to be read")
+    simulator.add(rules.Slow(1))
+    simulator.add(rules.Unknown("u*"))
+    send(host, "bad.test", [f"{'u' if n % 2 else 'r'}{n}@one.test" for n in range(150)])
+    wait_for(lambda: sum(tried(simulator, "bad.test").values()) == 150, 180, "all mail")
+    assert 20 <= tried(simulator, "bad.test")[SHARED] <= 60
+
+
 def test_by_hand(make_host):
     host = make_host(graded)
     lookup = host.run / "lookup"

@@ -368,6 +368,39 @@ test_times(void **state)
 
 /* ------------------------------------------------------------------- grades */
 
+/* No more of one account are under way than may be, in streams with grades. */
+static void
+test_under_way(void **state)
+{
+    struct world *w = *state;
+    struct choice_mail other = mail_of(w, 1, "m4");
+
+    w->conf->standing_under_way = 2;
+    assert_non_null(choose(w, 1, "m0", false)->address); /* it has none: not counted */
+    w->conf->snapshot->streams[1].is_graded = true;
+    assert_non_null(choose(w, 1, "m1", false)->address);
+    assert_non_null(choose(w, 1, "m2", true)->address);
+    assert_null(choose(w, 1, "m3", false)->address);
+    assert_true(w->result.busy);
+    assert_non_null(choose(w, 1, "m2", false)->address); /* again */
+    other.account = "b.test";
+    choice_make(&w->view, &other, false, &w->result, &w->decision);
+    assert_non_null(w->result.address);
+    settle(w, "m1");
+    assert_non_null(choose(w, 1, "m3", false)->address);
+    assert_null(choose(w, 1, "m5", false)->address);
+    w->view.settles = false;
+    assert_non_null(choose(w, 1, "m5", false)->address);
+    w->view.settles = true;
+    w->view.now_ms += LIFETIME;
+    grants_expire(w->view.grants, w->view.now_ms, 10); /* what is not heard of is over */
+    assert_non_null(choose(w, 1, "m6", false)->address);
+    w->conf->standing_under_way = 0;
+    for (int i = 0; i < 5; i++)
+        assert_non_null(
+            choose(w, 1, (const char *[]){"n0", "n1", "n2", "n3", "n4"}[i], false)->address);
+}
+
 /* "a.test" has the grade that arg says, others are new. */
 static enum grade
 on_grade(void *arg, const char *account)
@@ -426,6 +459,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_times, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_under_way, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pool_of_the_grade, set_up, tear_down),
     };
 

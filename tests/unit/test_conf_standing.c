@@ -30,6 +30,7 @@ test_rules(void **state)
     assert_int_equal(conf->standing.days, 3);
     assert_int_equal(conf->standing.good_days, 7);
     assert_int_equal(conf->standing.samples, 200);
+    assert_int_equal(conf->standing_under_way, 1000);
     assert_int_equal(conf->standing.idle_days, 30);
     assert_int_equal(again->limits.shares[FAULT_BOUNCE], 50);
     assert_int_equal(again->limits.shares[FAULT_BLOCK], 200);

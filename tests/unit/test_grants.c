@@ -442,7 +442,7 @@ test_a_million(void **state)
 
     (void)state;
     /* An idle daemon is small. */
-    assert_true(allocated_bytes - allocated < 100000);
+    assert_true(allocated_bytes - allocated < 120000);
     for (uint32_t i = 0; i < MOST; i++) {
         assert_true(reserve(grants, i, i % 10 == 0));
         if (i % 1000 == 0)
@@ -554,6 +554,34 @@ test_of_stream(void **state)
     grants_free(grants);
 }
 
+static void
+test_of_account(void **state)
+{
+    struct grants *grants = grants_new(3, LIFETIME);
+    struct grant_key keys[4];
+    struct grant grant = sample_grant(0, 0);
+    bool is_new;
+
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++) { /* the last one takes the room of the first */
+        keys[i] = sample_key(i);
+        grants_reserve(grants, &keys[i], &grant, 1, &is_new);
+        grants_set_account(grants, &keys[i], i % 2 == 0 ? 7 : GRANTS_ACCOUNTS - 1, 0);
+    }
+    assert_int_equal(grants_of_account(grants, 7), 1);
+    assert_int_equal(grants_of_account(grants, GRANTS_ACCOUNTS - 1), 2);
+    assert_int_equal(grants_of_account(grants, GRANTS_ACCOUNTS), 0);
+    assert_int_equal(grants_of_account(grants, 0), 0);
+    grants_set_account(grants, &keys[0], 7, 0); /* it is gone */
+    grants_set_account(grants, &keys[1], 0, 0);
+    assert_int_equal(grants_of_account(grants, GRANTS_ACCOUNTS - 1), 1);
+    assert_true(grants_spend(grants, &keys[2], 0));
+    assert_int_equal(grants_of_account(grants, 7), 0);
+    grants_expire(grants, LIFETIME, 100);
+    assert_int_equal(grants_of_account(grants, GRANTS_ACCOUNTS - 1), 0);
+    grants_free(grants);
+}
+
 /* Reserved ahead, and then asked for. */
 static void
 test_asked_for(void **state)
@@ -593,6 +621,7 @@ main(void)
         cmocka_unit_test(test_collisions),
         cmocka_unit_test(test_of_domain),
         cmocka_unit_test(test_of_stream),
+        cmocka_unit_test(test_of_account),
         cmocka_unit_test(test_asked_for),
         cmocka_unit_test(test_remap),
         cmocka_unit_test(test_many_remaps),
