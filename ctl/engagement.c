@@ -107,6 +107,35 @@ view_open(const char *path, struct view *ret_view, struct err *err)
     return 0;
 }
 
+static bool
+has_warm(const struct pool *pool)
+{
+    for (size_t i = 0; i < pool->member_count; i++)
+        if (pool->members[i].address->schedule == NULL)
+            return true;
+    return false;
+}
+
+/* Streams whose mail to others has nowhere to go. */
+static void
+warn_of_streams(const struct conf *conf)
+{
+    const struct snapshot *snapshot = conf->snapshot;
+
+    for (size_t i = 0; i < snapshot->stream_count && snapshot->engaged_weeks > 0; i++) {
+        const struct pool *pool = snapshot->streams[i].pool;
+        bool warm = has_warm(pool);
+
+        for (size_t j = 0; j < pool->overflow_count && !warm; j++)
+            warm = has_warm(pool->overflow[j]);
+        if (!warm)
+            fprintf(stderr,
+                    "postpool: stream %s: all addresses of pool %s warm up, and its overflow has "
+                    "no other -- recipients that were not active of late wait\n",
+                    snapshot->streams[i].name, pool->name);
+    }
+}
+
 /* ------------------------------------------------------------------- import */
 
 struct import {
@@ -277,6 +306,7 @@ finish(struct import *import, const struct conf *conf, const char *name)
     if (import->bad > 0)
         fprintf(stderr, "postpool: %s: %" PRIu64 " of %" PRIu64 " lines were passed over\n", name,
                 import->bad, import->lines);
+    warn_of_streams(conf);
     return tell_daemon(conf) && import->bad == 0 ? CTL_GOOD : CTL_BAD_NEWS;
 }
 
@@ -433,6 +463,8 @@ run_look(const struct ctl *ctl, const struct conf *conf, const char *recipient)
         status = test(ctl, conf, &view, recipient);
     else
         (ctl->json ? show_json : show_text)(conf, &view);
+    if (recipient == NULL)
+        warn_of_streams(conf);
     view_close(&view);
     return status;
 }

@@ -67,6 +67,7 @@ def test_the_active_first(host, simulator):
     assert f"30 recipients\npostpool-policyd has taken them up: 30 recipients\n" in said.stdout
     assert host.postpool("engagement", "test", "New3@ONE.test").stdout == \
         f"active on {date(3)}, 3 days ago: addresses in warm-up take it from stage 1 on\n"
+    assert "wait" not in said.stderr + host.postpool("engagement", "show").stderr
     assert "engagement: 30 recipients" in host.postpool("status").stdout
     came = send_to(host, simulator, old + ["stranger@one.test"])
     assert set(came.values()) == {OLD}
@@ -168,7 +169,10 @@ def test_none_but_new_ones(make_host, simulator):
 
     host = waking(make_host(warming(alone), start=False, sink=simulator))
     host.start()
-    listed(host, "ann@one.test 7\n")
+    warning = ("postpool: stream default: all addresses of pool all warm up, and its overflow has "
+               "no other -- recipients that were not active of late wait\n")
+    assert listed(host, "ann@one.test 7\n").stderr == warning
+    assert host.postpool("engagement", "show").stderr == warning
     with host.smtp() as smtp:
         smtp.send("app@site.test", ["joe@one.test"], client.message(client.new_id()))
     wait_for(lambda: "postpool: waits for an address that is warm" in host.postfix.log(), 60,
