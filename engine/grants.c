@@ -435,7 +435,7 @@ grants_reserve(struct grants *grants, const struct grant_key *key, const struct 
     slot->numbering = grants->numbering;
     slot->is_open = true;
     slot->is_asked = false;
-    slot->stream = (stream < GRANTS_STREAMS ? stream : 0) & (GRANTS_STREAMS - 1);
+    slot->stream = (stream < GRANTS_STREAMS ? stream : 0U) & (GRANTS_STREAMS - 1U);
     grants->by_stream[slot->stream]++;
     slot->account = 0;
     grants->by_account[0]++;
