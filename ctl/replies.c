@@ -154,13 +154,19 @@ list_by_provider(const struct conf *conf)
 
 /* ------------------------------------------------------------------- a reply */
 
-/* What the server said, or what Postfix wrote of it. */
+/* What the server said, or what Postfix wrote of it, also in parentheses as its log has that. */
 static void
 read_text(const char *text, struct reply *reply)
 {
-    reply_read("", 0, text, strlen(text), reply);
+    size_t length = strlen(text);
+
+    if (length > 2 && text[0] == '(' && text[length - 1] == ')') {
+        text++;
+        length -= 2;
+    }
+    reply_read("", 0, text, length, reply);
     if (reply->origin == REPLY_LOCAL)
-        reply_read_words(text, strlen(text), reply);
+        reply_read_words(text, length, reply);
 }
 
 static int

@@ -420,8 +420,7 @@ decide_spend(const struct decide_question *question, const struct decision *deci
     spend_grants(question, decision);
     if (question->curbs != NULL && !curbs_is_empty(question->curbs))
         curbs_probe(question->curbs, decision->address, &snapshot->providers[question->provider],
-                    question->provider == PROVIDER_OTHER ? question->domain : NULL,
-                    question->account_name);
+                    question->domain, question->account_name);
 }
 
 const char *

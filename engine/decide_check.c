@@ -51,10 +51,7 @@ holds_of(const struct walk *walk, const struct address *address)
 static const struct curb *
 domain_hold(const struct walk *walk, const struct address *address)
 {
-    const struct decide_question *question = walk->question;
-
-    return curbs_domain(walk->curbs, address,
-                        question->provider == PROVIDER_OTHER ? question->domain : NULL);
+    return curbs_domain(walk->curbs, address, walk->question->domain);
 }
 
 /* Takes nothing now. */

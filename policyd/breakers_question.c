@@ -86,7 +86,7 @@ parse_time(const char *text, struct asked *asked, struct buf *answer)
         return true;
     }
     if (*text == '\0' || *end != '\0' || ms <= 0 || ms > most) {
-        buf_puts(answer, "error: milliseconds are needed, or - for ever");
+        buf_puts(answer, "error: a time from 1 ms to 3660d is needed, or - for ever");
         return false;
     }
     asked->ms = ms;

@@ -47,8 +47,7 @@ is_suspended(const struct decide_question *question, const struct address *addre
            (is_shut(curbs_address(curbs, address)) ||
             is_shut(curbs_provider(curbs, address, provider)) ||
             is_shut(curbs_account(curbs, question->account_name)) ||
-            (question->provider == PROVIDER_OTHER &&
-             is_shut(curbs_domain(curbs, address, question->domain))));
+            is_shut(curbs_domain(curbs, address, question->domain)));
 }
 
 static bool

@@ -342,8 +342,12 @@ add_json(const struct feedback *feedback, struct json *json)
 void
 feedback_status(const struct feedback *feedback, struct buf *text, struct json *json)
 {
-    if (feedback->source == NULL)
+    if (feedback->source == NULL) {
+        if (text != NULL && feedback->path == NULL)
+            buf_puts(text, "feedback: none, feedback.log names no log: results are not seen, and "
+                           "nothing follows from them\n");
         return;
+    }
     if (text != NULL)
         add_text(feedback, text);
     if (json != NULL)

@@ -135,7 +135,7 @@ void feedback_feed(struct feedback *feedback, const struct feed_head *head, cons
 /* The configuration changed, maybe with it the file. */
 void feedback_set_conf(struct feedback *feedback, const struct conf *conf);
 
-/* Text or json is NULL; without a log nothing is said. */
+/* Text or json is NULL; without a log only the text says so. */
 void feedback_status(const struct feedback *feedback, struct buf *text, struct json *json);
 
 #endif

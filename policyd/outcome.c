@@ -136,11 +136,11 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
         reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length,
                    &outcome->reply);
     outcome->reached = line->status == MAILLOG_SENT || reply_reached(&outcome->reply);
-    if (line->status != MAILLOG_SENT)
-        outcome->rule = replies_find(&view->conf->replies, outcome->provider, &outcome->reply);
-    outcome->rescued = is_rescued(view, line, outcome);
     outcome->own = line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
                    begins(outcome->reply.text, OUTCOME_OWN);
+    if (line->status != MAILLOG_SENT && !outcome->own)
+        outcome->rule = replies_find(&view->conf->replies, outcome->provider, &outcome->reply);
+    outcome->rescued = is_rescued(view, line, outcome);
     outcome->full = outcome->own && (begins(outcome->reply.text, OUTCOME_FULL) ||
                                      begins(outcome->reply.text, OUTCOME_UNENGAGED) ||
                                      begins(outcome->reply.text, OUTCOME_BUSY));
