@@ -164,7 +164,7 @@ engagement_line(const char *line, int32_t today, uint64_t *ret_word, struct err 
 {
     char text[ADDR_MAX + 128], *who, *when;
     uint64_t hash;
-    int32_t day;
+    int32_t day = 0;
     size_t length;
 
     if (strlen(line) >= sizeof(text))
