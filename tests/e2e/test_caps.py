@@ -359,7 +359,7 @@ def test_explain_names_the_cap(make_host):
     assert told["full"] and told["caps_known"]
     host.policyd.stop()
     done = host.postpool("explain", *asked)  # by the configuration alone
-    assert "so nothing is known of caps and suspensions" in done.stderr
+    assert "so nothing is known of caps, suspensions and grades" in done.stderr
 
 
 def test_a_damaged_entry(make_host):
