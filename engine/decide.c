@@ -68,6 +68,7 @@ walk_start(struct walk *walk, const struct decide_question *question, bool expla
     walk->here = walk->full = walk->held = walk->unengaged = false;
     walk->colds = 0;
     walk->preferred = NULL;
+    walk->awaited = false;
     walk->least = (struct candidate){NOTHING_YET};
     if (question->curbs != NULL &&
         (!curbs_is_empty(question->curbs) ||
@@ -140,6 +141,10 @@ refuse_cold(struct walk *walk, const struct candidate *candidate)
 
     walk->full = true;
     walk->pool_open = true;
+    walk->awaited = candidate->address == question->prefer &&
+                    decide_pool_at(question, 0)->exhausted == EXHAUSTED_DEFER &&
+                    !meter_asked_for(&meters_at(question->meters, candidate->meter)->meter,
+                                     DECISION_AWAITED_MS, question->now_ms);
     if (walk->colds++ < DECIDE_COLDS_MAX &&
         !meter_asked_for(&meters_at(question->meters, candidate->meter)->meter, DECISION_COLD_MS,
                          question->now_ms))
@@ -357,7 +362,7 @@ try_preferred(struct walk *walk)
     if (walk->common.verdict != VERDICT_TAKEN && walk->common.verdict != VERDICT_COLD &&
         !walk->explain)
         return true;
-    return consider(walk, pool, address) && !is_enough(walk);
+    return consider(walk, pool, address) && !is_enough(walk) && !walk->awaited;
 }
 
 static void

@@ -51,8 +51,9 @@ enum {
     DECISION_CANDIDATES_MAX = 64,
     DECISION_PASSED_MAX = 8,
     DECISION_METERS = 4,
-    DECISION_PROVIDER = 1, /* place of the provider's among them */
-    DECISION_COLD_MS = 5,  /* an ask that is older is not worth waiting for */
+    DECISION_PROVIDER = 1,      /* place of the provider's among them */
+    DECISION_COLD_MS = 5,       /* an ask that is older is not worth waiting for */
+    DECISION_AWAITED_MS = 2000, /* likewise, of an address that is preferred */
     DECIDE_AVOID_MAX = 3,
     DECIDE_NEVER_ACTIVE = INT32_MAX,
 };
@@ -130,6 +131,10 @@ uint64_t decide_key(const char *message, const char *domain);
  *
  * With decision->cold set an answer of the store may make another choice,
  * and the caller may wait for it; or take this one, unless it has may_wait.
+ *
+ * Where caps are not exceeded, a message does not leave from another address than the one
+ * that it prefers only because the store has not told of that yet: there is no room for it
+ * meanwhile, for DECISION_AWAITED_MS at most.
  *
  * Costs the same with any number of addresses: what is full is noted in the
  * roster's memo, in blocks, and looked at again when a note is over.  A look at

@@ -33,7 +33,8 @@ struct walk {
     unsigned colds;                  /* candidates passed over whose caps are being asked about */
     struct candidate common;         /* what account and stream say, whatever the address */
     struct candidate least;          /* of the pool under way: what is better first */
-    bool pool_open;                  /* some of it are not closed to every message */
+    bool awaited;   /* what is preferred is being asked about: no other one instead */
+    bool pool_open; /* some of it are not closed to every message */
     const struct pool
         *preferred; /* question->prefer was looked at first, in that; NULL: it was not */
 };

@@ -18,7 +18,7 @@ def clock_before(seconds, what=12 * 3600):
     """The rule of a time zone whose clocks show that time of day in so many seconds."""
     east = int(what - (time.time() + seconds) % 86400)
     sign, east = ("-" if east >= 0 else ""), abs(east)
-    return f"XXX{sign}{east // 3600}:{east // 60 % 60:02}:{east % 60:02}"
+    return f"TST{sign}{east // 3600}:{east // 60 % 60:02}:{east % 60:02}"
 
 
 def stream_of(conf, name):

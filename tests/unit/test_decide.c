@@ -197,8 +197,7 @@ allowed(const struct world *w, const struct decide_question *question,
     assert_false(takes_nothing(of_address, no_probe));
     assert_false(takes_nothing(there, no_probe));
     assert_false(takes_nothing(curbs_account(w->curbs, question->account_name), no_probe));
-    if (question->provider == PROVIDER_OTHER)
-        assert_false(takes_nothing(curbs_domain(w->curbs, address, question->domain), no_probe));
+    assert_false(takes_nothing(curbs_domain(w->curbs, address, question->domain), no_probe));
     if (address != question->prefer)
         assert_false(of_address->drained || there->drained);
     for (size_t i = 0; i < DECIDE_AVOID_MAX; i++)

@@ -5,6 +5,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include "engine/book.h"
 #include "engine/curbs.h"
 #include "engine/decide.h"
 #include "engine/hash.h"
@@ -282,6 +283,42 @@ test_drained(void **state)
     assert_int_equal(share_of(w, w->a1), 0);
 }
 
+static const struct address *
+decided(struct world *w)
+{
+    decide(&w->question, &w->decision);
+    return w->decision.address;
+}
+
+/* A store that is slow moves no mail away from there: not for a while, and not where caps give way.
+ */
+static void
+test_preferred_is_awaited(void **state)
+{
+    struct world *w = *state;
+    struct book_ask ask;
+
+    w->question.meters = w->meters;
+    w->question.prefer = w->a3;
+    w->conf->snapshot->pools[0].exhausted = EXHAUSTED_DEFER;
+    assert_null(decided(w));
+    assert_true(w->decision.full);
+    assert_true(w->decision.cold); /* what asks again soon may find room */
+    assert_true(meters_next(w->meters, NOW_MS, &ask) != METERS_NONE);
+    w->question.now_ms = NOW_MS + DECISION_AWAITED_MS;
+    assert_null(decided(w));
+    w->question.now_ms = NOW_MS + DECISION_AWAITED_MS + 1;
+    assert_non_null(decided(w));
+
+    w->question.now_ms = NOW_MS;
+    assert_null(decided(w));
+    w->question.prefer = NULL;
+    assert_non_null(decided(w));
+    w->question.prefer = w->a3;
+    w->conf->snapshot->pools[0].exhausted = EXHAUSTED_EXCEED;
+    assert_non_null(decided(w));
+}
+
 static void
 test_preferred(void **state)
 {
@@ -509,6 +546,7 @@ main(void)
         TEST(test_no_probe),
         TEST(test_drained),
         TEST(test_preferred),
+        TEST(test_preferred_is_awaited),
         TEST(test_avoided),
         TEST(test_refused),
         TEST(test_account),
