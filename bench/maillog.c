@@ -10,7 +10,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "policyd/maillog.h"
+#include "lib/maillog.h"
 #include "bench/measure.h"
 #include "engine/hash.h"
 #include "lib/conf.h"

@@ -10,8 +10,8 @@
 #include "engine/require.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
+#include "lib/maillog.h"
 #include "lib/reply.h"
-#include "policyd/maillog.h"
 
 #include <string.h>
 
@@ -44,6 +44,7 @@ parse(struct span ident, struct span message, const char *text, size_t size)
 
     maillog_parse(ident, message, &line);
     MUST(is_in(line.queue_id, text, size) && is_in(line.sender, text, size));
+    MUST(is_in(line.client, text, size) && is_in(line.login, text, size));
     MUST(is_in(line.recipient, text, size) && is_in(line.relay, text, size));
     MUST(is_in(line.dsn, text, size) && is_in(line.reply, text, size));
     MUST(is_in(line.stream, text, size) && line.unmet < REQUIRE_BIT(REQUIRE_COUNT));
@@ -60,8 +61,8 @@ parse(struct span ident, struct span message, const char *text, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char smtp[] = "postfix/pp-a1/smtp", qmgr[] = "postfix/qmgr";
-    static const char milter[] = "postpool/milter";
+    static const char *const idents[] = {"postfix/pp-a1/smtp", "postfix/qmgr", "postpool/milter",
+                                         "postfix/submission/smtpd"};
     struct maillog_frame frame;
     char *text = malloc(size + 1); /* of its own, so that a byte too far is seen */
 
@@ -73,9 +74,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(ms >= -1 || frame.time.has_offset);
         parse(frame.ident, frame.message, text, size);
     }
-    parse((struct span){smtp, strlen(smtp)}, (struct span){text, size}, text, size);
-    parse((struct span){qmgr, strlen(qmgr)}, (struct span){text, size}, text, size);
-    parse((struct span){milter, strlen(milter)}, (struct span){text, size}, text, size);
+    for (size_t i = 0; i < sizeof(idents) / sizeof(*idents); i++)
+        parse((struct span){idents[i], strlen(idents[i])}, (struct span){text, size}, text, size);
     free(text);
     return 0;
 }

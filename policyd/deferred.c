@@ -4,8 +4,8 @@
 #include "policyd/deferred.h"
 
 #include "engine/hash.h"
+#include "lib/maillog.h"
 #include "lib/mem.h"
-#include "policyd/maillog.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  */
 #include "policyd/eximlog.h"
 
+#include "lib/logtext.h"
 #include "lib/reply.h"
-#include "policyd/logtext.h"
 
 #include <string.h>
 

@@ -22,7 +22,7 @@
 #define POLICYD_EXIMLOG_H
 
 #include "lib/cursor.h"
-#include "policyd/maillog.h"
+#include "lib/maillog.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -9,11 +9,11 @@
 #include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/log.h"
+#include "lib/logtext.h"
+#include "lib/maillog.h"
 #include "lib/replies.h"
 #include "policyd/deferred.h"
 #include "policyd/eximlog.h"
-#include "policyd/logtext.h"
-#include "policyd/maillog.h"
 #include "policyd/outcome.h"
 #include "policyd/queued.h"
 #include "policyd/volume.h"
@@ -303,6 +303,7 @@ feedback_hear(struct feedback *feedback, const struct maillog_frame *frame)
     case MAILLOG_EXPIRED:
         on_expired(feedback, &frame->time, line.queue_id);
         break;
+    case MAILLOG_CLIENT:
     case MAILLOG_OTHER:
         break;
     }

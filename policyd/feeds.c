@@ -5,8 +5,8 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/maillog.h"
 #include "lib/mem.h"
-#include "policyd/maillog.h"
 
 #include <event2/event.h>
 #include <inttypes.h>

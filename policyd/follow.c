@@ -5,9 +5,9 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/maillog.h"
 #include "lib/mem.h"
 #include "policyd/follow_files.h"
-#include "policyd/maillog.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -7,10 +7,10 @@
 #ifndef POLICYD_OUTCOME_H
 #define POLICYD_OUTCOME_H
 
+#include "lib/maillog.h"
 #include "lib/replies.h"
 #include "lib/reply.h"
 #include "lib/tag.h"
-#include "policyd/maillog.h"
 
 #include <stdbool.h>
 #include <stdint.h>

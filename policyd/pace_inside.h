@@ -7,7 +7,7 @@
 #define POLICYD_PACE_INSIDE_H
 
 #include "engine/grants.h"
-#include "policyd/maillog.h"
+#include "lib/maillog.h"
 #include "policyd/pace.h"
 
 struct deferrals;

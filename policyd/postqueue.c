@@ -6,8 +6,8 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/maillog.h"
 #include "lib/mem.h"
-#include "policyd/maillog.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -14,7 +14,7 @@
 #ifndef POLICYD_QUEUED_H
 #define POLICYD_QUEUED_H
 
-#include "policyd/maillog.h"
+#include "lib/maillog.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,8 +8,8 @@
 #include "engine/roster.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
+#include "lib/maillog.h"
 #include "lib/reply.h"
-#include "policyd/maillog.h"
 
 #include <string.h>
 

@@ -3,9 +3,9 @@
  */
 #include "policyd/source.h"
 
+#include "lib/maillog.h"
 #include "lib/mem.h"
 #include "policyd/eximlog.h"
-#include "policyd/maillog.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,8 +8,8 @@
 #include "lib/clock.h"
 #include "lib/cursor.h"
 #include "lib/log.h"
+#include "lib/maillog.h"
 #include "lib/mem.h"
-#include "policyd/maillog.h"
 
 #include <errno.h>
 #include <event2/event.h>

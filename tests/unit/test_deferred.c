@@ -5,9 +5,9 @@
  */
 #include "tests/unit/unit.h"
 
+#include "lib/maillog.h"
 #include "lib/mem.h"
 #include "policyd/deferred.h"
-#include "policyd/maillog.h"
 
 #include <stdlib.h>
 

@@ -5,9 +5,9 @@
  */
 #include "tests/unit/unit.h"
 
+#include "lib/maillog.h"
 #include "lib/mem.h"
 #include "policyd/feeds.h"
-#include "policyd/maillog.h"
 
 #include <event2/event.h>
 #include <unistd.h>

@@ -6,9 +6,9 @@
 #include "tests/unit/unit.h"
 
 #include "engine/hash.h"
+#include "lib/maillog.h"
 #include "lib/mem.h"
 #include "policyd/follow.h"
-#include "policyd/maillog.h"
 
 #include <event2/event.h>
 #include <sys/socket.h>

@@ -6,7 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include "engine/require.h"
-#include "policyd/maillog.h"
+#include "lib/maillog.h"
 
 #define SMTP "Nov  5 10:11:12 mx postfix/pp-a1/smtp[77]: "
 #define QMGR "Nov  5 10:11:12 mx postfix/qmgr[5]: "
@@ -137,6 +137,43 @@ test_queue(void **state)
         MAILLOG_SAID);
     assert_span(line.reply,
                 "host mx1.c.test[192.0.2.9] said: 450 4.2.0 wait (in reply to RCPT TO command)");
+}
+
+/* Who hands messages in. */
+static void
+test_client(void **state)
+{
+    static const struct {
+        const char *text, *client, *login;
+    } cases[] = {
+        {"smtpd[7]: 4A: client=app.test[192.0.2.7]", "192.0.2.7", ""},
+        {"submission/smtpd[7]: 4A: client=unknown[2001:db8::7], sasl_method=PLAIN, "
+         "sasl_username=app-1",
+         "2001:db8::7", "app-1"},
+        {"smtpd[7]: 4A: client=a.test[192.0.2.7]:4711, orig_queue_id=4B, orig_client=b[192.0.2.8], "
+         "sasl_method=LOGIN, sasl_username=a=b, c, sasl_sender=x@y.test",
+         "192.0.2.7", "a=b, c"},
+        {"smtpd[7]: 4A: client=a.test[192.0.2.7], sasl_method=PLAIN, sasl_username=", "192.0.2.7",
+         ""},
+        {"pickup[7]: 4A: uid=1000 from=<app>", "", ""},
+    };
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        snprintf(text, sizeof(text), "Nov  5 10:11:12 mx postfix/%s", cases[i].text);
+        assert_int_equal(parse(text), MAILLOG_CLIENT);
+        assert_span(line.queue_id, "4A");
+        assert_span(line.client, cases[i].client);
+        assert_span(line.login, cases[i].login);
+    }
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/smtpd[7]: 4A: client=app.test"),
+                     MAILLOG_ODD);
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/smtpd[7]: connect from app.test[192.0.2.7]"),
+                     MAILLOG_OTHER);
+    assert_int_equal(parse("Nov  5 10:11:12 mx postfix/smtpd[7]: NOQUEUE: client=a[192.0.2.7]"),
+                     MAILLOG_CLIENT); /* waits for a proxy: no message comes of that name */
+    assert_int_equal(parse(QMGR "4A: client=app.test[192.0.2.7]"), MAILLOG_OTHER);
 }
 
 /* No result: of other programs, of other things, or in a form that Postfix does not write. */
@@ -333,15 +370,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_result),
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_others),
-        cmocka_unit_test(test_unmet),
-        cmocka_unit_test(test_forged),
-        cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_time),
-        cmocka_unit_test(test_time_around_new_year),
+        cmocka_unit_test(test_result), cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_queue),  cmocka_unit_test(test_client),
+        cmocka_unit_test(test_others), cmocka_unit_test(test_unmet),
+        cmocka_unit_test(test_forged), cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_time),   cmocka_unit_test(test_time_around_new_year),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

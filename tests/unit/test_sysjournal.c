@@ -5,8 +5,8 @@
  */
 #include "tests/unit/unit.h"
 
+#include "lib/maillog.h"
 #include "lib/mem.h"
-#include "policyd/maillog.h"
 #include "policyd/sysjournal.h"
 
 #include <dirent.h>

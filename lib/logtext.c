@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: MIT
  */
-#include "policyd/logtext.h"
+#include "lib/logtext.h"
 
-#include "policyd/maillog.h"
+#include "lib/maillog.h"
 
 #include <string.h>
 

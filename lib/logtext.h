@@ -6,8 +6,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef POLICYD_LOGTEXT_H
-#define POLICYD_LOGTEXT_H
+#ifndef LIB_LOGTEXT_H
+#define LIB_LOGTEXT_H
 
 #include "lib/cursor.h"
 

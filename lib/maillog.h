@@ -10,12 +10,12 @@
  * 3.11) do no harm.
  *
  * Source: Postfix 3.4 to 3.11, log_adhoc.c, opened.c, qmgr_active.c,
- * cleanup_message.c; RFC 3339, section 5.6; RFC 5321, section 4.1.2.
+ * cleanup_message.c, smtpd.c, pickup.c; RFC 3339, section 5.6; RFC 5321, section 4.1.2.
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef POLICYD_MAILLOG_H
-#define POLICYD_MAILLOG_H
+#ifndef LIB_MAILLOG_H
+#define LIB_MAILLOG_H
 
 #include "lib/cursor.h"
 
@@ -30,6 +30,7 @@ enum {
 
 enum maillog_kind {
     MAILLOG_OTHER,   /* nothing of ours */
+    MAILLOG_CLIENT,  /* somebody hands a message in: queue_id, client, login */
     MAILLOG_NEW,     /* cleanup has begun a message: queue_id, message_id */
     MAILLOG_ACTIVE,  /* qmgr has taken it up: queue_id, sender */
     MAILLOG_RESULT,  /* of one recipient: queue_id and all the rest */
@@ -71,6 +72,8 @@ struct maillog {
     struct span service; /* "pp-a1"; as syslog_name has it, else empty */
     struct span daemon;  /* "smtp" */
     struct span queue_id;
+    struct span client;     /* its address; empty: a program on this host, by sendmail(1) */
+    struct span login;      /* SASL's name of who it is; or empty */
     struct span sender;     /* without <> */
     struct span message_id; /* as it stands in the header, or empty */
     struct span recipient;  /* without <> */

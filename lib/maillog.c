@@ -1,10 +1,10 @@
 /*
  * SPDX-License-Identifier: MIT
  */
-#include "policyd/maillog.h"
+#include "lib/maillog.h"
 
 #include "engine/require.h"
-#include "policyd/logtext.h"
+#include "lib/logtext.h"
 
 #include <string.h>
 
@@ -325,6 +325,38 @@ of_cleanup(struct maillog *line, struct cursor *reader)
     return MAILLOG_NEW;
 }
 
+/*
+ * "client=app.example.com[192.0.2.7], sasl_method=PLAIN, sasl_username=app".  A login is
+ * whatever its owner could make of it: it may reach to the end of the line.
+ */
+static enum maillog_kind
+of_smtpd(struct maillog *line, struct cursor *reader)
+{
+    struct span host, key, value;
+
+    if (!cursor_take(reader, "client="))
+        return MAILLOG_OTHER;
+    if (!cursor_take_until(reader, "[", &host) || !cursor_take_until(reader, "]", &line->client))
+        return MAILLOG_ODD;
+    while (cursor_take_until(reader, ", ", &value) && cursor_take_until(reader, "=", &key)) {
+        if (!logtext_is(key, "sasl_username"))
+            continue;
+        line->login = (struct span){reader->at, cursor_left(reader)};
+        if (cursor_take_until(reader, ", sasl_sender=", &value))
+            line->login = value;
+        break;
+    }
+    return MAILLOG_CLIENT;
+}
+
+/* "uid=1000 from=<app>" */
+static enum maillog_kind
+of_pickup(struct maillog *line, struct cursor *reader)
+{
+    (void)line;
+    return cursor_take(reader, "uid=") ? MAILLOG_CLIENT : MAILLOG_OTHER;
+}
+
 /* "Deleted: 85 messages": with ALL none of them is named. */
 static bool
 is_sweep(struct cursor *reader, int *ret_count)
@@ -439,7 +471,8 @@ maillog_parse(struct span ident, struct span message, struct maillog *ret_line)
     } programs[] = {
         {"qmgr", of_qmgr},           {"smtp", of_delivery},   {"error", of_delivery},
         {"cleanup", of_cleanup},     {"bounce", of_delivery}, {"lmtp", of_delivery},
-        {"postsuper", of_postsuper}, {"milter", of_milter},
+        {"postsuper", of_postsuper}, {"milter", of_milter},   {"smtpd", of_smtpd},
+        {"pickup", of_pickup},
     };
     struct cursor reader = {message.start, message.start + message.length};
 
