@@ -43,6 +43,15 @@ texts_free(char **texts, size_t count)
     free(texts);
 }
 
+static void
+own_schedule_free(struct schedule *schedule)
+{
+    if (schedule == NULL)
+        return;
+    free((char *)schedule->name);
+    free(schedule);
+}
+
 void
 snapshot_free(struct snapshot *snapshot)
 {
@@ -60,7 +69,7 @@ snapshot_free(struct snapshot *snapshot)
         free(snapshot->addresses[i].name);
         free(snapshot->addresses[i].helo);
         free(snapshot->addresses[i].node);
-        free(snapshot->addresses[i].schedule_name);
+        own_schedule_free(snapshot->addresses[i].own_schedule);
     }
     for (size_t i = 0; i < snapshot->provider_count; i++) {
         free(snapshot->providers[i].name);

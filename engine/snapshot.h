@@ -43,8 +43,8 @@ struct address {
     uint64_t seed;         /* hash of the name */
     const struct pool *of; /* a pool that has it, whose knobs it takes; NULL: none */
     struct caps caps;
-    char *schedule_name;             /* of its warm-up; NULL: it is warm */
-    const struct schedule *schedule; /* that; NULL: it is warm */
+    const struct schedule *schedule; /* of its warm-up, not ours; NULL: it is warm */
+    struct schedule *own_schedule;   /* that, where nobody else has it; NULL */
     int32_t started;                 /* when the warm-up was to begin, as in engine/date.h */
 };
 

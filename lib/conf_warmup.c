@@ -21,6 +21,8 @@ enum { SCHEDULE_NAME_MAX = 32, ZONE_HOURS_MAX = 14, ENGAGED_DAYS_MAX = 3660 };
 
 #define ENGAGEMENT_NAME "engagement"
 
+#define OWN_NAME "own" /* of a table that stands in its address */
+
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
 const struct conf_key conf_warmup_keys[] = {
@@ -62,8 +64,10 @@ const struct conf_key conf_schedule_keys[] = {
 };
 
 const struct conf_key conf_address_warmup_keys[] = {
-    {"schedule", KEY_TEXT, offsetof(struct address, schedule_name), NULL, 0, 0,
-     "\"conservative\", \"standard\", \"aggressive\", or one of warmup.schedules.", NULL, NULL},
+    {"schedule", KEY_OWN, 0, NULL, 0, 0,
+     "\"conservative\", \"standard\", \"aggressive\", one of warmup.schedules, or a table of its "
+     "own.",
+     NULL, NULL},
     {"started", KEY_DATE, offsetof(struct address, started), NULL, 0, 0,
      "The date of its first day; a later one begins it anew.", NULL, NULL},
     CONF_KEY_END,
@@ -159,13 +163,24 @@ read_shares(struct conf_reader *reader, config_setting_t *setting, struct schedu
         read_share(reader, config_setting_get_elem(setting, (unsigned)i), schedule);
 }
 
+/* The table; setting is a group. */
 static void
-read_schedule(struct conf_reader *reader, config_setting_t *setting, struct schedule *schedule)
+read_table(struct conf_reader *reader, config_setting_t *setting, struct schedule *schedule)
 {
     config_setting_t *days = member_of(setting, "days"), *shares = member_of(setting, "shares");
 
-    schedule->name = mem_strdup(config_setting_name(setting));
     conf_read_defaults(conf_schedule_keys, schedule);
+    conf_read_group(reader, setting, conf_schedule_keys, schedule);
+    if (days != NULL)
+        read_days(reader, days, schedule);
+    if (shares != NULL)
+        read_shares(reader, shares, schedule);
+}
+
+static void
+read_schedule(struct conf_reader *reader, config_setting_t *setting, struct schedule *schedule)
+{
+    schedule->name = mem_strdup(config_setting_name(setting));
     if (!conf_is_name(schedule->name, SCHEDULE_NAME_MAX))
         conf_problem(reader, setting,
                      "a schedule's name must be up to %d lower-case letters, digits and \"-\", "
@@ -174,15 +189,10 @@ read_schedule(struct conf_reader *reader, config_setting_t *setting, struct sche
     else if (schedule_preset(schedule->name) != NULL)
         conf_problem(reader, setting, "%s is there already, give this one another name",
                      schedule->name);
-    if (!config_setting_is_group(setting)) {
+    if (config_setting_is_group(setting))
+        read_table(reader, setting, schedule);
+    else
         conf_problem(reader, setting, "a group is needed, { days = ( 50, 100, 200 ); }");
-        return;
-    }
-    conf_read_group(reader, setting, conf_schedule_keys, schedule);
-    if (days != NULL)
-        read_days(reader, days, schedule);
-    if (shares != NULL)
-        read_shares(reader, shares, schedule);
 }
 
 static void
@@ -297,12 +307,15 @@ conf_read_warmup(struct conf_reader *reader, config_setting_t *warmup)
 /* ------------------------------------------------------- the addresses' own */
 
 static const struct schedule *
-find_schedule(struct conf_reader *reader, config_setting_t *setting, const char *name)
+find_schedule(struct conf_reader *reader, config_setting_t *setting)
 {
     const struct snapshot *snapshot = reader->conf->snapshot;
     size_t count = snapshot->schedule_count;
+    const char *name = conf_read_text(reader, setting);
     const char **names;
 
+    if (name == NULL)
+        return NULL;
     for (size_t i = 0; i < count; i++)
         if (strcmp(snapshot->schedules[i].name, name) == 0)
             return &snapshot->schedules[i];
@@ -317,6 +330,18 @@ find_schedule(struct conf_reader *reader, config_setting_t *setting, const char 
                  name, conf_nearest(name, names, count + SCHEDULE_PRESETS));
     free(names);
     return NULL;
+}
+
+/* NULL, and a problem: it is none. */
+static const struct schedule *
+read_own(struct conf_reader *reader, config_setting_t *setting, struct address *address)
+{
+    if (!config_setting_is_group(setting))
+        return find_schedule(reader, setting);
+    address->own_schedule = mem_new(sizeof(*address->own_schedule));
+    address->own_schedule->name = mem_strdup(OWN_NAME);
+    read_table(reader, setting, address->own_schedule);
+    return address->own_schedule->stage_count > 0 ? address->own_schedule : NULL;
 }
 
 /* Caps over hours and days are lowered by the allowance; beside others there must be room for it.
@@ -349,11 +374,11 @@ conf_check_warmup(struct conf_reader *reader, config_setting_t *addresses)
         struct address *address = &snapshot->addresses[i];
         config_setting_t *warmup =
             member_of(config_setting_get_elem(addresses, (unsigned)i), "warmup");
+        config_setting_t *schedule = member_of(warmup, "schedule");
 
-        if (address->schedule_name == NULL)
+        if (schedule == NULL)
             continue;
-        address->schedule =
-            find_schedule(reader, member_of(warmup, "schedule"), address->schedule_name);
+        address->schedule = read_own(reader, schedule, address);
         if (address->schedule != NULL)
             check_room(reader, warmup, address);
         if (strcmp(reader->conf->feedback_log, "none") == 0)

@@ -122,10 +122,11 @@ def test_a_day_and_the_next(host, simulator):
 
 
 def test_300_and_390(make_host, simulator):
-    """The clock goes on by a day: all of the next allowance, and exactly that."""
-    host = waking(make_host(warming(warmup={"schedules": {"small": {"days": [300, 390],
-                                                                   "hour": 100}}}),
-                            start=False, sink=simulator))
+    """The clock goes on by a day: all of the next allowance, and exactly that.  Its own table."""
+    table = {"days": [300, 390], "hour": 100}
+    host = waking(make_host(
+        warming(lambda conf: conf["addresses"]["a1"]["warmup"].update(schedule=table)),
+        start=False, sink=simulator))
     host.start()
     assert recipients(host, simulator, 400) == {NEW: 300, OLD: 100}
     wait_for(lambda: used(host) == (300, 300, 0), what="the results")

@@ -57,6 +57,38 @@ test_values(void **state)
 }
 
 static void
+test_a_table_in_its_address(void **state)
+{
+    struct conf *conf = unit_conf(
+        "addresses: {\n"
+        "  a1 = { ip = \"192.0.2.1\"; helo = \"a1.test\"; warmup = { schedule = {\n"
+        "    days = ( 7, 20, 70 ); hour = 50; shares = { yahoo = 20; }; };\n"
+        "    started = \"2026-11-20\"; }; };\n"
+        "  a2 = { ip = \"192.0.2.2\"; helo = \"a2.test\"; warmup = { started = \"2026-11-20\";\n"
+        "    schedule = { days = [ 100 ]; }; }; }; };\n"
+        "pools: { p = { addresses = ( \"a1\", \"a2\" ); }; };\n" STREAMS
+        "providers: { yahoo = { domains = ( \"yahoo.com\" ); }; };\n"
+        "feedback: { log = \"/var/log/mail.log\"; };\n");
+    const struct schedule *first = conf->snapshot->addresses[0].schedule;
+    const struct schedule *other = conf->snapshot->addresses[1].schedule;
+
+    (void)state;
+    assert_string_equal(first->name, "own");
+    assert_int_equal(first->stage_count, 3);
+    assert_int_equal(schedule_day(first, 0, NULL), 7);
+    assert_int_equal(schedule_day(first, 2, NULL), 70);
+    assert_int_equal(schedule_hour(first, 1, NULL), 10);
+    assert_int_equal(schedule_day(first, 0, "yahoo"), 1);
+    assert_int_equal(other->stage_count, 1);
+    assert_int_equal(other->hour_percent, 20);
+    assert_int_equal(schedule_day(other, 0, NULL), 100);
+    assert_int_equal(schedule_day(other, 0, "yahoo"), 100);
+    assert_int_equal(conf->snapshot->schedule_count, 0);
+    assert_true(conf->snapshot->provider_caps);
+    conf_unref(conf);
+}
+
+static void
 assert_engaged(const char *more, const char *path, const uint32_t *days)
 {
     struct conf *conf = unit_conf_with(more);
@@ -178,6 +210,7 @@ assert_warmup(const char *address, const char *more, const char *said)
 
 #define WARMUP(schedule, started) \
     "warmup = { schedule = \"" schedule "\"; started = \"" started "\"; };"
+#define TABLE(keys) "warmup = { schedule = { " keys " }; started = \"2026-11-20\"; };"
 #define CAPS(lengths) "caps = { hour = 5; windows = ( " lengths " ); };"
 #define WINDOW(length, count) "{ length = \"" length "\"; recipients = " count "; }"
 #define LOG "feedback: { log = \"/var/log/mail.log\"; };\n"
@@ -191,13 +224,33 @@ test_addresses_that_warm_up(void **state)
                   "later one begins it anew.");
     assert_warmup("warmup = { started = \"2026-11-20\"; };", LOG,
                   "text:1: addresses.a1.warmup: schedule is missing: \"conservative\", "
-                  "\"standard\", \"aggressive\", or one of warmup.schedules.");
+                  "\"standard\", \"aggressive\", one of warmup.schedules, or a table of its own.");
     assert_warmup(WARMUP("standard", "20.11.2026"), LOG,
                   "text:1: addresses.a1.warmup.started: \"20.11.2026\" is no date, write one such "
                   "as \"2026-11-27\"");
     assert_warmup(WARMUP("standart", "2026-11-20"), LOG,
                   "text:1: addresses.a1.warmup.schedule: \"standart\" is none of \"conservative\", "
                   "\"standard\", \"aggressive\", and warmup.schedules, did you mean \"standard\"?");
+    assert_warmup("warmup = { schedule = 5; started = \"2026-11-20\"; };", LOG,
+                  "text:1: addresses.a1.warmup.schedule: is a number, a text in quotes is needed");
+    assert_warmup(TABLE(""), LOG,
+                  "text:1: addresses.a1.warmup.schedule: days is missing: The most recipients of a "
+                  "day, stage by stage.");
+    assert_warmup(TABLE("days = ( 5, 4 );"), LOG,
+                  "text:1: addresses.a1.warmup.schedule.days.2: 4 is no more than the 5 before it, "
+                  "stages must grow");
+    assert_warmup(TABLE("days = ( 5 ); hours = 3;"), LOG,
+                  "text:1: addresses.a1.warmup.schedule.hours: unknown key, did you mean "
+                  "\"hour\"?");
+    assert_warmup(
+        TABLE("days = ( 5 ); shares = { oter = 5; };"), LOG,
+        "text:1: addresses.a1.warmup.schedule.shares.oter: there is no provider oter, did "
+        "you mean \"other\"?");
+    assert_warmup(TABLE("days = ( 5 );")
+                      CAPS(WINDOW("10m", "1") "," WINDOW("2h", "6") "," WINDOW("3h", "7")),
+                  LOG,
+                  "text:1: addresses.a1.warmup: beside a warm-up the address may have caps over 2 "
+                  "windows other than hour and day");
     assert_warmup(WARMUP("standard", "2026-11-20"), "",
                   "text:1: addresses.a1.warmup: a warm-up depends on what becomes of the mail, so "
                   "feedback.log must say where that is told");
@@ -219,6 +272,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_a_table_in_its_address),
         cmocka_unit_test(test_engaged),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_addresses_that_warm_up),
