@@ -28,12 +28,16 @@ struct facts {
     size_t recipient_count;
     const struct header *headers; /* at least those that snapshot.headers names */
     size_t header_count;
+    unsigned granted; /* a set, 1 << enum condition_type: conditions of these types hold */
 };
 
 /*
  * The first stream that takes the message: one with a match group whose
  * conditions all hold, or one without groups.  A condition over something that
  * is not known does not hold.  Never NULL: the last stream takes everything.
+ *
+ * With what cannot be known granted it is the first stream that may take the message: where
+ * that is the same as without, it is sure.
  */
 const struct stream *classify(const struct snapshot *snapshot, const struct facts *facts);
 

@@ -7,7 +7,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Packages of Debian 12 and 13 that build and test everything.
 packages=(
   gcc clang make autoconf automake pkg-config libc6-dev
-  libmilter-dev libevent-dev libc-ares-dev libhiredis-dev libssl-dev libconfig-dev libpcre2-dev libpsl-dev libsqlite3-dev libsystemd-dev
+  libmilter-dev libevent-dev libc-ares-dev libhiredis-dev libssl-dev libconfig-dev libpcre2-dev libpsl-dev libsqlite3-dev libsystemd-dev zlib1g-dev
   libcmocka-dev python3-pytest python3-dkim python3-dnspython
   postfix opendkim opendkim-tools nsd redis-server redis-sentinel redis-tools systemd-journal-remote faketime openssl iproute2 mandoc
 )

@@ -118,6 +118,27 @@ test_first_stream_wins(void **state)
     conf_unref(conf);
 }
 
+/* What may be, where it cannot be told: conditions of some types are granted, the others count. */
+static void
+test_granted_conditions_hold(void **state)
+{
+    struct conf *conf = unit_conf(unit_site);
+    struct facts facts = {.sender = "a@client.test"};
+
+    (void)state;
+    assert_string_equal(classify(conf->snapshot, &facts)->name, "client");
+    facts.granted = 1u << CONDITION_DAEMON;
+    assert_string_equal(classify(conf->snapshot, &facts)->name, "client");
+    facts.granted = 1u << CONDITION_HEADER;
+    assert_string_equal(classify(conf->snapshot, &facts)->name, "tx");
+    conf_unref(conf);
+    expect_stream("{ header = \"X\"; sasl_user = \"app-*\"; }", &facts, false);
+    facts.sasl_user = "app-1";
+    expect_stream("{ header = \"X\"; sasl_user = \"app-*\"; }", &facts, true);
+    facts.granted = 1u << CONDITION_DAEMON;
+    expect_stream("{ header = \"X\"; sasl_user = \"app-*\"; }", &facts, false);
+}
+
 /* Members without a configuration around them. */
 struct crowd {
     struct address *addresses;
@@ -350,6 +371,7 @@ main(void)
         cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_unknown_facts_hold_nothing),
         cmocka_unit_test(test_first_stream_wins),
+        cmocka_unit_test(test_granted_conditions_hold),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_walk),
         cmocka_unit_test(test_only_its_share_moves),

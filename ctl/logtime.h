@@ -1,0 +1,34 @@
+/*
+ * When lines of a log were written, where they do not tell the year or the time zone.  Pure.
+ *
+ * The first line is the newest that it can be and not later than its file was last written; each
+ * further one is the nearest to the one before.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CTL_LOGTIME_H
+#define CTL_LOGTIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct maillog_time;
+struct zone;
+
+struct logtime {
+    const struct zone *zone; /* not ours: whose clock wrote it; NULL: UTC */
+    bool known;
+    int64_t near_ms;
+    int32_t offset_s; /* holds from UTC from_s, until until_s */
+    int64_t from_s, until_s;
+};
+
+void logtime_init(struct logtime *logtime, const struct zone *zone);
+
+/* A file begins, which was last written then. */
+void logtime_file(struct logtime *logtime, int64_t written_ms);
+
+/* Milliseconds since 1970; -1: it is no time. */
+int64_t logtime_ms(struct logtime *logtime, const struct maillog_time *time);
+
+#endif
