@@ -119,6 +119,17 @@ struct world_reply {
     bool for_good; /* 5xx: where it suspends an address, its warm-up was blocked */
 };
 
+/* A reply brought it about that less, or nothing, leaves from there. */
+struct world_suspension {
+    int64_t at_ms, until_ms; /* then its first probes go, or it is slowed no more */
+    enum world_accused accused;
+    const struct address *address;   /* NULL with WORLD_ACCOUNT */
+    const struct provider *provider; /* with WORLD_ADDRESS_PROVIDER; NULL: it is name alone */
+    const char *name;                /* an account, or a domain of no provider; else NULL */
+    uint32_t rule;
+    bool slowed; /* else suspended */
+};
+
 struct world_setup {
     const struct snapshot *snapshot;         /* not ours */
     struct warmup_rules warmup;              /* conf->warmup */
@@ -134,10 +145,11 @@ struct world_setup {
     /* By address.index: warm-ups as they stood at the start; NULL: all begin on the first day. */
     const struct warmup *warmups;
     const bool *present; /* by address.index: that are there; NULL: all of every host */
-    /* From both nothing but world_tell() and what reads may be called. */
-    void (*sent)(void *arg, const struct world_sent *sent);    /* may be NULL */
-    void (*ended)(void *arg, const struct world_ended *ended); /* may be NULL */
-    void *arg;                                                 /* not ours */
+    /* From these nothing but world_tell() and what reads may be called. */
+    void (*sent)(void *arg, const struct world_sent *sent);                  /* may be NULL */
+    void (*ended)(void *arg, const struct world_ended *ended);               /* may be NULL */
+    void (*suspended)(void *arg, const struct world_suspension *suspension); /* may be NULL */
+    void *arg;                                                               /* not ours */
 };
 
 /* Both NULL only without memory. */
@@ -210,12 +222,12 @@ uint64_t world_sent_from(const struct world *world, const struct pool *pool);
 const struct warmup *world_warmup(const struct world *world, const struct address *address);
 
 /*
- * The most that came in for a pool, as the first that it would leave from: in an hour and in a
- * day of the clock; provider NULL: to all of them.
+ * The most that came in for a pool, as the first that it would leave from: in a minute, an hour
+ * and a day of the clock; provider NULL: to all of them.
  */
 struct world_peak {
-    uint64_t hour, day;
-    int64_t hour_ms; /* when that hour began */
+    uint64_t minute, hour, day;
+    int64_t minute_ms, hour_ms; /* when that began */
     int32_t day_at;
 };
 struct world_peak world_peak(const struct world *world, const struct pool *pool,

@@ -90,8 +90,14 @@ world_count_day(struct world *world, int32_t day)
 }
 
 static void
-count_most(struct world_most *most, int64_t hour, int32_t day, uint32_t count)
+count_most(struct world_most *most, int64_t now_ms, int32_t day, uint32_t count)
 {
+    int64_t minute = now_ms / MINUTE_MS, hour = now_ms / HOUR_MS;
+
+    if (most->minute != minute) {
+        most->minute = minute;
+        most->in_minute = 0;
+    }
     if (most->hour != hour) {
         most->hour = hour;
         most->in_hour = 0;
@@ -100,8 +106,13 @@ count_most(struct world_most *most, int64_t hour, int32_t day, uint32_t count)
         most->day = day;
         most->in_day = 0;
     }
+    most->in_minute += count;
     most->in_hour += count;
     most->in_day += count;
+    if (most->in_minute > most->minute_count) {
+        most->minute_count = most->in_minute;
+        most->minute_most = minute;
+    }
     if (most->in_hour > most->hour_count) {
         most->hour_count = most->in_hour;
         most->hour_most = hour;
@@ -129,8 +140,8 @@ world_count_offered(struct world *world, const struct world_lane *lane, uint32_t
 
     world->streams[lane->stream->index].offered += count;
     today->streams[lane->stream->index].offered += count;
-    count_most(&mosts[lane->provider], world->now_ms / HOUR_MS, today->day, count);
-    count_most(&mosts[providers], world->now_ms / HOUR_MS, today->day, count);
+    count_most(&mosts[lane->provider], world->now_ms, today->day, count);
+    count_most(&mosts[providers], world->now_ms, today->day, count);
 }
 
 static void
@@ -260,6 +271,12 @@ world_peak(const struct world *world, const struct pool *pool, const struct prov
     const struct world_most *most = &world->mosts[pool->index * (providers + 1) +
                                                   (provider != NULL ? provider->index : providers)];
 
-    return (struct world_peak){most->hour_count, most->day_count, most->hour_most * HOUR_MS,
-                               most->day_most};
+    return (struct world_peak){
+        .minute = most->minute_count,
+        .hour = most->hour_count,
+        .day = most->day_count,
+        .minute_ms = most->minute_most * MINUTE_MS,
+        .hour_ms = most->hour_most * HOUR_MS,
+        .day_at = most->day_most,
+    };
 }

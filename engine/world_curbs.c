@@ -238,6 +238,26 @@ speak_well(struct world *world, const struct world_sent *sent)
 }
 
 static void
+tell_suspension(const struct world *world, const struct world_breaker *its, uint32_t rule,
+                enum breaker_change change)
+{
+    struct world_suspension suspension = {
+        .at_ms = world->now_ms,
+        .accused = its->scope,
+        .address = its->address,
+        .provider = its->provider,
+        .name = its->name,
+        .rule = rule,
+        .slowed = change == BREAKER_SLOWED,
+        .until_ms =
+            change == BREAKER_SLOWED ? its->breaker.slow_until_ms : breaker_until(&its->breaker),
+    };
+
+    if (world->setup.suspended != NULL && (change == BREAKER_SLOWED || change == BREAKER_SUSPENDED))
+        world->setup.suspended(world->setup.arg, &suspension);
+}
+
+static void
 accuse(struct world *world, const struct world_sent *sent, const struct world_reply *reply)
 {
     struct world_breaker *its;
@@ -253,6 +273,7 @@ accuse(struct world *world, const struct world_sent *sent, const struct world_re
                          world->now_ms);
     set_curb(world, its, change);
     note_events(world, its, reply->for_good);
+    tell_suspension(world, its, reply->rule, change);
 }
 
 /* Their grants are as if they had never been taken. */

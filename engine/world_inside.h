@@ -61,11 +61,11 @@ struct world_breaker {
     int64_t probed_ms;
 };
 
-/* A most in an hour or a day of the clock. */
+/* A most in a minute, an hour or a day of the clock. */
 struct world_most {
-    int64_t hour, hour_most;
+    int64_t minute, minute_most, hour, hour_most;
     int32_t day, day_most;
-    uint64_t in_hour, in_day, hour_count, day_count;
+    uint64_t in_minute, in_hour, in_day, minute_count, hour_count, day_count;
 };
 
 struct world_days {

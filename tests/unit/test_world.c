@@ -29,6 +29,8 @@ struct seen {
     size_t count, room;
     uint64_t ended;
     enum world_result result;
+    size_t suspended;
+    struct world_suspension suspension; /* the last */
 };
 
 static void
@@ -53,6 +55,15 @@ on_ended(void *arg, const struct world_ended *ended)
 }
 
 static void
+on_suspended(void *arg, const struct world_suspension *suspension)
+{
+    struct seen *seen = arg;
+
+    seen->suspended++;
+    seen->suspension = *suspension;
+}
+
+static void
 begin(struct seen *seen, const char *text, int64_t lifetime_ms)
 {
     *seen = (struct seen){.conf = unit_conf(text)};
@@ -66,6 +77,7 @@ begin(struct seen *seen, const char *text, int64_t lifetime_ms)
         .wake_per_s = seen->conf->wake_rate,
         .sent = on_sent,
         .ended = on_ended,
+        .suspended = on_suspended,
         .arg = seen,
     }));
 }
@@ -295,6 +307,12 @@ test_blocked(void **state)
                                      .reaction = &now,
                                      .rule = 1,
                                      .for_good = true});
+    assert_int_equal(seen.suspended, 1);
+    assert_ptr_equal(seen.suspension.address, seen.sent[seen.count - 1].address);
+    assert_int_equal(seen.suspension.accused, WORLD_ADDRESS);
+    assert_int_equal(seen.suspension.rule, 1);
+    assert_int_equal(seen.suspension.until_ms, seen.suspension.at_ms + 2 * HOUR_MS);
+    assert_false(seen.suspension.slowed);
     for (int i = 0; i < 20; i++) {
         outcome = send(&seen, at_ms + i * 5 * MINUTE_MS, 1, hash_mix((uint64_t)i));
         assert_non_null(outcome.address);
@@ -305,12 +323,41 @@ test_blocked(void **state)
     end(&seen);
 }
 
+/* What came in at most, whether there was room for it or not. */
+static void
+test_peak(void **state)
+{
+    struct seen seen;
+    struct world_peak peak;
+    const struct pool *pool;
+
+    (void)state;
+    begin(&seen, SITE(""), 0);
+    send(&seen, start_ms + 59 * 1000, 3, 1);
+    send(&seen, start_ms + MINUTE_MS, 4, 2);
+    send(&seen, start_ms + MINUTE_MS + 59 * 1000, 4, 3);
+    send(&seen, start_ms + HOUR_MS, 7, 4);
+    send(&seen, start_ms + DAY_MS, 7, 5);
+    pool = seen.conf->snapshot->streams[0].pool;
+    peak = world_peak(seen.world, pool, &seen.conf->snapshot->providers[1]);
+    assert_int_equal(peak.minute, 8);
+    assert_int_equal(peak.minute_ms, start_ms + MINUTE_MS);
+    assert_int_equal(peak.hour, 11);
+    assert_int_equal(peak.hour_ms, start_ms);
+    assert_int_equal(peak.day, 18);
+    assert_int_equal(peak.day_at, FIRST_DAY);
+    assert_int_equal(world_peak(seen.world, pool, NULL).minute, 8);
+    assert_int_equal(world_peak(seen.world, pool, &seen.conf->snapshot->providers[0]).minute, 0);
+    end(&seen);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_caps),   cmocka_unit_test(test_used), cmocka_unit_test(test_ended),
         cmocka_unit_test(test_warmup), cmocka_unit_test(test_same), cmocka_unit_test(test_blocked),
+        cmocka_unit_test(test_peak),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
