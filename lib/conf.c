@@ -5,6 +5,7 @@
 
 #include "engine/hash.h"
 #include "engine/schedule.h"
+#include "engine/zone.h"
 #include "lib/conf_file.h"
 #include "lib/conf_lines.h"
 #include "lib/conf_lists.h"
@@ -474,6 +475,7 @@ conf_unref(struct conf *conf)
     conf_clear_group(keys, conf);
     replies_clear(&conf->replies); /* names providers of the snapshot */
     snapshot_free(conf->snapshot);
+    zone_free(conf->warmup_zone);
     free(conf->file);
     free(conf->internal);
     free(conf->dns_servers);

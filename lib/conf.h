@@ -106,9 +106,8 @@ struct conf {
 
     struct warmup_rules warmup; /* what moves a warm-up on, and back */
     int64_t warmup_idle_ms;     /* as written */
-    char *warmup_zone;          /* as written */
-    bool warmup_local;          /* days are those of this host's time zone, ... */
-    int warmup_offset_s;        /* ... else of UTC and so much later */
+    char *warmup_zone_name;     /* as written */
+    struct zone *warmup_zone;   /* whose days count; NULL: UTC */
     char *engagement_path;      /* the file of recipients and their activity, or "none" */
     struct conf_list engaged;   /* as written */
 

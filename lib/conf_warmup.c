@@ -8,8 +8,10 @@
 #include "engine/allowances.h"
 #include "engine/schedule.h"
 #include "lib/conf_value.h"
+#include "lib/err.h"
 #include "lib/mem.h"
 #include "lib/units.h"
+#include "lib/zone_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,17 +19,19 @@
 
 #define AT(member) offsetof(struct conf, member)
 
-enum { SCHEDULE_NAME_MAX = 32, ZONE_HOURS_MAX = 14, ENGAGED_DAYS_MAX = 3660 };
+enum { SCHEDULE_NAME_MAX = 32, ZONE_HOURS_MAX = 14, RULE_SIZE = 16, ENGAGED_DAYS_MAX = 3660 };
 
 #define ENGAGEMENT_NAME "engagement"
 
+#define LOCAL "local"
 #define OWN_NAME "own" /* of a table that stands in its address */
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
 const struct conf_key conf_warmup_keys[] = {
-    {"time_zone", KEY_TEXT, AT(warmup_zone), "local", 0, 0,
-     "Where days begin at midnight: \"local\", \"UTC\", or so much later than that, \"+02:00\".",
+    {"time_zone", KEY_TEXT, AT(warmup_zone_name), "local", 0, 0,
+     "Where days begin at midnight: \"local\", a name such as \"Europe/Berlin\", \"UTC\", or so "
+     "much later than that, \"+02:00\".",
      NULL, NULL},
     {"sending_day", KEY_COUNT, AT(warmup.used_percent), "70", 1, 100,
      "Percent of a day's allowance that must be used for the day to count.", NULL, NULL},
@@ -215,9 +219,9 @@ read_schedules(struct conf_reader *reader, config_setting_t *setting)
 
 /* -------------------------------------------------------------- the group */
 
-/* "+02:00" */
+/* "+02:00" is a rule without summer time, in which POSIX counts the other way: "<x>-02:00". */
 static bool
-parse_offset(const char *text, int *ret_s)
+is_offset(const char *text, char ret_rule[RULE_SIZE])
 {
     int hours, minutes;
     char sign, end;
@@ -228,8 +232,35 @@ parse_offset(const char *text, int *ret_s)
     if ((sign != '+' && sign != '-') || hours < 0 || hours > ZONE_HOURS_MAX || minutes < 0 ||
         minutes > 59)
         return false;
-    *ret_s = (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    snprintf(ret_rule, RULE_SIZE, "<x>%c%02d:%02d", sign == '-' ? '+' : '-', hours, minutes);
     return true;
+}
+
+/* Days are UTC's when it cannot be read. */
+static void
+read_zone(struct conf_reader *reader, config_setting_t *setting)
+{
+    struct conf *conf = reader->conf;
+    char rule[RULE_SIZE];
+    struct err err;
+
+    if (strcmp(conf->warmup_zone_name, LOCAL) != 0 &&
+        zone_load(is_offset(conf->warmup_zone_name, rule) ? rule : conf->warmup_zone_name,
+                  &conf->warmup_zone, &err) < 0)
+        conf_problem(reader, setting,
+                     "%s; write \"local\", a name such as \"Europe/Berlin\", or how much later "
+                     "than UTC it is there, such as \"+02:00\"",
+                     err.msg);
+}
+
+/* That of this host; warmup is of the first address that needs it. */
+static void
+read_local_zone(struct conf_reader *reader, config_setting_t *warmup)
+{
+    struct err err;
+
+    if (zone_load(LOCAL, &reader->conf->warmup_zone, &err) < 0)
+        conf_warning(reader, warmup, "%s -- days are taken to be those of UTC", err.msg);
 }
 
 static void
@@ -293,13 +324,7 @@ conf_read_warmup(struct conf_reader *reader, config_setting_t *warmup)
     conf->warmup.idle_days = (int)(conf->warmup_idle_ms / DAY_MS);
     if (conf->warmup_idle_ms % DAY_MS != 0)
         conf_problem(reader, member_of(warmup, "idle"), "whole days are needed, such as \"30d\"");
-    conf->warmup_local = strcmp(conf->warmup_zone, "local") == 0;
-    if (!conf->warmup_local && strcmp(conf->warmup_zone, "UTC") != 0 &&
-        !parse_offset(conf->warmup_zone, &conf->warmup_offset_s))
-        conf_problem(reader, member_of(warmup, "time_zone"),
-                     "\"%s\" is no time zone, write \"local\", \"UTC\", or how much later than "
-                     "that it is there, such as \"+02:00\"",
-                     conf->warmup_zone);
+    read_zone(reader, member_of(warmup, "time_zone"));
     if (schedules != NULL)
         read_schedules(reader, schedules);
 }
@@ -369,6 +394,7 @@ void
 conf_check_warmup(struct conf_reader *reader, config_setting_t *addresses)
 {
     struct snapshot *snapshot = reader->conf->snapshot;
+    config_setting_t *first = NULL;
 
     for (size_t i = 0; addresses != NULL && i < snapshot->address_count; i++) {
         struct address *address = &snapshot->addresses[i];
@@ -378,6 +404,8 @@ conf_check_warmup(struct conf_reader *reader, config_setting_t *addresses)
 
         if (schedule == NULL)
             continue;
+        if (first == NULL)
+            first = warmup;
         address->schedule = read_own(reader, schedule, address);
         if (address->schedule != NULL)
             check_room(reader, warmup, address);
@@ -386,4 +414,6 @@ conf_check_warmup(struct conf_reader *reader, config_setting_t *addresses)
                          "a warm-up depends on what becomes of the mail, so feedback.log must say "
                          "where that is told");
     }
+    if (first != NULL && strcmp(reader->conf->warmup_zone_name, LOCAL) == 0)
+        read_local_zone(reader, first);
 }

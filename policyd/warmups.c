@@ -6,6 +6,7 @@
 #include "engine/date.h"
 #include "engine/schedule.h"
 #include "engine/snapshot.h"
+#include "engine/zone.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/log.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     DAY_S = 24 * 3600,
@@ -28,22 +28,10 @@ enum {
 
 /* ------------------------------------------------------------------- days */
 
-static int64_t
-local_s(const struct warmups *warmups, int64_t time_s)
-{
-    time_t time = (time_t)time_s;
-    struct tm tm;
-
-    if (!warmups->conf->warmup_local)
-        return time_s + warmups->conf->warmup_offset_s;
-    localtime_r(&time, &tm);
-    return time_s + tm.tm_gmtoff;
-}
-
 int32_t
 warmups_day(const struct warmups *warmups, int64_t time_s)
 {
-    int64_t s = local_s(warmups, time_s);
+    int64_t until_s, s = time_s + zone_offset_s(warmups->conf->warmup_zone, time_s, &until_s);
 
     if (s < 0)
         return 0;

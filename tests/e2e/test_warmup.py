@@ -4,6 +4,8 @@
 import json
 import time
 from collections import Counter
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -119,6 +121,14 @@ def test_a_day_and_the_next(host, simulator):
     # Of 20 in any 24 hours 10 are used.
     assert send(host, simulator, 60, "second") == {NEW: 10, OLD: 50}
     assert "address a1: warm-up: stage 2 of 3, 20 recipients a day" in host.policyd.log()
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Honolulu"])
+def test_a_day_of_its_time_zone(make_host, zone):
+    """A name, whose day it is."""
+    host = make_host(warming(warmup={"time_zone": zone}))
+    wait_for(lambda: state(host)["day"] == str(datetime.now(ZoneInfo(zone)).date()),
+             what="the day there")
 
 
 def test_300_and_390(make_host, simulator):

@@ -6,8 +6,12 @@
 #include "tests/unit/unit.h"
 
 #include "engine/schedule.h"
+#include "engine/zone.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
+#include "lib/zone_file.h"
+
+#include <unistd.h>
 
 #define POOLS "pools: { p = { addresses = ( \"a1\" ); }; };\n"
 #define STREAMS "streams: ( { name = \"default\"; pool = \"p\"; match = (); } );\n"
@@ -34,6 +38,7 @@ test_values(void **state)
         "warmup: { time_zone = \"-05:30\"; idle = \"10d\"; back = 2; schedules: {\n"
         "  slow = { days = ( 5, 10 ); hour = 50; shares = { yahoo = 20; }; }; }; };\n");
     const struct address *addresses = conf->snapshot->addresses;
+    int64_t until_s;
 
     (void)state;
     assert_ptr_equal(addresses[0].schedule, schedule_preset("standard"));
@@ -46,8 +51,7 @@ test_values(void **state)
     assert_null(addresses[2].schedule);
     assert_true(conf->snapshot->has_caps);
     assert_true(conf->snapshot->provider_caps);
-    assert_false(conf->warmup_local);
-    assert_int_equal(conf->warmup_offset_s, -(5 * 3600 + 30 * 60));
+    assert_int_equal(zone_offset_s(conf->warmup_zone, 0, &until_s), -(5 * 3600 + 30 * 60));
     assert_int_equal(conf->warmup.used_percent, 70);
     assert_int_equal(conf->warmup.accepted_percent, 90);
     assert_int_equal(conf->warmup.back_stages, 2);
@@ -88,6 +92,66 @@ test_a_table_in_its_address(void **state)
     conf_unref(conf);
 }
 
+/* How far the days are from those of UTC, then. */
+static void
+assert_zone(const char *zone, int64_t at_s, int32_t offset_s)
+{
+    char *text = mem_printf("warmup: { time_zone = \"%s\"; };", zone);
+    struct conf *conf = unit_conf_with(text);
+    int64_t until_s;
+
+    print_message("%s\n", text);
+    assert_int_equal(zone_offset_s(conf->warmup_zone, at_s, &until_s), offset_s);
+    conf_unref(conf);
+    free(text);
+}
+
+static void
+test_time_zones(void **state)
+{
+    const int64_t winter_s = 1767225600, summer_s = 1782864000; /* the first of January, of July */
+
+    (void)state;
+    assert_zone("UTC", winter_s, 0);
+    assert_zone("+00:00", winter_s, 0);
+    assert_zone("+02:00", winter_s, 7200);
+    assert_zone("-14:59", summer_s, -(14 * 3600 + 59 * 60));
+    assert_zone("CET-1CEST,M3.5.0,M10.5.0/3", winter_s, 3600);
+    assert_zone("CET-1CEST,M3.5.0,M10.5.0/3", summer_s, 7200);
+    if (access(ZONE_FOLDER "/Europe/Berlin", R_OK) == 0) {
+        assert_zone("Europe/Berlin", winter_s, 3600);
+        assert_zone("Europe/Berlin", summer_s, 7200);
+    }
+}
+
+/* Only where something warms up is it read. */
+static void
+test_zone_of_the_host(void **state)
+{
+    static const char address[] =
+        "addresses: { a1 = { ip = \"192.0.2.1\"; helo = \"a1.test\"; warmup = { schedule = "
+        "\"standard\"; started = \"2026-11-20\"; }; }; };\n"
+        "feedback: { log = \"/var/log/mail.log\"; };\n" POOLS STREAMS;
+    struct conf_problems problems;
+    struct conf *conf;
+    int64_t until_s;
+
+    (void)state;
+    setenv("TZ", "CET-1", 1);
+    conf = unit_conf(address);
+    assert_int_equal(zone_offset_s(conf->warmup_zone, 0, &until_s), 3600);
+    conf_unref(conf);
+    setenv("TZ", "/nowhere", 1);
+    problems = unit_problems(address);
+    assert_true(unit_says(&problems, "text:1: warning: addresses.a1.warmup: /nowhere: No such file "
+                                     "or directory -- days are taken to be those of UTC"));
+    conf_problems_clear(&problems);
+    conf = unit_conf_with("");
+    assert_null(conf->warmup_zone);
+    conf_unref(conf);
+    unsetenv("TZ");
+}
+
 static void
 assert_engaged(const char *more, const char *path, const uint32_t *days)
 {
@@ -124,12 +188,14 @@ static const struct mistake of_warmup[] = {
     {"warmup: { accepted = 101; };", "warmup.accepted: 101 is outside 1 to 100"},
     {"warmup: { idle = \"36h\"; };", "warmup.idle: whole days are needed, such as \"30d\""},
     {"warmup: { idle = \"12h\"; };", "warmup.idle: \"12h\" is outside 1d to 3660d"},
-    {"warmup: { time_zone = \"Europe/Berlin\"; };",
-     "warmup.time_zone: \"Europe/Berlin\" is no time zone, write \"local\", \"UTC\", or how much "
-     "later than that it is there, such as \"+02:00\""},
+    {"warmup: { time_zone = \"Europe/Nowhere\"; };",
+     "warmup.time_zone: " ZONE_FOLDER "/Europe/Nowhere: No such file or directory; write "
+     "\"local\", a name such as \"Europe/Berlin\", or how much later than UTC it is there, such as "
+     "\"+02:00\""},
+    {"warmup: { time_zone = \"/etc/passwd\"; };",
+     "warmup.time_zone: \"/etc/passwd\" is no name of a time zone; write \"local\", "},
     {"warmup: { time_zone = \"+15:00\"; };",
-     "warmup.time_zone: \"+15:00\" is no time zone, write \"local\", \"UTC\", or how much later "
-     "than that it is there, such as \"+02:00\""},
+     "warmup.time_zone: " ZONE_FOLDER "/+15:00: No such file or directory; write \"local\", "},
     {"warmup: { engagement = \"engagement\"; };",
      "warmup.engagement: \"engagement\" is no file, write an absolute path such as "
      "\"/var/lib/postpool/engagement\", or \"none\""},
@@ -273,6 +339,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_a_table_in_its_address),
+        cmocka_unit_test(test_time_zones),
+        cmocka_unit_test(test_zone_of_the_host),
         cmocka_unit_test(test_engaged),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_addresses_that_warm_up),

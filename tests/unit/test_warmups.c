@@ -17,17 +17,19 @@
 enum { HOSTS = 2, DAY_S = 24 * 3600, FIRST = 20000 };
 
 static const char *const sites[HOSTS] = {"node = \"mta1\";\n", "node = \"mta2\";\n"};
-static const char site[] =
-    "addresses: {\n"
-    "  a1 = { ip = \"192.0.2.1\"; helo = \"a1.test\"; warmup = { schedule = \"s\"; started = "
-    "\"2024-10-04\"; }; };\n"
-    "  a2 = { ip = \"192.0.2.2\"; helo = \"a2.test\"; }; };\n"
-    "pools: { p = { addresses = ( \"a1\", \"a2\" ); }; };\n"
-    "streams: ( { name = \"default\"; pool = \"p\"; match = (); } );\n"
-    "feedback: { log = \"/var/log/mail.log\"; };\n"
-    "replies: ( { name = \"unknown\"; class = \"recipient\"; pattern = \"unknown\"; samples = ( "
-    "\"550 unknown\" ); } );\n"
-    "warmup: { time_zone = \"UTC\"; schedules: { s = { days = ( 10, 20, 40 ); }; }; };\n";
+#define SITE(zone)                                                                                \
+    "addresses: {\n"                                                                              \
+    "  a1 = { ip = \"192.0.2.1\"; helo = \"a1.test\"; warmup = { schedule = \"s\"; started = "    \
+    "\"2024-10-04\"; }; };\n"                                                                     \
+    "  a2 = { ip = \"192.0.2.2\"; helo = \"a2.test\"; }; };\n"                                    \
+    "pools: { p = { addresses = ( \"a1\", \"a2\" ); }; };\n"                                      \
+    "streams: ( { name = \"default\"; pool = \"p\"; match = (); } );\n"                           \
+    "feedback: { log = \"/var/log/mail.log\"; };\n"                                               \
+    "replies: ( { name = \"unknown\"; class = \"recipient\"; pattern = \"unknown\"; samples = ( " \
+    "\"550 unknown\" ); } );\n"                                                                   \
+    "warmup: { time_zone = \"" zone "\"; schedules: { s = { days = ( 10, 20, 40 ); }; }; };\n"
+
+static const char in_utc[] = SITE("UTC"), in_berlin[] = SITE("CET-1CEST,M3.5.0,M10.5.0/3");
 
 struct put {
     bool waits;
@@ -106,7 +108,7 @@ static void
 start(struct world *w, size_t number)
 {
     struct host *host = &w->hosts[number];
-    char *text = mem_printf("%s%s", sites[number], site);
+    char *text = mem_printf("%s%s", sites[number], in_utc);
 
     *host = (struct host){.world = w, .conf = unit_conf(text)};
     free(text);
@@ -452,21 +454,74 @@ test_a_clock_that_was_wrong(void **state)
 }
 
 static void
-test_a_reload(void **state)
+reload(struct world *w, size_t number, const char *site)
 {
-    struct world *w = *state;
-    struct host *host = &w->hosts[0];
-    char *text = mem_printf("%s%s", sites[0], site);
+    struct host *host = &w->hosts[number];
+    char *text = mem_printf("%s%s", sites[number], site);
     struct conf *before = host->conf;
 
-    sent(w, 0, 7);
     host->conf = unit_conf(text);
     free(text);
     host->a1 = snapshot_find_address(host->conf->snapshot, "a1");
     warmups_set_conf(host->warmups, host->conf);
     conf_unref(before);
+}
+
+static void
+test_a_reload(void **state)
+{
+    struct world *w = *state;
+
+    sent(w, 0, 7);
+    reload(w, 0, in_utc);
     next_day(w);
     assert_stage(w, 1);
+}
+
+/* The day that begins there has so many hours, and what left in its last second is part of it. */
+static void
+day_of_hours(struct world *w, int32_t day, int64_t begins_s, int hours, unsigned used)
+{
+    w->time_s = begins_s - 1;
+    assert_int_equal(warmups_today(w->hosts[0].warmups), day - 1);
+    w->time_s = begins_s + WARMUPS_TURN_S;
+    tick(w);
+    assert_int_equal(now(w, 0)->day, day);
+    sent(w, 0, used / 2);
+    w->time_s = begins_s + hours * 3600 - 1;
+    sent(w, 1, used - used / 2);
+    tick(w);
+    assert_int_equal(now(w, 0)->day, day);
+    assert_int_equal(warmup_today(now(w, 0)).used, used);
+    w->time_s += 1 + WARMUPS_TURN_S;
+    tick(w);
+    assert_int_equal(now(w, 0)->day, day + 1);
+    assert_int_equal(now(w, 0)->past[now(w, 0)->past_count - 1].result, WARMUP_ADVANCES);
+}
+
+static void
+test_clocks_that_are_set(void **state)
+{
+    static const struct {
+        const char *date;
+        int64_t begins_s;
+        int hours;
+        unsigned used;
+    } days[] = {
+        {"2024-10-27", 1729980000, 25, 7}, /* 22:00 of the 26th in UTC */
+        {"2024-10-28", 1730070000, 24, 14},
+        {"2025-03-30", 1743289200, 23, 7}, /* the first stage again, as it was idle for months */
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < HOSTS; i++)
+        reload(w, i, in_berlin);
+    for (size_t i = 0; i < COUNT(days); i++) {
+        int32_t day;
+
+        assert_int_equal(date_parse(days[i].date, &day), 0);
+        day_of_hours(w, day, days[i].begins_s, days[i].hours, days[i].used);
+    }
 }
 
 int
@@ -485,6 +540,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_puts_are_few, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_clock_that_was_wrong, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_reload, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clocks_that_are_set, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
