@@ -82,6 +82,7 @@ int ctl_warmup(const struct ctl *ctl, int argc, char **argv);
 int ctl_accounts(const struct ctl *ctl, int argc, char **argv);
 int ctl_grade(const struct ctl *ctl, int argc, char **argv);
 int ctl_engagement(const struct ctl *ctl, int argc, char **argv);
+int ctl_simulate(const struct ctl *ctl, int argc, char **argv);
 int ctl_tail(const struct ctl *ctl, int argc, char **argv);
 int ctl_report(const struct ctl *ctl, int argc, char **argv);
 int ctl_reload(const struct ctl *ctl, int argc, char **argv);

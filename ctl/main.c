@@ -29,6 +29,8 @@ static const struct command {
     {"grade", ctl_grade, "ACCOUNT GRADE --why TEXT: an account's grade by hand"},
     {"warmup", ctl_warmup,
      "[start|pause|advance|back ADDRESS]: how far new addresses are (warmup --help)"},
+    {"simulate", ctl_simulate,
+     "--volume STREAM=NUMBER/day,...: what would become of that mail? (simulate --help)"},
     {"engagement", ctl_engagement,
      "import FILE | show | test RECIPIENT: who was active of late (engagement --help)"},
     {"release", ctl_volume, "KEY|all: grants that this node holds go back to the store"},

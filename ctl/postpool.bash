@@ -24,7 +24,7 @@ _postpool()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             -c) [[ $command ]] || ((i++)) ;;
-            --config-dir | --by | --since | --sender | --recipient | --header | --sasl-user | --client | --daemon | --stream | --address | --provider | --domain | --account | --for | --why)
+            --config-dir | --by | --since | --sender | --recipient | --header | --sasl-user | --client | --daemon | --stream | --address | --provider | --domain | --account | --for | --why | --volume | --days | --start | --providers | --curve | --when | --accounts | --bounced | --refused | --block | --lifetime | --seed)
                 ((i++)) ;;
             -*) ;;
             *)
@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain report tail feedback suspensions suspend drain resume warmup engagement accounts grade nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain report tail feedback suspensions suspend drain resume warmup simulate engagement accounts grade nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -61,6 +61,12 @@ _postpool()
             _postpool_words "--provider --domain --account --for --why --json --help" "$cur" ;;
         warmup)
             _postpool_words "start pause advance back --volume --why --json --help" "$cur" ;;
+        simulate)
+            case $prev in
+                --curve) _postpool_words "day even" "$cur" ;;
+                --volume | --days | --start | --providers | --when | --accounts | --bounced | --refused | --block | --lifetime | --seed) ;;
+                *) _postpool_words "--volume --days --start --providers --curve --when --accounts --bounced --refused --block --lifetime --seed --json --help" "$cur" ;;
+            esac ;;
         accounts | grade)
             _postpool_words "new trusted attention earned --grade --for --why --json --help" "$cur" ;;
         engagement)

@@ -33,6 +33,12 @@ world_now_ms(const struct world *world)
     return world->now_ms;
 }
 
+const struct snapshot *
+world_snapshot(const struct world *world)
+{
+    return world->snapshot;
+}
+
 int64_t
 world_opens_ms(const struct world *world, const struct stream *stream)
 {

@@ -167,6 +167,7 @@ int world_send(struct world *world, const struct world_mail *mail,
 int world_run(struct world *world, int64_t until_ms);
 
 int64_t world_now_ms(const struct world *world);
+const struct snapshot *world_snapshot(const struct world *world);
 
 /*
  * What became of recipients that were sent, now.  To be called in sent(), or later with a copy.

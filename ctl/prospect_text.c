@@ -1,0 +1,358 @@
+/*
+ * A prospect for people: tables that fit a terminal.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "ctl/prospect.h"
+
+#include "engine/date.h"
+#include "engine/need.h"
+#include "engine/schedule.h"
+#include "engine/snapshot.h"
+#include "engine/world.h"
+#include "lib/conf.h"
+#include "lib/mem.h"
+#include "lib/units.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    COLUMNS_MAX = 8, /* addresses side by side; --json has all */
+    NAME_WIDTH = 16,
+    WIDTH = 12,
+    CELL_SIZE = 64,
+    WARNINGS_MAX = 20,
+};
+
+static void
+put(struct buf *out, uint64_t number)
+{
+    char text[PROSPECT_NUMBER_SIZE];
+
+    buf_printf(out, " %*s", WIDTH, prospect_number(number, text));
+}
+
+static void
+put_date(struct buf *out, int32_t day)
+{
+    char date[DATE_SIZE];
+
+    date_print(day, date);
+    buf_printf(out, "%-*s", NAME_WIDTH, date);
+}
+
+/* ------------------------------------------------------------------ streams */
+
+static void
+print_streams(const struct prospect *prospect, struct buf *out)
+{
+    const struct snapshot *snapshot = prospect->conf->snapshot;
+
+    buf_printf(out, "%-*s %*s %*s %*s %*s %*s %*s %*s\n", NAME_WIDTH, "stream", WIDTH, "came in",
+               WIDTH, "sent", WIDTH, "at once", WIDTH, "waited", WIDTH, "returned", WIDTH,
+               "still waits", WIDTH, "longest");
+    for (size_t i = 0; i < snapshot->stream_count; i++) {
+        struct world_stream its = world_stream(prospect->world, &snapshot->streams[i]);
+        char longest[UNITS_SPAN_SIZE];
+
+        if (its.offered == 0)
+            continue;
+        buf_printf(out, "%-*s", NAME_WIDTH, snapshot->streams[i].name);
+        put(out, its.offered);
+        put(out, its.sent);
+        put(out, its.at_once);
+        put(out, its.delayed);
+        put(out, its.ended + its.late);
+        put(out, its.waiting);
+        buf_printf(out, " %*s\n", WIDTH,
+                   its.waited_most_ms > 0 ? units_print_span(its.waited_most_ms, longest) : "-");
+    }
+}
+
+static void
+print_waits(const struct prospect *prospect, struct buf *out)
+{
+    const struct snapshot *snapshot = prospect->conf->snapshot;
+    bool begun = false;
+
+    for (size_t i = 0; i < snapshot->stream_count; i++) {
+        struct world_stream its = world_stream(prospect->world, &snapshot->streams[i]);
+
+        if (its.sent == 0 || its.at_once == its.sent)
+            continue;
+        if (!begun)
+            buf_printf(out, "\n%-*s %9s %9s %9s %9s %9s %9s %9s %9s\n", NAME_WIDTH, "sent within",
+                       "1 min", "10 min", "1 h", "6 h", "1 d", "2 d", "5 d", "later");
+        begun = true;
+        buf_printf(out, "%-*s", NAME_WIDTH, snapshot->streams[i].name);
+        for (size_t j = 0; j < WORLD_WAITS; j++)
+            buf_printf(out, " %7.1f %%", (double)its.waits[j] * 100 / (double)its.sent);
+        buf_puts(out, "\n");
+    }
+}
+
+/* --------------------------------------------------------------------- days */
+
+struct column {
+    const struct address *address;
+    uint64_t sent;
+};
+
+static int
+busier_first(const void *a, const void *b)
+{
+    const struct column *x = a, *y = b;
+
+    if (x->sent != y->sent)
+        return x->sent > y->sent ? -1 : 1;
+    return x->address->index < y->address->index ? -1 : 1;
+}
+
+static int
+as_configured(const void *a, const void *b)
+{
+    const struct column *x = a, *y = b;
+
+    return x->address->index < y->address->index ? -1 : x->address->index > y->address->index;
+}
+
+/* The addresses that have a column: those that sent most, or warm up.  Returns how many. */
+static size_t
+choose_columns(const struct prospect *prospect, bool warm, struct column columns[COLUMNS_MAX],
+               size_t *ret_all)
+{
+    const struct snapshot *snapshot = prospect->conf->snapshot;
+    struct column *all = mem_array(snapshot->address_count, sizeof(*all));
+    size_t count = 0, kept;
+
+    for (size_t i = 0; i < snapshot->address_count; i++) {
+        struct column column = {&snapshot->addresses[i], 0};
+
+        for (size_t j = 0; j < snapshot->stream_count; j++)
+            column.sent += world_sent_of(prospect->world, column.address, &snapshot->streams[j]);
+        if (warm ? column.address->schedule != NULL : column.sent > 0)
+            all[count++] = column;
+    }
+    qsort(all, count, sizeof(*all), busier_first);
+    kept = count < COLUMNS_MAX ? count : COLUMNS_MAX;
+    qsort(all, kept, sizeof(*all), as_configured);
+    for (size_t i = 0; i < kept; i++)
+        columns[i] = all[i];
+    free(all);
+    *ret_all = count;
+    return kept;
+}
+
+static void
+put_names(struct buf *out, const struct column *columns, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, " %*.*s", WIDTH, WIDTH, columns[i].address->name);
+}
+
+static void
+print_days(const struct prospect *prospect, struct buf *out)
+{
+    const struct snapshot *snapshot = prospect->conf->snapshot;
+    struct column columns[COLUMNS_MAX];
+    size_t all, count = choose_columns(prospect, false, columns, &all);
+
+    buf_printf(out, "\n%-*s %*s %*s", NAME_WIDTH, "sent on", WIDTH, "in all", WIDTH, "still waits");
+    put_names(out, columns, count);
+    buf_printf(out, all > count ? " %*s\n" : "\n", WIDTH, "others");
+    for (size_t i = 0; i < world_days(prospect->world); i++) {
+        struct world_day day = world_day(prospect->world, i);
+        uint64_t sent = 0, waiting = 0, shown = 0;
+
+        for (size_t j = 0; j < snapshot->address_count; j++)
+            sent += day.addresses[j].sent;
+        for (size_t j = 0; j < snapshot->stream_count; j++)
+            waiting += day.streams[j].waiting;
+        put_date(out, day.day);
+        put(out, sent);
+        put(out, waiting);
+        for (size_t j = 0; j < count; j++) {
+            shown += day.addresses[columns[j].address->index].sent;
+            put(out, day.addresses[columns[j].address->index].sent);
+        }
+        if (all > count)
+            put(out, sent - shown);
+        buf_puts(out, "\n");
+    }
+}
+
+/* ----------------------------------------------------------------- warm-ups */
+
+/* What became of a day, in a letter. */
+static char
+mark_of(enum warmup_result result)
+{
+    switch (result) {
+    case WARMUP_ADVANCES:
+        return '+';
+    case WARMUP_BACK:
+    case WARMUP_AGAIN:
+        return '-';
+    case WARMUP_IDLE:
+        return '.';
+    case WARMUP_STAYS:
+        return ' ';
+    case WARMUP_FEW:
+    case WARMUP_REFUSED:
+    case WARMUP_WARNING:
+    case WARMUP_HELD:
+    case WARMUP_WAITS:
+        break;
+    }
+    return '=';
+}
+
+static void
+put_cell(struct buf *out, const struct world_address *its, bool over)
+{
+    char number[PROSPECT_NUMBER_SIZE], cell[CELL_SIZE];
+
+    snprintf(cell, sizeof(cell), "%s%c",
+             its->allowance == WARMUP_UNLIMITED ? "full" : prospect_number(its->allowance, number),
+             over ? mark_of((enum warmup_result)its->result) : ' ');
+    buf_printf(out, " %*s", WIDTH, cell);
+}
+
+/* How many days are worth a line: until all have their full volume. */
+static size_t
+days_of_warmups(const struct prospect *prospect, const struct column *columns, size_t count)
+{
+    size_t days = world_days(prospect->world);
+
+    while (days > 1) {
+        struct world_day day = world_day(prospect->world, days - 2);
+        bool warming = false;
+
+        for (size_t i = 0; i < count; i++)
+            warming |= day.addresses[columns[i].address->index].allowance != WARMUP_UNLIMITED;
+        if (warming)
+            break;
+        days--;
+    }
+    return days;
+}
+
+static void
+print_full(const struct prospect *prospect, struct buf *out)
+{
+    const struct snapshot *snapshot = prospect->conf->snapshot;
+
+    for (size_t i = 0; i < snapshot->address_count; i++) {
+        const struct address *address = &snapshot->addresses[i];
+        const struct warmup *warmup = world_warmup(prospect->world, address);
+        int32_t full = prospect_full_day(prospect, address);
+        char date[DATE_SIZE];
+
+        if (warmup == NULL)
+            continue;
+        buf_printf(out, "%-*s %s: ", NAME_WIDTH, address->name, address->schedule->name);
+        if (full >= 0) {
+            date_print(full, date);
+            buf_printf(out, "full volume from %s on\n", date);
+        } else {
+            buf_printf(out, "stage %zu of %zu at the end\n",
+                       warmup_stage(warmup, address->schedule) + 1, address->schedule->stage_count);
+        }
+    }
+}
+
+static void
+print_warmups(const struct prospect *prospect, struct buf *out)
+{
+    struct column columns[COLUMNS_MAX];
+    size_t all, count = choose_columns(prospect, true, columns, &all);
+    size_t days = days_of_warmups(prospect, columns, count);
+
+    if (count == 0)
+        return;
+    buf_printf(out, "\n%-*s", NAME_WIDTH, "may send on");
+    put_names(out, columns, count);
+    buf_printf(out, "\n");
+    for (size_t i = 0; i < days; i++) {
+        struct world_day day = world_day(prospect->world, i);
+
+        put_date(out, day.day);
+        for (size_t j = 0; j < count; j++)
+            put_cell(out, &day.addresses[columns[j].address->index],
+                     i + 1 < world_days(prospect->world));
+        buf_puts(out, "\n");
+    }
+    buf_puts(out, "+ it went on; = it was held; - it went back; . nothing was sent\n\n");
+    print_full(prospect, out);
+}
+
+/* -------------------------------------------------------------------- pools */
+
+static void
+print_need(const struct prospect *prospect, const struct pool *pool, struct buf *out)
+{
+    struct need need = need_of(prospect->world, pool);
+    char number[PROSPECT_NUMBER_SIZE], limit[PROSPECT_NUMBER_SIZE];
+
+    if (need.cap == NULL) {
+        buf_puts(out, "no cap limits it");
+        return;
+    }
+    buf_printf(out, "%s%s%s in a window of \"%s\", %s each", prospect_number(need.peak, number),
+               need.provider != NULL ? " to " : "",
+               need.provider != NULL ? need.provider->name : "", need.cap->name,
+               prospect_number(need.cap->limit, limit));
+}
+
+static void
+print_pools(const struct prospect *prospect, struct buf *out)
+{
+    const struct snapshot *snapshot = prospect->conf->snapshot;
+
+    buf_printf(out, "\n%-*s %*s %*s %*s %*s  %s\n", NAME_WIDTH, "pool", WIDTH, "addresses", WIDTH,
+               "needs", WIDTH, "most an hour", WIDTH, "most a day", "because of");
+    for (size_t i = 0; i < snapshot->pool_count; i++) {
+        const struct pool *pool = &snapshot->pools[i];
+        struct world_peak peak = world_peak(prospect->world, pool, NULL);
+        uint64_t sent = world_sent_from(prospect->world, pool);
+        char number[PROSPECT_NUMBER_SIZE];
+
+        buf_printf(out, "%-*s", NAME_WIDTH, pool->name);
+        put(out, pool->member_count);
+        put(out, need_of(prospect->world, pool).addresses);
+        put(out, peak.hour);
+        put(out, peak.day);
+        buf_puts(out, "  ");
+        if (peak.day > 0)
+            print_need(prospect, pool, out);
+        else
+            buf_printf(out, "no mail of its own; %s of others' overflow",
+                       prospect_number(sent, number));
+        buf_puts(out, "\n");
+    }
+}
+
+static void
+print_warnings(const struct prospect *prospect, struct buf *out)
+{
+    struct prospect_warnings warnings;
+
+    prospect_warnings(prospect, &warnings);
+    for (size_t i = 0; i < warnings.count && i < WARNINGS_MAX; i++)
+        buf_printf(out, "%s! %s\n", i == 0 ? "\n" : "", warnings.items[i].text);
+    if (warnings.count > WARNINGS_MAX)
+        buf_printf(out, "! and %zu more; --json has all\n", warnings.count - WARNINGS_MAX);
+    prospect_clear(&warnings);
+}
+
+void
+prospect_print(const struct prospect *prospect, struct buf *out)
+{
+    print_streams(prospect, out);
+    print_waits(prospect, out);
+    print_days(prospect, out);
+    print_warmups(prospect, out);
+    print_pools(prospect, out);
+    print_warnings(prospect, out);
+}

@@ -1,0 +1,560 @@
+/*
+ * postpool simulate: what would become of mail of days to come, with this configuration.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "ctl/assumed.h"
+#include "ctl/ctl.h"
+#include "ctl/prospect.h"
+
+#include "engine/date.h"
+#include "engine/hash.h"
+#include "engine/snapshot.h"
+#include "engine/world.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/units.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    DAYS = 60,
+    DAYS_MAX = 3660,
+    BLOCKS_MAX = 100,
+    PROGRESS_MS = 200,
+    BLOCK_RULE = 1,
+    HOUR_MS = 3600 * 1000,
+};
+
+#define LIFETIME_MS ((int64_t)5 * 24 * HOUR_MS) /* Postfix' maximal_queue_lifetime */
+
+/* What follows when an address is blocked: as a rule that takes it out for two hours. */
+static const struct reaction block_reaction = {
+    .after = 1,
+    .within_ms = HOUR_MS,
+    .suspend_ms = 2 * HOUR_MS,
+    .suspend_most_ms = 24 * HOUR_MS,
+};
+
+static const char usage[] =
+    "usage: postpool simulate --volume STREAM=NUMBER/day[,...] [OPTION ...] [--json]\n\n"
+    "What would become of that mail: by day and address, with the warm-ups of new addresses, what\n"
+    "has to wait and how long, how many addresses each pool needs.  Nothing is sent or changed.\n\n"
+    "  --volume STREAM=NUMBER/day,...   recipients; /hour: in each hour; /week\n"
+    "  --days NUMBER                    how long; default: 60\n"
+    "  --start YYYY-MM-DD               the first day; default: tomorrow\n"
+    "  --providers NAME=PERCENT,...     where they are; the rest is \"other\"\n"
+    "  --curve day|even|N,N,...         how mail is spread over a day; 24 numbers\n"
+    "  --when STREAM=HOURS              it comes then, \"bulk=mon-fri 09:00-11:00\"\n"
+    "  --accounts STREAM=NUMBER,...     from how many accounts, for caps of each\n"
+    "  --bounced PERCENT                of what leaves: no such recipient; default: 1\n"
+    "  --refused PERCENT                refused for other reasons; default: 1\n"
+    "  --block ADDRESS=YYYY-MM-DD       it is blocked on that day; may be there several times\n"
+    "  --lifetime TIME                  how long Postfix keeps mail that waits; default: 5d\n"
+    "  --seed NUMBER                    for chance: the same gives the same; default: 1\n";
+
+struct block {
+    const struct address *address; /* not ours */
+    int32_t day;
+};
+
+struct simulation {
+    struct conf *conf; /* owned, as are the others */
+    struct assumed assumed;
+    struct world *world;
+    struct block blocks[BLOCKS_MAX];
+    size_t block_count;
+    int32_t first_day;
+    int days;
+    int64_t lifetime_ms;
+    uint64_t seed;
+    uint64_t messages, results; /* so far */
+    int64_t told_ms;            /* progress */
+};
+
+/* ------------------------------------------------------------------- results */
+
+/* A number below ASSUMED_ALL, another one for each result. */
+static uint32_t
+chance(struct simulation *simulation)
+{
+    return (uint32_t)(hash_mix(hash_mix(simulation->seed) + ++simulation->results) % ASSUMED_ALL);
+}
+
+/* Is it the first message of an address on a day when it is to be blocked? */
+static bool
+is_blocked(struct simulation *simulation, const struct world_sent *sent)
+{
+    for (size_t i = 0; i < simulation->block_count; i++)
+        if (simulation->blocks[i].address == sent->address &&
+            simulation->blocks[i].day == assumed_day(&simulation->assumed, sent->at_ms)) {
+            simulation->blocks[i].address = NULL;
+            return true;
+        }
+    return false;
+}
+
+static void
+on_sent(void *arg, const struct world_sent *sent)
+{
+    struct simulation *simulation = arg;
+    struct world_reply reply = {.result = WORLD_ACCEPTED, .count = sent->count};
+    uint32_t one = chance(simulation);
+
+    if (simulation->block_count > 0 && is_blocked(simulation, sent)) {
+        reply.result = WORLD_REFUSED;
+        reply.accused = WORLD_ADDRESS;
+        reply.reaction = &block_reaction;
+        reply.rule = BLOCK_RULE;
+        reply.for_good = true;
+    } else if (one < simulation->assumed.bounced) {
+        reply.result = WORLD_BOUNCED;
+    } else if (one < simulation->assumed.bounced + simulation->assumed.refused) {
+        reply.result = WORLD_REFUSED;
+    }
+    world_tell(simulation->world, sent, &reply);
+}
+
+static int
+on_mail(void *arg, int64_t at_ms, const struct stream *stream, size_t provider, const char *account,
+        uint32_t count)
+{
+    struct simulation *simulation = arg;
+    struct world_outcome outcome;
+    struct world_mail mail = {
+        .at_ms = at_ms,
+        .stream = stream,
+        .provider = provider,
+        .account = account,
+        .grade = GRADE_TRUSTED,
+        .key = hash_mix(simulation->seed ^ hash_mix(++simulation->messages)),
+        .apart = true,
+        .count = count,
+    };
+
+    return world_send(simulation->world, &mail, &outcome);
+}
+
+/* ------------------------------------------------------------------ progress */
+
+static void
+tell_progress(struct simulation *simulation, int day)
+{
+    int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+
+    if (!isatty(STDERR_FILENO))
+        return;
+    if (simulation->told_ms == 0)
+        simulation->told_ms = now_ms;
+    if (day < simulation->days && now_ms - simulation->told_ms < PROGRESS_MS)
+        return;
+    simulation->told_ms = now_ms;
+    if (day < simulation->days)
+        fprintf(stderr, "\rsimulate: day %d of %d", day + 1, simulation->days);
+    else
+        fprintf(stderr, "\r\033[K");
+    fflush(stderr);
+}
+
+static int
+run(struct simulation *simulation)
+{
+    struct assumed *assumed = &simulation->assumed;
+    int32_t last = simulation->first_day + simulation->days;
+    int r = 0;
+
+    simulation->world = world_new(&(struct world_setup){
+        .snapshot = simulation->conf->snapshot,
+        .warmup = simulation->conf->warmup,
+        .suspension = &simulation->conf->suspension,
+        .probe_ms = simulation->conf->suspension_probe_ms,
+        .zone = assumed->zone,
+        .start_ms = assumed_midnight_ms(assumed, simulation->first_day),
+        .lifetime_ms = simulation->lifetime_ms,
+        .wake_per_s = simulation->conf->wake_rate,
+        .sent = on_sent,
+        .arg = simulation,
+    });
+    mem_must(simulation->world);
+    for (int i = 0; i < simulation->days && r == 0; i++) {
+        tell_progress(simulation, i);
+        r = assumed_make(assumed, simulation->first_day + i, on_mail, simulation);
+    }
+    tell_progress(simulation, simulation->days);
+    if (r == 0) /* to the last moment of the last day */
+        r = world_run(simulation->world, assumed_midnight_ms(assumed, last) - 1);
+    mem_must(r == 0 ? simulation->world : NULL);
+    return CTL_GOOD;
+}
+
+/* -------------------------------------------------------------------- options */
+
+static int
+complain(const char *option, const char *text)
+{
+    fprintf(stderr, "postpool: simulate: %s%s%s\n", option, option[0] != '\0' ? ": " : "", text);
+    return CTL_USAGE;
+}
+
+static bool
+parse_number(const char *text, int64_t least, int64_t most, int64_t *ret)
+{
+    char *end;
+    long long number;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    number = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0' || number < least || number > most)
+        return false;
+    *ret = number;
+    return true;
+}
+
+/* "a1=2026-12-10" */
+static int
+add_block(struct simulation *simulation, const char *text, struct err *err)
+{
+    const char *equals = strchr(text, '=');
+    char *name = equals != NULL ? mem_strndup(text, (size_t)(equals - text)) : mem_strdup("");
+    const struct address *address = snapshot_find_address(simulation->conf->snapshot, name);
+    int32_t day;
+    int r = 0;
+
+    if (equals == NULL || date_parse(equals + 1, &day) < 0)
+        r = err_set(err, -EINVAL, "\"%s\": ADDRESS=YYYY-MM-DD is needed", text);
+    else if (address == NULL)
+        r = err_set(err, -EINVAL, "there is no address \"%s\"", name);
+    else if (simulation->block_count == BLOCKS_MAX)
+        r = err_set(err, -EINVAL, "there can be no more than %d", BLOCKS_MAX);
+    else
+        simulation->blocks[simulation->block_count++] = (struct block){address, day};
+    free(name);
+    return r;
+}
+
+static const struct option options[] = {
+    {"volume", required_argument, NULL, 'v'},   {"days", required_argument, NULL, 'd'},
+    {"start", required_argument, NULL, 's'},    {"providers", required_argument, NULL, 'p'},
+    {"curve", required_argument, NULL, 'c'},    {"when", required_argument, NULL, 'w'},
+    {"accounts", required_argument, NULL, 'a'}, {"bounced", required_argument, NULL, 'b'},
+    {"refused", required_argument, NULL, 'r'},  {"block", required_argument, NULL, 'k'},
+    {"lifetime", required_argument, NULL, 'l'}, {"seed", required_argument, NULL, 'e'},
+    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+};
+
+/* Those that need nothing of the others.  0, or -EINVAL. */
+static int
+take_option(struct simulation *simulation, int c, const char *text, struct err *err)
+{
+    struct assumed *assumed = &simulation->assumed;
+    int64_t number;
+
+    switch (c) {
+    case 'v':
+        return assumed_volumes(assumed, text, err);
+    case 'p':
+        return assumed_providers(assumed, text, err);
+    case 'c':
+        return assumed_curve(assumed, text, err);
+    case 'b':
+        return assumed_percent(text, &assumed->bounced, err);
+    case 'r':
+        return assumed_percent(text, &assumed->refused, err);
+    case 'k':
+        return add_block(simulation, text, err);
+    case 'l':
+        return units_parse_duration(text, &simulation->lifetime_ms, err);
+    case 's':
+        if (date_parse(text, &simulation->first_day) < 0)
+            return err_set(err, -EINVAL, "\"%s\" is no date, such as 2026-12-01", text);
+        return 0;
+    case 'd':
+        if (!parse_number(text, 1, DAYS_MAX, &number))
+            return err_set(err, -EINVAL, "\"%s\" is no number from 1 to %d", text, DAYS_MAX);
+        simulation->days = (int)number;
+        return 0;
+    case 'e':
+        if (!parse_number(text, 0, INT64_MAX, &number))
+            return err_set(err, -EINVAL, "\"%s\" is no number", text);
+        simulation->seed = (uint64_t)number;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static const char *
+name_of(int c)
+{
+    static char name[32];
+
+    for (size_t i = 0; options[i].name != NULL; i++)
+        if (options[i].val == c)
+            snprintf(name, sizeof(name), "--%s", options[i].name);
+    return name;
+}
+
+/* Two rounds: what is said of streams needs their volumes.  0, or an exit status. */
+static int
+take_options(struct simulation *simulation, int argc, char **argv)
+{
+    struct err err;
+    int c, r;
+
+    for (int round = 0; round < 2; round++) {
+        optind = 1;
+        while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+            bool late = c == 'w' || c == 'a';
+
+            if (late != (round == 1))
+                continue;
+            r = c == 'w'   ? assumed_when(&simulation->assumed, optarg, &err)
+                : c == 'a' ? assumed_accounts(&simulation->assumed, optarg, &err)
+                           : take_option(simulation, c, optarg, &err);
+            if (r < 0)
+                return complain(name_of(c), err.msg);
+        }
+    }
+    if (simulation->assumed.count == 0)
+        return complain("", "--volume is needed, such as --volume bulk=500000/day");
+    if (simulation->assumed.bounced + simulation->assumed.refused > ASSUMED_ALL)
+        return complain("", "--bounced and --refused are more than 100 %");
+    return 0;
+}
+
+/* Help, and what is no option at all, before a configuration is read.  -1: go on. */
+static int
+look_over(int argc, char **argv)
+{
+    int c;
+
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
+        if (c == 'h')
+            return fputs(usage, stdout), CTL_GOOD;
+        else if (c == '?')
+            return fputs(usage, stderr), CTL_USAGE;
+    if (optind < argc)
+        return complain("", "one argument too many; see postpool simulate --help");
+    return -1;
+}
+
+/* --------------------------------------------------------------------- output */
+
+static const char *const per_text[] = {
+    [ASSUMED_HOUR] = "an hour", [ASSUMED_DAY] = "a day", [ASSUMED_WEEK] = "a week"};
+
+static void
+print_volumes(const struct assumed *assumed, struct buf *out)
+{
+    for (size_t i = 0; i < assumed->count; i++) {
+        const struct assumed_stream *its = &assumed->streams[i];
+        char number[PROSPECT_NUMBER_SIZE];
+
+        buf_printf(out, "%s%s %s %s", i > 0 ? "; " : "", its->stream->name,
+                   prospect_number(its->count, number), per_text[its->per]);
+        if (its->when_text != NULL)
+            buf_printf(out, ", %s", its->when_text);
+        else if (its->stream->hours != NULL)
+            buf_puts(out, ", in its hours");
+        if (its->accounts > 0)
+            buf_printf(out, ", from %u accounts", its->accounts);
+    }
+}
+
+static void
+print_shares(const struct assumed *assumed, struct buf *out)
+{
+    size_t count = assumed->snapshot->provider_count;
+    bool begun = false;
+
+    for (size_t i = 1; i <= count; i++) { /* what is nobody's comes last */
+        size_t place = i % count;
+
+        if (assumed->shares[place] == 0)
+            continue;
+        buf_printf(out, "%s%s %g %%", begun ? ", " : "", assumed->snapshot->providers[place].name,
+                   assumed->shares[place] / 100.0);
+        begun = true;
+    }
+}
+
+/* What the configuration has and this says nothing of. */
+static void
+print_notes(const struct simulation *simulation, struct buf *out)
+{
+    const struct snapshot *snapshot = simulation->conf->snapshot;
+    const struct assumed *assumed = &simulation->assumed;
+    bool begun = false;
+
+    for (size_t i = 0; i < snapshot->stream_count; i++) {
+        bool there = false;
+
+        for (size_t j = 0; j < assumed->count; j++)
+            there |= assumed->streams[j].stream == &snapshot->streams[i];
+        if (!there)
+            buf_printf(out, "%s%s", begun ? ", " : "No mail of: ", snapshot->streams[i].name);
+        begun |= !there;
+    }
+    buf_puts(out, begun ? "\n" : "");
+    for (size_t i = 0; i < assumed->count; i++)
+        if (assumed->streams[i].stream->account_caps.count > 0 && assumed->streams[i].accounts == 0)
+            buf_printf(out, "Caps of accounts of %s are not counted: --accounts %s=NUMBER\n",
+                       assumed->streams[i].stream->name, assumed->streams[i].stream->name);
+    if (snapshot->has_grades)
+        buf_puts(out, "All accounts are taken for trusted ones.\n");
+}
+
+static void
+print(const struct simulation *simulation, const struct prospect *prospect, struct buf *out)
+{
+    const struct assumed *assumed = &simulation->assumed;
+    char first[DATE_SIZE], last[DATE_SIZE];
+
+    date_print(simulation->first_day, first);
+    date_print(simulation->first_day + simulation->days - 1, last);
+    buf_printf(out,
+               "From %s to %s, %d day%s, with all %zu addresses; all numbers are recipients.\n",
+               first, last, simulation->days, simulation->days == 1 ? "" : "s",
+               assumed->snapshot->address_count);
+    buf_puts(out, "Assumed: ");
+    print_volumes(assumed, out);
+    buf_puts(out, "\nTo: ");
+    print_shares(assumed, out);
+    buf_printf(
+        out, "\nOf what leaves %g %% are accepted, %g %% have no such recipient, %g %% are refused",
+        (ASSUMED_ALL - assumed->bounced - assumed->refused) / 100.0, assumed->bounced / 100.0,
+        assumed->refused / 100.0);
+    buf_printf(out, "; curve %s, seed %" PRIu64 "\n",
+               assumed->curve_name != NULL ? assumed->curve_name : "as given", simulation->seed);
+    print_notes(simulation, out);
+    buf_puts(out, "\n");
+    prospect_print(prospect, out);
+}
+
+static void
+put_assumed(const struct simulation *simulation, struct json *json)
+{
+    const struct assumed *assumed = &simulation->assumed;
+
+    json_open(json, "assumed", '{');
+    json_open(json, "volumes", '[');
+    for (size_t i = 0; i < assumed->count; i++) {
+        const struct assumed_stream *its = &assumed->streams[i];
+
+        json_open(json, NULL, '{');
+        json_text(json, "stream", its->stream->name);
+        json_number(json, "count", (long long)its->count);
+        json_text(json, "per", strchr(per_text[its->per], ' ') + 1);
+        json_text(json, "when", its->when_text);
+        json_number(json, "accounts", its->accounts);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_open(json, "providers", '[');
+    for (size_t i = 0; i < assumed->snapshot->provider_count; i++) {
+        if (assumed->shares[i] == 0)
+            continue;
+        json_open(json, NULL, '{');
+        json_text(json, "provider", assumed->snapshot->providers[i].name);
+        json_real(json, "percent", assumed->shares[i] / 100.0);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_open(json, "curve", '[');
+    for (size_t i = 0; i < ASSUMED_HOURS; i++)
+        json_number(json, NULL, assumed->curve[i]);
+    json_close(json, ']');
+    json_real(json, "bounced_percent", assumed->bounced / 100.0);
+    json_real(json, "refused_percent", assumed->refused / 100.0);
+    json_number(json, "lifetime_s", simulation->lifetime_ms / 1000);
+    json_number(json, "seed", (long long)simulation->seed);
+    json_close(json, '}');
+}
+
+static void
+put(const struct simulation *simulation, const struct prospect *prospect, struct buf *out)
+{
+    struct json json = {.out = out};
+    char first[DATE_SIZE], last[DATE_SIZE];
+
+    date_print(simulation->first_day, first);
+    date_print(simulation->first_day + simulation->days - 1, last);
+    json_open(&json, NULL, '{');
+    json_text(&json, "from", first);
+    json_text(&json, "to", last);
+    put_assumed(simulation, &json);
+    prospect_json(prospect, &json);
+    json_close(&json, '}');
+    buf_puts(out, "\n");
+}
+
+static int
+show(const struct simulation *simulation, bool json)
+{
+    struct prospect prospect = {
+        .conf = simulation->conf,
+        .world = simulation->world,
+        .zone = simulation->assumed.zone,
+    };
+    struct buf out = {0};
+
+    if (json)
+        put(simulation, &prospect, &out);
+    else
+        print(simulation, &prospect, &out);
+    fputs(buf_text(&out), stdout);
+    buf_clear(&out);
+    return CTL_GOOD;
+}
+
+/* ----------------------------------------------------------------------- life */
+
+static void
+begin(struct simulation *simulation)
+{
+    struct assumed *assumed = &simulation->assumed;
+
+    assumed->snapshot = simulation->conf->snapshot;
+    assumed->zone = simulation->conf->warmup_zone;
+    assumed->bounced = assumed->refused = ASSUMED_ALL / 100;
+    simulation->days = DAYS;
+    simulation->lifetime_ms = LIFETIME_MS;
+    simulation->seed = 1;
+    simulation->first_day = assumed_day(assumed, (int64_t)time(NULL) * 1000) + 1;
+    assumed_providers(assumed, NULL, NULL);
+    assumed_curve(assumed, "day", NULL);
+}
+
+int
+ctl_simulate(const struct ctl *ctl, int argc, char **argv)
+{
+    struct simulation simulation = {0};
+    int status = look_over(argc, argv);
+
+    if (status >= 0)
+        return status;
+    if (ctl_load(ctl->file, &simulation.conf) < 0)
+        return CTL_USAGE;
+    begin(&simulation);
+    status = take_options(&simulation, argc, argv);
+    if (status == 0)
+        status = run(&simulation);
+    if (status == CTL_GOOD && simulation.world != NULL)
+        status = show(&simulation, ctl->json);
+    world_free(simulation.world);
+    assumed_clear(&simulation.assumed);
+    conf_unref(simulation.conf);
+    return status;
+}
