@@ -22,7 +22,8 @@ struct allowances {
     const struct snapshot *snapshot; /* not ours */
     /* By place of the address; NULL: no warm-up.  In all, then by place of the provider; owned. */
     struct allowed **items;
-    uint32_t *engaged; /* by place of the address: see allowances_engaged(); owned */
+    uint32_t *engaged;               /* by place of the address: see allowances_engaged(); owned */
+    struct allowances_stage *stages; /* likewise: see allowances_stage() */
 };
 
 static bool
@@ -89,6 +90,17 @@ engaged_at(const struct snapshot *snapshot, size_t stage)
     return week < snapshot->engaged_weeks ? snapshot->engaged_days[week] : 0;
 }
 
+static void
+set_stage(struct allowances *allowances, size_t address, bool limited, size_t stage,
+          const struct schedule *schedule)
+{
+    struct allowances_stage *its = &allowances->stages[address];
+
+    allowances->engaged[address] = limited ? engaged_at(allowances->snapshot, stage) : 0;
+    its->stages = limited ? (uint32_t)schedule->stage_count : 0;
+    its->stage = stage < its->stages ? (uint32_t)stage + 1 : its->stages;
+}
+
 bool
 allowances_set(struct allowances *allowances, const struct address *address,
                const struct warmup *warmup, const struct warmup_plan *plan, int32_t day)
@@ -96,15 +108,15 @@ allowances_set(struct allowances *allowances, const struct address *address,
     const struct snapshot *snapshot = allowances->snapshot;
     struct allowed *its = allowances->items[address->index];
     struct warmup_allowance all;
+    size_t stage;
     bool changed;
 
     if (its == NULL)
         return false;
     all = warmup_allowance(warmup, plan, NULL, day);
     changed = set(&its[0], all, &address->caps);
-    allowances->engaged[address->index] =
-        all.day != WARMUP_UNLIMITED ? engaged_at(snapshot, warmup_stage(warmup, plan->schedule))
-                                    : 0;
+    stage = warmup_stage(warmup, plan->schedule);
+    set_stage(allowances, address->index, all.day != WARMUP_UNLIMITED, stage, plan->schedule);
     for (size_t i = 0; i < snapshot->provider_count; i++) {
         const struct provider *provider = &snapshot->providers[i];
 
@@ -125,10 +137,15 @@ find(const struct allowances *before, const char *name)
     return address != NULL ? before->items[address->index] : NULL;
 }
 
-static uint32_t
-engaged_before(const struct allowances *before, const char *name)
+/* It stands where it stood before. */
+static void
+keep_stage(struct allowances *allowances, const struct address *address,
+           const struct allowances *before)
 {
-    return before->engaged[snapshot_find_address(before->snapshot, name)->index];
+    size_t then = snapshot_find_address(before->snapshot, address->name)->index;
+
+    allowances->engaged[address->index] = before->engaged[then];
+    allowances->stages[address->index] = before->stages[then];
 }
 
 static struct warmup_allowance
@@ -150,8 +167,10 @@ make(struct allowances *allowances, const struct address *address, const struct 
         return false;
     set(&its[0], then != NULL ? then[0].allowance : first_stage(address->schedule, NULL),
         &address->caps);
-    allowances->engaged[address->index] =
-        then != NULL ? engaged_before(before, address->name) : engaged_at(snapshot, 0);
+    if (then != NULL)
+        keep_stage(allowances, address, before);
+    else
+        set_stage(allowances, address->index, true, 0, address->schedule);
     for (size_t i = 0; i < snapshot->provider_count; i++) {
         const struct provider *provider = &snapshot->providers[i];
         const struct provider *had =
@@ -178,7 +197,8 @@ allowances_new(const struct snapshot *snapshot, const struct allowances *before)
     allowances->snapshot = snapshot;
     allowances->items = calloc(snapshot->address_count + 1, sizeof(struct allowed *));
     allowances->engaged = calloc(snapshot->address_count + 1, sizeof(*allowances->engaged));
-    made = allowances->items != NULL && allowances->engaged != NULL;
+    allowances->stages = calloc(snapshot->address_count + 1, sizeof(*allowances->stages));
+    made = allowances->items != NULL && allowances->engaged != NULL && allowances->stages != NULL;
     for (size_t i = 0; made && i < snapshot->address_count; i++)
         if (snapshot->addresses[i].schedule != NULL)
             made = make(allowances, &snapshot->addresses[i], before);
@@ -198,6 +218,7 @@ allowances_free(struct allowances *allowances)
         free(allowances->items[i]);
     free(allowances->items);
     free(allowances->engaged);
+    free(allowances->stages);
     free(allowances);
 }
 
@@ -219,6 +240,34 @@ const struct caps *
 allowances_provider(const struct allowances *allowances, size_t address, size_t provider)
 {
     return look(allowances, address, provider + 1);
+}
+
+struct allowances_stage
+allowances_stage(const struct allowances *allowances, size_t address)
+{
+    return allowances != NULL ? allowances->stages[address] : (struct allowances_stage){0, 0};
+}
+
+/* Is the cap one of its, with what the allowance says for that window? */
+static bool
+is_of(const struct allowed *its, const struct cap *cap)
+{
+    uint32_t limit = cap->window_ms == DAY_MS ? its->allowance.day : its->allowance.hour;
+
+    if (cap < its->caps.items || cap >= its->caps.items + its->caps.count || !is_ours(cap))
+        return false;
+    return cap->limit == (limit > 0 ? limit : 1);
+}
+
+bool
+allowances_has(const struct allowances *allowances, size_t address, const struct cap *cap)
+{
+    const struct allowed *its = allowances != NULL ? allowances->items[address] : NULL;
+
+    for (size_t i = 0; its != NULL && i <= allowances->snapshot->provider_count; i++)
+        if (is_of(&its[i], cap))
+            return true;
+    return false;
 }
 
 uint32_t

@@ -16,6 +16,7 @@
 
 struct address;
 struct allowances;
+struct cap;
 struct caps;
 struct snapshot;
 struct warmup;
@@ -42,6 +43,15 @@ bool allowances_set(struct allowances *allowances, const struct address *address
 const struct caps *allowances_address(const struct allowances *allowances, size_t address);
 const struct caps *allowances_provider(const struct allowances *allowances, size_t address,
                                        size_t provider);
+
+/* Where an address stands in its warm-up, from 1; stages 0: it has its full volume, or none. */
+struct allowances_stage {
+    uint32_t stage, stages;
+};
+struct allowances_stage allowances_stage(const struct allowances *allowances, size_t address);
+
+/* Is a cap of those that it has, its own or at a provider, part of its allowance? */
+bool allowances_has(const struct allowances *allowances, size_t address, const struct cap *cap);
 
 /* Recipients that were active within so many days may leave from it; 0: all.  Likewise. */
 uint32_t allowances_engaged(const struct allowances *allowances, size_t address);

@@ -82,23 +82,21 @@ walk_start(struct walk *walk, const struct decide_question *question, bool expla
     decide_check_common(walk);
 }
 
-static void
-record(struct decision *decision, const struct candidate *candidate)
-{
-    if (decision->candidate_count == DECISION_CANDIDATES_MAX)
-        decision->omitted++;
-    else
-        decision->candidates[decision->candidate_count++] = *candidate;
-}
-
 /* Of those that a decision passed over only the first few are named. */
 static void
-record_passed(struct decision *decision, const struct candidate *candidate)
+record(struct walk *walk, struct candidate *candidate)
 {
-    if (decision->candidate_count == DECISION_PASSED_MAX)
+    struct decision *decision = walk->decision;
+    struct meters *meters = walk->question->meters;
+    size_t most = walk->explain ? (size_t)DECISION_CANDIDATES_MAX : (size_t)DECISION_PASSED_MAX;
+
+    if (decision->candidate_count == most) {
         decision->omitted++;
-    else
-        decision->candidates[decision->candidate_count++] = *candidate;
+        return;
+    }
+    if (candidate->verdict == VERDICT_FULL && meters != NULL && meters_warm_up(meters))
+        meters_warming(meters, candidate->meter, &candidate->warming);
+    decision->candidates[decision->candidate_count++] = *candidate;
 }
 
 void
@@ -196,10 +194,8 @@ consider(struct walk *walk, const struct pool *pool, const struct address *addre
         decide_check(walk, &candidate);
         take_or_refuse(walk, &candidate);
     }
-    if (walk->explain)
-        record(decision, &candidate);
-    else if (decision->address == NULL)
-        record_passed(decision, &candidate);
+    if (walk->explain || decision->address == NULL)
+        record(walk, &candidate);
     return walk->explain || decision->address == NULL;
 }
 
@@ -286,11 +282,10 @@ walk_pool(struct walk *walk, const struct pool *pool)
     walk->least = (struct candidate){NOTHING_YET};
     if (notes != NULL && decide_note_holds(walk, notes)) {
         refuse_note(walk, notes);
-        record_passed(walk->decision,
-                      &(struct candidate){.pool = pool,
-                                          .verdict = notes->meter == METERS_NONE ? VERDICT_SUSPENDED
-                                                                                 : VERDICT_FULL,
-                                          .meter = notes->meter});
+        record(walk, &(struct candidate){.pool = pool,
+                                         .verdict = notes->meter == METERS_NONE ? VERDICT_SUSPENDED
+                                                                                : VERDICT_FULL,
+                                         .meter = notes->meter});
         return true;
     }
     walk->pool_open = pool == walk->preferred; /* what one says that is preferred is not noted */
@@ -329,7 +324,7 @@ explain_pool(struct walk *walk, const struct pool *pool)
                 .meter = METERS_NONE,
             };
 
-            record(walk->decision, &candidate);
+            record(walk, &candidate);
         }
 }
 
@@ -426,36 +421,4 @@ decide_spend(const struct decide_question *question, const struct decision *deci
     if (question->curbs != NULL && !curbs_is_empty(question->curbs))
         curbs_probe(question->curbs, decision->address, &snapshot->providers[question->provider],
                     question->domain, question->account_name);
-}
-
-const char *
-verdict_text(enum verdict verdict)
-{
-    switch (verdict) {
-    case VERDICT_TAKEN:
-        return "taken";
-    case VERDICT_NOT_HERE:
-        return "this host does not have the address";
-    case VERDICT_ELSEWHERE:
-        return "pinned to another node";
-    case VERDICT_NOT_ASKED:
-        return "not asked: an earlier one was taken";
-    case VERDICT_FULL:
-        return "no room under a cap";
-    case VERDICT_COLD:
-        return "taken if its cap has room, which is asked for when mail comes";
-    case VERDICT_EXCEEDS:
-        return "taken over a cap: the pool's rule is \"exceed\"";
-    case VERDICT_SUSPENDED:
-        return "suspended";
-    case VERDICT_DRAINED:
-        return "drained: it takes no new messages";
-    case VERDICT_SLOWED:
-        return "slowed down: not this message in this minute";
-    case VERDICT_REFUSED_IT:
-        return "it refused this message";
-    case VERDICT_UNENGAGED:
-        return "warming up: it takes recipients that were active of late";
-    }
-    return "?";
 }

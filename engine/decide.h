@@ -34,16 +34,26 @@ enum verdict {
     VERDICT_UNENGAGED,  /* it warms up, and takes recipients that were active of late */
 };
 
+/* An allowance that is used: of an address that warms up, see engine/warmup.h. */
+struct warming {
+    const struct address *address; /* NULL: it is none */
+    uint32_t recipients, of; /* so many of the allowance may go; less while it is slowed down */
+    uint8_t stage, stages;   /* from 1 */
+    bool hour;               /* it is that of an hour, not of a day */
+    bool at_provider;        /* likewise of it at the recipient's provider, not of all */
+};
+
 struct candidate {
     const struct pool *pool;
     const struct address *address; /* NULL: all of the pool, by decide() alone */
     enum verdict verdict;
-    uint32_t meter;        /* VERDICT_FULL, _COLD, _EXCEEDS: whose cap; see engine/meters.h */
-    enum curb_scope scope; /* VERDICT_SUSPENDED, _DRAINED, _SLOWED: whose curb */
-    uint32_t engaged_days; /* VERDICT_UNENGAGED: within so many days they must have been */
-    int64_t room_ms;       /* those, VERDICT_FULL: when it may be better; CURB_NOT_KNOWN */
-    int64_t full_ms;       /* VERDICT_FULL: until then nobody need look again ... */
-    int64_t sure_ms;       /* ... and nobody who does will hear of an earlier room than that */
+    uint32_t meter;         /* VERDICT_FULL, _COLD, _EXCEEDS: whose cap; see engine/meters.h */
+    enum curb_scope scope;  /* VERDICT_SUSPENDED, _DRAINED, _SLOWED: whose curb */
+    struct warming warming; /* VERDICT_FULL, _EXCEEDS: when that cap is of a warm-up */
+    uint32_t engaged_days;  /* VERDICT_UNENGAGED: within so many days they must have been */
+    int64_t room_ms;        /* those, VERDICT_FULL: when it may be better; CURB_NOT_KNOWN */
+    int64_t full_ms;        /* VERDICT_FULL: until then nobody need look again ... */
+    int64_t sure_ms;        /* ... and nobody who does will hear of an earlier room than that */
 };
 
 /* Most candidates that a record names; the rest is counted. */
@@ -56,6 +66,7 @@ enum {
     DECISION_AWAITED_MS = 2000, /* likewise, of an address that is preferred */
     DECIDE_AVOID_MAX = 3,
     DECIDE_NEVER_ACTIVE = INT32_MAX,
+    CANDIDATE_TEXT_SIZE = 256,
 };
 
 /* What is to be decided. */
@@ -154,5 +165,12 @@ void decide_spend(const struct decide_question *question, const struct decision 
 
 /* "taken", "this host does not have the address", ... */
 const char *verdict_text(enum verdict verdict);
+
+/*
+ * The same of a candidate; of one whose allowance is used, "warming up: stage 3 of 14, 300
+ * recipients a day are used", written to text.
+ */
+const char *candidate_text(const struct candidate *candidate,
+                           char text[static CANDIDATE_TEXT_SIZE]);
 
 #endif

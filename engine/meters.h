@@ -23,6 +23,7 @@
 
 struct allowances;
 struct snapshot;
+struct warming;
 
 #define METERS_NONE UINT32_MAX /* the number of no meter: nothing is capped there */
 
@@ -85,6 +86,12 @@ void meters_set_allowances(struct meters *meters, const struct allowances *allow
 /* See allowances_engaged(); and whether any address warms up. */
 uint32_t meters_engaged(const struct meters *meters, size_t address);
 bool meters_warm_up(const struct meters *meters);
+
+/*
+ * Is the cap that the meter waits for room under the allowance of an address that warms up?  Then
+ * whose, and which part of it.
+ */
+bool meters_warming(struct meters *meters, uint32_t number, struct warming *ret_warming);
 
 /* The caps of an address and of it at providers are others: more than they were, or less. */
 void meters_recap(struct meters *meters, size_t address, int64_t now_ms);

@@ -6,8 +6,11 @@
 #include "engine/meters.h"
 
 #include "engine/allowances.h"
+#include "engine/decide.h"
 #include "engine/meters_inside.h"
 #include "engine/snapshot.h"
+
+enum { HOUR_MS = 3600 * 1000 };
 
 const struct caps *
 meters_address_caps(const struct meters *meters, size_t address)
@@ -41,6 +44,33 @@ bool
 meters_warm_up(const struct meters *meters)
 {
     return meters->allowances != NULL;
+}
+
+bool
+meters_warming(struct meters *meters, uint32_t number, struct warming *ret_warming)
+{
+    const struct metered *metered = meters_at(meters, number);
+    const struct cap *cap = &metered->caps->items[metered->meter.window];
+    struct allowances_stage stage;
+    size_t place;
+
+    if (meters->allowances == NULL || metered->meter.window >= metered->caps->count ||
+        (metered->kind != METERS_ADDRESS && metered->kind != METERS_PROVIDER))
+        return false;
+    place = meters->addresses.place[metered->of];
+    if (!allowances_has(meters->allowances, place, cap))
+        return false;
+    stage = allowances_stage(meters->allowances, place);
+    *ret_warming = (struct warming){
+        .address = &meters->snapshot->addresses[place],
+        .stage = (uint8_t)stage.stage,
+        .stages = (uint8_t)stage.stages,
+        .recipients = book_limit(cap, meters_percent(metered)),
+        .of = cap->limit,
+        .hour = cap->window_ms == HOUR_MS,
+        .at_provider = metered->kind == METERS_PROVIDER,
+    };
+    return true;
 }
 
 bool

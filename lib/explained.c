@@ -79,15 +79,19 @@ add_engaged(const struct candidate *candidate, const struct explained_with *with
 static void
 add_reason(const struct candidate *candidate, const struct explained_with *with, struct buf *out)
 {
-    buf_puts(out, verdict_text(candidate->verdict));
+    char text[CANDIDATE_TEXT_SIZE];
+
+    buf_puts(out, candidate_text(candidate, text));
     if (is_held_back(candidate))
         add_curb(candidate, with, out);
     if (candidate->verdict == VERDICT_UNENGAGED)
         add_engaged(candidate, with, out);
     if (with->meters == NULL || candidate->meter == METERS_NONE)
         return;
-    buf_puts(out, ": ");
-    add_cap(with->meters, candidate->meter, out);
+    if (candidate->warming.address == NULL) {
+        buf_puts(out, ": ");
+        add_cap(with->meters, candidate->meter, out);
+    }
     if (candidate->verdict == VERDICT_FULL)
         add_time(candidate->room_ms, "expected", with, out);
 }
@@ -158,6 +162,17 @@ json_curb(const struct candidate *candidate, const struct explained_with *with, 
 }
 
 static void
+json_warming(const struct warming *warming, struct json *json)
+{
+    json_open(json, "warmup", '{');
+    json_number(json, "stage", warming->stage);
+    json_number(json, "stages", warming->stages);
+    json_number(json, "recipients", warming->recipients);
+    json_text(json, "window", warming->hour ? "hour" : "day");
+    json_close(json, '}');
+}
+
+static void
 json_candidate(const struct candidate *candidate, const struct explained_with *with,
                struct json *json)
 {
@@ -176,6 +191,8 @@ json_candidate(const struct candidate *candidate, const struct explained_with *w
         meters_key(with->meters, candidate->meter, key);
         json_text(json, "cap", key);
     }
+    if (candidate->warming.address != NULL)
+        json_warming(&candidate->warming, json);
     if (candidate->verdict == VERDICT_FULL)
         json_number(json, "room_in_ms", candidate->room_ms - with->now_ms);
     if (is_held_back(candidate))

@@ -47,6 +47,7 @@ story_free(struct story *story)
 static void
 print_refused(const struct decision *decision, char *text, size_t size)
 {
+    char why[CANDIDATE_TEXT_SIZE];
     size_t length = 0;
 
     text[0] = '\0';
@@ -59,7 +60,7 @@ print_refused(const struct decision *decision, char *text, size_t size)
             text + length, size - length, "%s%s%s: %s", length > 0 ? ", " : "",
             candidate->address != NULL ? "" : "pool ",
             candidate->address != NULL ? candidate->address->name : candidate->pool->name,
-            verdict_text(candidate->verdict));
+            candidate_text(candidate, why));
     }
     if (decision->omitted > 0 && length < size)
         snprintf(text + length, size - length, ", and %zu more", decision->omitted);

@@ -2,6 +2,7 @@
 """New addresses: what they may send, day by day."""
 
 import json
+import re
 import time
 from collections import Counter
 from datetime import datetime
@@ -220,6 +221,27 @@ def test_a_reload_ends_and_begins_one(make_host):
     warm["addresses"]["a1"]["warmup"] = new
     host.reload_conf(warm)
     assert state(host)["stage"] == 1
+
+
+def test_it_is_told_that_it_warms_up(make_host):
+    """Why an address had no room: its allowance, not a cap that somebody wrote."""
+    used_up = "warming up: stage 1 of 3, 10 recipients a day are used"
+    host = make_host(warming(lambda conf: conf["pools"].update(
+        all={"addresses": ["a1"], "overflow": ["rest"]}, rest={"addresses": ["a2"]})))
+    assert taken(host, 10) == {"a1": 10}
+    asked = ("explain", "--sender", "x@site.test", "--recipient", "x@one.test")
+    wait_for(lambda: used_up in host.postpool(*asked).stdout, what="it to be known")
+    shown = host.postpool(*asked).stdout
+    assert re.search(rf"all +a1 .*{used_up}, expected in 2[45] h", shown)
+    candidate = json.loads(host.postpool(*asked, "--json").stdout)["candidates"][0]
+    assert candidate["warmup"] == {"stage": 1, "stages": 3, "recipients": 10, "window": "day"}
+    assert candidate["why"] == "no room under a cap" and candidate["cap"] == "address/a1"
+    assert taken(host, 1) == {"a2": 1}
+    event = json.loads(host.postpool("tail", "--once", "--json").stdout.splitlines()[-1])
+    assert event["address"] == "a2"
+    for command in (("tail", "--once"), ("explain", event["message"])):
+        line = host.postpool(*command).stdout.splitlines()[-1]
+        assert re.search(rf"(a1|pool all): .*{used_up}", line)
 
 
 def shared(conf):

@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include "engine/allowances.h"
+#include "engine/decide.h"
 #include "engine/meters.h"
 #include "engine/schedule.h"
 #include "engine/snapshot.h"
@@ -306,6 +307,69 @@ test_full_volume_and_back(void **state)
     assert_true(meters_provider(w->meters, w->new->index, w->yahoo) != METERS_NONE);
 }
 
+/* ------------------------------------------------------------------- told */
+
+/* "": the cap over that window is not of a warm-up. */
+static void
+assert_told(struct world *w, uint32_t number, uint8_t window, const char *told)
+{
+    struct candidate candidate = {.address = w->new, .verdict = VERDICT_FULL};
+    char text[CANDIDATE_TEXT_SIZE];
+
+    print_message("%s\n", told);
+    meters_at(w->meters, number)->meter.window = window;
+    assert_int_equal(meters_warming(w->meters, number, &candidate.warming), told[0] != '\0');
+    assert_string_equal(candidate_text(&candidate, text),
+                        told[0] != '\0' ? told : "no room under a cap");
+}
+
+/* Which cap is full: one of the configuration, or of the warm-up. */
+static void
+test_told(void **state)
+{
+    struct world *w = *state;
+    uint32_t all = meters_address(w->meters, w->new->index);
+    uint32_t yahoo = meters_provider(w->meters, w->new->index, w->yahoo);
+    const struct address *big = snapshot_find_address(w->conf->snapshot, "big");
+
+    assert_told(w, all, 0, "");
+    assert_told(w, all, 1, "");
+    assert_told(w, all, 2, "warming up: stage 1 of 2, 20 recipients a day are used");
+    assert_told(w, yahoo, 0,
+                "warming up: stage 1 of 2, 1 recipients an hour at this provider are used");
+    assert_told(w, yahoo, 1,
+                "warming up: stage 1 of 2, 2 recipients a day at this provider are used");
+    assert_told(w, meters_provider(w->meters, w->new->index, w->google), 0, "");
+    assert_told(w, meters_address(w->meters, big->index), 0,
+                "warming up: stage 1 of 2, 200 recipients a day are used");
+    meters_scale(w->meters, all, 50, w->now_ms);
+    assert_told(w, all, 2, "warming up: stage 1 of 2, 10 of 20 recipients a day are used");
+    meters_scale(w->meters, all, 100, w->now_ms);
+    set_stage(w, WARMUP_ADVANCE);
+    assert_told(w, all, 2, "warming up: stage 2 of 2, 100 recipients a day are used");
+    set_stage(w, WARMUP_ADVANCE);
+    assert_told(w, all, 0, "");
+}
+
+static void
+test_words(void **state)
+{
+    struct world *w = *state;
+    struct candidate candidate = {
+        .verdict = VERDICT_FULL,
+        .warming = {.address = w->new, .recipients = 20, .of = 20, .stage = 1, .stages = 2}};
+    char text[CANDIDATE_TEXT_SIZE];
+
+    assert_string_equal(candidate_text(&candidate, text),
+                        "no room under a cap: new is warming up: stage 1 of 2, 20 recipients a day "
+                        "are used");
+    candidate.address = w->new;
+    candidate.verdict = VERDICT_EXCEEDS;
+    assert_string_equal(candidate_text(&candidate, text),
+                        "taken over a cap: the pool's rule is \"exceed\": warming up: stage 1 of "
+                        "2, 20 recipients a day are used");
+}
+
 static void
 test_fit(void **state)
 {
@@ -327,6 +391,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_caps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_words, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_of_it_and_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_stage_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_stage_back, setup, teardown),
