@@ -329,6 +329,16 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_second(evutil_socket_t fd, short what, void *arg)
+{
+    struct policyd *policyd = arg;
+
+    (void)fd;
+    (void)what;
+    slo_tick(policyd->slo);
+}
+
+static void
 on_libevent_log(int severity, const char *text)
 {
     if (severity >= EVENT_LOG_WARN)
@@ -450,7 +460,8 @@ policyd_run(const struct policyd_start *start)
     struct policyd policyd = {.start = start, .conf = conf_ref(start->conf), .started = time(NULL)};
     struct timeval beat = {(time_t)(start->beat_ms / 1000),
                            (suseconds_t)(start->beat_ms % 1000) * 1000};
-    struct event *events[4] = {0};
+    struct timeval second = {1, 0};
+    struct event *events[5] = {0};
     struct err err;
     int status = 1;
 
@@ -470,9 +481,11 @@ policyd_run(const struct policyd_start *start)
     events[1] = evsignal_new(policyd.base, SIGINT, on_end, &policyd);
     events[2] = evsignal_new(policyd.base, SIGHUP, on_hangup, &policyd);
     events[3] = event_new(policyd.base, -1, EV_PERSIST, on_beat, &policyd);
+    events[4] = event_new(policyd.base, -1, EV_PERSIST, on_second, &policyd);
     for (int i = 0; i < 3; i++)
         event_add(events[i], NULL);
     event_add(events[3], &beat);
+    event_add(events[4], &second);
     policyd.netwatch = netwatch_new(policyd.base, on_presence, &policyd);
     policyd.control = control_new(policyd.base, start->control, policyd_on_ask, &policyd);
     volume_prepare(policyd.volume, on_ready, &policyd);
@@ -508,7 +521,7 @@ out:
     volume_free(policyd.volume);
     netwatch_free(policyd.netwatch);
     mx_free(policyd.mx);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         if (events[i] != NULL)
             event_free(events[i]);
     if (policyd.base != NULL)

@@ -6,6 +6,7 @@
 #include "engine/snapshot.h"
 #include "lib/clock.h"
 #include "lib/json.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/units.h"
 #include "policyd/outcome.h"
@@ -24,6 +25,8 @@ struct minute {
 /* One stream's. */
 struct hour {
     struct minute minutes[SLO_MINUTES]; /* by number modulo that */
+    bool told;                          /* of a breach, ... */
+    int64_t since_ms;                   /* ... that began then; CLOCK_MONOTONIC_COARSE */
 };
 
 struct slo {
@@ -106,23 +109,73 @@ slo_figures(const struct slo *slo, const struct stream *stream, struct slo_figur
         ret_figures->within * 100 < ret_figures->sent * (uint64_t)stream->slo_share;
 }
 
+/* "codes: 41 of 50 within 30s in the last hour, 95 % are to be" */
+static void
+print_stream(const struct stream *stream, const struct slo_figures *figures, struct buf *text)
+{
+    char span[UNITS_DURATION_SIZE];
+
+    buf_printf(text, "%s: %" PRIu64 " of %" PRIu64 " within %s in the last hour, %d %% are to be",
+               stream->name, figures->within, figures->sent,
+               units_print_duration(stream->slo_ms, span), stream->slo_share);
+}
+
 void
 slo_print(const struct slo *slo, struct buf *text)
 {
     for (size_t i = 0; i < slo->snapshot->stream_count; i++) {
         const struct stream *stream = &slo->snapshot->streams[i];
-        char span[UNITS_DURATION_SIZE];
         struct slo_figures figures;
 
         if (stream->slo_ms == 0)
             continue;
         slo_figures(slo, stream, &figures);
-        buf_printf(text,
-                   "stream %s: %" PRIu64 " of %" PRIu64 " within %s in the last hour, %d %% "
-                   "are to be%s\n",
-                   stream->name, figures.within, figures.sent,
-                   units_print_duration(stream->slo_ms, span), stream->slo_share,
-                   figures.breached ? ": BREACHED" : "");
+        buf_puts(text, "stream ");
+        print_stream(stream, &figures, text);
+        buf_puts(text, figures.breached ? ": BREACHED\n" : "\n");
+    }
+}
+
+static bool
+is_over(const struct stream *stream, const struct slo_figures *figures)
+{
+    uint64_t late = figures->sent - figures->within;
+
+    return !figures->breached &&
+           2 * late * 100 <= figures->sent * (100 - (uint64_t)stream->slo_share);
+}
+
+static void
+look_at(const struct stream *stream, const struct slo_figures *figures, struct hour *hour)
+{
+    int64_t now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+    struct buf text = {0};
+    char span[UNITS_SPAN_SIZE];
+
+    if (hour->told ? !is_over(stream, figures) : !figures->breached)
+        return;
+    print_stream(stream, figures, &text);
+    if (hour->told)
+        log_info("stream %s: its slo holds again after %s", buf_text(&text),
+                 units_print_span(now_ms - hour->since_ms, span));
+    else
+        log_warn("stream %s -- its slo is breached", buf_text(&text));
+    hour->told = !hour->told;
+    hour->since_ms = now_ms;
+    buf_clear(&text);
+}
+
+void
+slo_tick(struct slo *slo)
+{
+    for (size_t i = 0; i < slo->snapshot->stream_count; i++) {
+        const struct stream *stream = &slo->snapshot->streams[i];
+        struct slo_figures figures;
+
+        if (stream->slo_ms == 0)
+            continue;
+        slo_figures(slo, stream, &figures);
+        look_at(stream, &figures, &slo->hours[i]);
     }
 }
 

@@ -28,6 +28,12 @@ void slo_set_snapshot(struct slo *slo, const struct snapshot *snapshot);
 /* For feedback_listen(). */
 void slo_on_outcome(void *slo, const struct outcome *outcome);
 
+/*
+ * To be called now and then: the log is told of a breach when it begins, and when it is over, which
+ * is when no more than half as many are late as may be, so that it is not told again and again.
+ */
+void slo_tick(struct slo *slo);
+
 /* Recipients of the last hour whose mail was delivered, and how many of them in time. */
 struct slo_figures {
     uint64_t sent, within;

@@ -185,3 +185,8 @@ def test_what_is_delivered_in_time_is_told(make_host):
     assert row["slo"]["share"] == 0.6 and row["slo"]["breached"]
     assert ("stream transactional: about 60.0 % within 1600ms, 75 % are to be: BREACHED"
             in host.postpool("report", "--by", "stream").stdout)
+    wait_for(lambda: "-- its slo is breached" in host.policyd.log(), what="the breach to be told")
+    wait_for(lambda: submit_many(host, 6) and "its slo holds again after" in host.policyd.log(),
+             what="it to be over", every=1)
+    lines = [line for line in host.policyd.log().splitlines() if " its slo " in line]
+    assert "stream transactional: 3 of 5 within" in lines[0] and "holds again" in lines[1]

@@ -12,6 +12,7 @@
 #include "policyd/outcome.h"
 #include "policyd/slo.h"
 
+#include <stdio.h>
 #include <time.h>
 
 enum { MINUTE_MS = 60 * 1000 };
@@ -27,6 +28,49 @@ __wrap_clock_ms(clockid_t clock)
 {
     (void)clock;
     return now_ms;
+}
+
+static struct buf said;
+
+void __wrap_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void __wrap_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void
+say(const char *level, const char *format, va_list ap)
+{
+    char line[256];
+
+    vsnprintf(line, sizeof(line), format, ap);
+    buf_printf(&said, "%s: %s\n", level, line);
+}
+
+void
+__wrap_log_warn(const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    say("warn", format, ap);
+    va_end(ap);
+}
+
+void
+__wrap_log_info(const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    say("info", format, ap);
+    va_end(ap);
+}
+
+/* What the log was told since the last time. */
+static void
+expect_said(const char *text)
+{
+    slo_tick(slo);
+    assert_string_equal(buf_text(&said), text);
+    buf_clear(&said);
 }
 
 static void
@@ -157,6 +201,88 @@ test_told(void **state)
     buf_clear(&text);
 }
 
+static void
+hear_many(unsigned count, int64_t delay_ms)
+{
+    while (count-- > 0)
+        hear(0, MAILLOG_SENT, delay_ms, true);
+}
+
+/* Once when it begins, and once when it is well over. */
+static void
+test_log(void **state)
+{
+    (void)state;
+    hear_many(3, 1);
+    hear_many(1, 40 * 1000);
+    expect_said("");
+    hear_many(1, 40 * 1000);
+    expect_said("warn: stream tx: 3 of 5 within 30s in the last hour, 75 % are to be -- its slo is "
+                "breached\n");
+    hear_many(1, 40 * 1000);
+    expect_said("");
+    now_ms += 10 * MINUTE_MS;
+    hear_many(6, 1); /* 9 of 12: it is no breach any more */
+    expect(12, 9, false);
+    expect_said("");
+    hear_many(1, 40 * 1000); /* again, and still the same one */
+    expect(13, 9, true);
+    hear_many(18, 1);
+    expect(31, 27, false);
+    expect_said("");
+    hear_many(1, 1);
+    expect_said("info: stream tx: 28 of 32 within 30s in the last hour, 75 % are to be: its slo "
+                "holds again after 10 min\n");
+    expect_said("");
+    hear_many(10, 40 * 1000);
+    expect_said("warn: stream tx: 28 of 42 within 30s in the last hour, 75 % are to be -- its slo "
+                "is breached\n");
+}
+
+/* With nothing left of it in the hour it is over, also where none may be late. */
+static void
+test_log_of_an_hour(void **state)
+{
+    (void)state;
+    conf->snapshot->streams[0].slo_share = 100;
+    hear_many(1, 40 * 1000);
+    expect_said("warn: stream tx: 0 of 1 within 30s in the last hour, 100 % are to be -- its slo "
+                "is breached\n");
+    now_ms += 59 * MINUTE_MS;
+    hear_many(1000, 1);
+    expect_said("");
+    now_ms += MINUTE_MS;
+    expect_said("info: stream tx: 1000 of 1000 within 30s in the last hour, 100 % are to be: its "
+                "slo holds again after 60 min\n");
+    hear_many(1, 40 * 1000);
+    slo_tick(slo);
+    buf_clear(&said);
+    now_ms += 60 * MINUTE_MS;
+    expect_said("info: stream tx: 0 of 0 within 30s in the last hour, 100 % are to be: its slo "
+                "holds again after 60 min\n");
+}
+
+/* A reload does not have it told again. */
+static void
+test_log_and_a_reload(void **state)
+{
+    struct conf *next = unit_conf(unit_site);
+
+    (void)state;
+    hear_many(1, 40 * 1000);
+    slo_tick(slo);
+    buf_clear(&said);
+    next->snapshot->streams[0].slo_ms = 30 * 1000;
+    next->snapshot->streams[0].slo_share = 75;
+    slo_set_snapshot(slo, next->snapshot);
+    conf_unref(conf);
+    conf = next;
+    expect_said("");
+    hear_many(7, 1);
+    expect_said("info: stream tx: 7 of 8 within 30s in the last hour, 75 % are to be: its slo "
+                "holds again after 1 s\n");
+}
+
 int
 main(void)
 {
@@ -165,6 +291,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_last_hour, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_log, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_log_of_an_hour, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_log_and_a_reload, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
