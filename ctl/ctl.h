@@ -85,6 +85,7 @@ int ctl_engagement(const struct ctl *ctl, int argc, char **argv);
 int ctl_simulate(const struct ctl *ctl, int argc, char **argv);
 int ctl_tail(const struct ctl *ctl, int argc, char **argv);
 int ctl_report(const struct ctl *ctl, int argc, char **argv);
+int ctl_replay(const struct ctl *ctl, int argc, char **argv);
 int ctl_reload(const struct ctl *ctl, int argc, char **argv);
 
 #endif

@@ -44,6 +44,7 @@ static const struct command {
      "[test TEXT]: the rules for servers' replies; which one does a reply fall under?"},
     {"feedback", ctl_feedback,
      "-: lines of the mail log from standard input, for the policy daemon"},
+    {"replay", ctl_replay, "MAILLOG...: what would have happened to the mail of a log?"},
     {"reload", ctl_reload, "both daemons take the configuration anew, or say why not"},
     {"transports", ctl_transports,
      "render|diff|apply|remove|status: what postpool puts into Postfix"},

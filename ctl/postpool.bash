@@ -44,7 +44,7 @@ _postpool()
 
     case $command in
         '')
-            _postpool_words "check status explain report tail feedback suspensions suspend drain resume warmup simulate engagement accounts grade nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
+            _postpool_words "check status explain report tail feedback suspensions suspend drain resume warmup simulate replay engagement accounts grade nodes lists provider replies release reset settle store reload transports -c --json --help --version" "$cur" ;;
         check)
             if [[ $cur == -* ]]; then
                 _postpool_words "--json --help" "$cur"
@@ -66,6 +66,16 @@ _postpool()
                 --curve) _postpool_words "day even" "$cur" ;;
                 --volume | --days | --start | --providers | --when | --accounts | --bounced | --refused | --block | --lifetime | --seed) ;;
                 *) _postpool_words "--volume --days --start --providers --curve --when --accounts --bounced --refused --block --lifetime --seed --json --help" "$cur" ;;
+            esac ;;
+        replay)
+            case $prev in
+                --stream | --lifetime) ;;
+                *)
+                    if [[ $cur == -* ]]; then
+                        _postpool_words "--stream --lifetime --json --help" "$cur"
+                    else
+                        _postpool_files -f "$cur"
+                    fi ;;
             esac ;;
         accounts | grade)
             _postpool_words "new trusted attention earned --grade --for --why --json --help" "$cur" ;;
