@@ -108,6 +108,25 @@ open_it(struct breaker *breaker, const struct breaker_policy *policy,
     return BREAKER_SUSPENDED;
 }
 
+static bool
+is_slowed(const struct breaker *breaker, int64_t now_ms)
+{
+    return now_ms < breaker->slow_until_ms;
+}
+
+static enum breaker_change
+slow_down(struct breaker *breaker, const struct reaction *reaction, const char *why, int64_t now_ms)
+{
+    bool already = is_slowed(breaker, now_ms) && breaker->slow_percent == reaction->slow_percent;
+
+    if (!already)
+        breaker->slowed_ms = now_ms;
+    breaker->slow_percent = reaction->slow_percent;
+    breaker->slow_until_ms = now_ms + reaction->slow_ms;
+    set_why(&breaker->replies, why);
+    return already ? BREAKER_COUNTED : BREAKER_SLOWED;
+}
+
 enum breaker_change
 breaker_hit(struct breaker *breaker, const struct breaker_policy *policy,
             const struct reaction *reaction, uint32_t rule, const char *why, int64_t now_ms)
@@ -117,15 +136,14 @@ breaker_hit(struct breaker *breaker, const struct breaker_policy *policy,
 
     if (breaker_is_suspended(breaker)) /* what was under way when it opened */
         return BREAKER_SAME;
+    if (!again && reaction->slow_ms > 0 && is_slowed(breaker, now_ms) &&
+        now_ms - breaker->slowed_ms < BREAKER_SLOWING_MS) /* likewise */
+        return BREAKER_SAME;
     count = hits_add(hits_of(breaker, rule), reaction->within_ms, now_ms);
     if (reaction->suspend_ms > 0 && (again || count >= reaction->after))
         return open_it(breaker, policy, reaction, rule, why, now_ms);
-    if (reaction->slow_ms > 0 && count >= reaction->slow_after) {
-        breaker->slow_percent = reaction->slow_percent;
-        breaker->slow_until_ms = now_ms + reaction->slow_ms;
-        set_why(&breaker->replies, why);
-        return BREAKER_SLOWED;
-    }
+    if (reaction->slow_ms > 0 && count >= reaction->slow_after)
+        return slow_down(breaker, reaction, why, now_ms);
     return BREAKER_COUNTED;
 }
 
@@ -292,7 +310,7 @@ breaker_share(const struct breaker *breaker, const struct breaker_policy *policy
         return 0;
     if (breaker->state == BREAKER_RECOVERING && breaker->step < policy->step_count)
         share = policy->steps[breaker->step];
-    if (now_ms < breaker->slow_until_ms && breaker->slow_percent < share)
+    if (is_slowed(breaker, now_ms) && breaker->slow_percent < share)
         share = breaker->slow_percent;
     return share;
 }

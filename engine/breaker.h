@@ -10,7 +10,8 @@
  *   PROBING, RECOVERING  --one hit of the rule that opened it, or a rule's count of
  *                          hits in its time-->           OPEN, twice as long, up to a most
  *
- * Beside that a rule may slow the thing down: a share of its caps for a time.
+ * Beside that a rule may slow the thing down: a share of its caps for a time.  Replies to what
+ * was under way then are no news: for BREAKER_SLOWING_MS rules that slow it count nothing.
  * Causes that last (a DNS list) open it too, and last beside what replies did.
  *
  * What an admin says lies above all that and changes nothing of it: suspended, it stays
@@ -36,6 +37,7 @@ enum {
     BREAKER_STEPS_MAX = 8,
     BREAKER_WHY_SIZE = 128,
     BREAKER_LEVEL_MAX = 16,
+    BREAKER_SLOWING_MS = 30 * 1000,
     BREAKER_TEXT_SIZE = 2500, /* room for any breaker as text */
 };
 
@@ -88,6 +90,7 @@ struct breaker {
     uint32_t rule;     /* not CLOSED: that opened it; 0: none did */
     int slow_percent;  /* while slow_until_ms lasts */
     int64_t slow_until_ms;
+    int64_t slowed_ms; /* since when */
     struct breaker_hits hits[BREAKER_RULES_MAX];
     struct breaker_word replies;                /* not CLOSED; why: of a slowing, too */
     struct breaker_word causes[BREAKER_CAUSES]; /* not CLOSED */
@@ -99,7 +102,7 @@ struct breaker {
 /* What became of a call. */
 enum breaker_change {
     BREAKER_SAME,
-    BREAKER_COUNTED, /* a hit that changes nothing yet */
+    BREAKER_COUNTED, /* a hit that changes nothing yet, or only for how long */
     BREAKER_SUSPENDED,
     BREAKER_SLOWED,
     BREAKER_PROBES, /* its time is over: probes may go */

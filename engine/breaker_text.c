@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-enum { FORMAT = 2 };
+enum { FORMAT = 3 };
 
 /* No time is later (the year 5138), so that sums of them fit. */
 #define TIME_MAX_MS INT64_C(100000000000000)
@@ -36,6 +36,7 @@ breaker_print(const struct breaker *breaker, char text[static BREAKER_TEXT_SIZE]
         breaker->rule,
         breaker->slow_percent,
         breaker->slow_until_ms,
+        breaker->slowed_ms,
     };
 
     for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
@@ -93,6 +94,7 @@ breaker_parse(const char *text, size_t length, struct breaker *ret_breaker)
     breaker.rule = (uint32_t)line_get(&in, UINT32_MAX);
     breaker.slow_percent = (int)line_get(&in, 100);
     breaker.slow_until_ms = line_get(&in, TIME_MAX_MS);
+    breaker.slowed_ms = line_get(&in, TIME_MAX_MS);
     for (size_t i = 0; i < BREAKER_RULES_MAX; i++)
         get_hits(&in, &breaker.hits[i]);
     get_word(&in, &breaker.replies, false);

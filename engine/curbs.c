@@ -13,9 +13,10 @@
 enum {
     HEADS = 16384, /* of chains by hash */
     ROOM_FIRST = 64,
-    MARK_ADDRESS = 1, /* the address has a curb of its own */
-    MARK_PAIRS = 2,   /* or at some provider */
-    MARK_DOMAINS = 4, /* or had one at some domain */
+    MARK_ADDRESS = 1,     /* the address has a curb of its own */
+    MARK_PAIRS = 2,       /* or at some provider */
+    MARK_DOMAINS = 4,     /* or had one at some domain */
+    LATE_US = 250 * 1000, /* whoever looks a little late makes up for it */
 };
 
 #define NO_ENTRY UINT32_MAX
@@ -231,9 +232,12 @@ mark_pairs(struct curbs *curbs, size_t address)
 static bool
 change(struct curbs *curbs, struct curb *place, const struct curb *curb)
 {
+    int64_t paced_us = place->paced_us;
+
     if (is_same(place, curb))
         return false;
     *place = *curb;
+    place->paced_us = paced_us;
     curbs->changes++;
     return true;
 }
@@ -423,6 +427,32 @@ curbs_probe(struct curbs *curbs, const struct address *address, const struct pro
     for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++)
         if (list[i] != NULL && list[i]->share == 0 && list[i]->probes > 0)
             list[i]->probes--;
+}
+
+int64_t
+curb_gap_us(const struct curb *curb, int64_t whole_us)
+{
+    return whole_us * CURB_WHOLE / curb->share;
+}
+
+void
+curbs_pace(struct curbs *curbs, const struct address *address, const struct provider *provider,
+           const char *domain, int64_t whole_us, int64_t now_us)
+{
+    struct curb *list[] = {provider != NULL ? provider_place(curbs, address, provider) : NULL,
+                           domain_place(curbs, address, domain)};
+
+    for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++) {
+        struct curb *curb = list[i];
+
+        if (curb == NULL || curb->share == 0 || curb->share >= CURB_WHOLE)
+            continue;
+        if (curb->paced_us < now_us - LATE_US)
+            curb->paced_us = now_us - LATE_US;
+        if (curb->paced_us > now_us) /* the clock went back */
+            curb->paced_us = now_us;
+        curb->paced_us += curb_gap_us(curb, whole_us);
+    }
 }
 
 bool

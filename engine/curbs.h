@@ -7,10 +7,10 @@
  * told, no alarm clock.
  *
  * What is slowed down and has caps of its own works with a share of them; what
- * has none lets only that share of messages pass in each minute.  See
- * engine/decide.h.
+ * has none sends one message after the other, or lets only that share of messages pass in each
+ * minute.  See engine/decide.h.
  *
- * Memory: 25 bytes for each address once any is held back, 56 for an address at
+ * Memory: 33 bytes for each address once any is held back, 64 for an address at
  * a provider or an account, and an account's name; see the limits.
  *
  * SPDX-License-Identifier: MIT
@@ -42,6 +42,7 @@ struct curb {
     uint32_t probes;  /* share 0: so many messages may go all the same, to see how it fares */
     int64_t until_ms; /* when it may be better, of decide_question.now_ms's clock; or
                          CURB_NOT_KNOWN */
+    int64_t paced_us; /* the next message may leave then, by the same clock; see curbs_pace() */
 };
 
 /* Whose curb it is. */
@@ -64,7 +65,7 @@ void curbs_free(struct curbs *curbs); /* takes NULL */
 bool curbs_set_snapshot(struct curbs *curbs, const struct snapshot *snapshot);
 
 /*
- * From now on that curb holds; the one before does not.  A whole share, not
+ * From now on that curb holds, save its paced_us; the one before does not.  A whole share, not
  * drained, takes the entry out.  Curbs of an address and of it at a provider
  * hold beside each other: the stricter decides.
  *
@@ -103,6 +104,17 @@ const struct curb *curbs_account(const struct curbs *curbs, const char *account)
  */
 void curbs_probe(struct curbs *curbs, const struct address *address,
                  const struct provider *provider, const char *domain, const char *account);
+
+/*
+ * A message leaves at now_us: the next one may so much later, of each of these that is slowed
+ * down.  whole_us: how far apart they may be where nothing is slowed.  provider, domain: NULL
+ * where that does not count.  What was set before, and what is set otherwise, goes on from there.
+ */
+void curbs_pace(struct curbs *curbs, const struct address *address, const struct provider *provider,
+                const char *domain, int64_t whole_us, int64_t now_us);
+
+/* How far apart they are then. */
+int64_t curb_gap_us(const struct curb *curb, int64_t whole_us);
 
 /* Nothing is held back anywhere. */
 bool curbs_is_empty(const struct curbs *curbs);

@@ -46,6 +46,7 @@ decision_start(struct decision *decision, const struct stream *stream)
     decision->unengaged = false;
     decision->held = false;
     decision->slowed = false;
+    decision->thinned = false;
     decision->room_ms = INT64_MAX;
     decision->refused_by = METERS_NONE;
     for (size_t i = 0; i < DECISION_METERS; i++)
@@ -171,7 +172,9 @@ take_or_refuse(struct walk *walk, const struct candidate *candidate)
         refuse(walk, candidate);
         break;
     case VERDICT_SLOWED:
+    case VERDICT_PACED:
         walk->decision->slowed = true;
+        walk->decision->thinned |= candidate->verdict == VERDICT_SLOWED;
         refuse(walk, candidate);
         break;
     case VERDICT_UNENGAGED:
@@ -418,7 +421,9 @@ decide_spend(const struct decide_question *question, const struct decision *deci
     const struct snapshot *snapshot = question->roster->snapshot;
 
     spend_grants(question, decision);
-    if (question->curbs != NULL && !curbs_is_empty(question->curbs))
-        curbs_probe(question->curbs, decision->address, &snapshot->providers[question->provider],
-                    question->domain, question->account_name);
+    if (question->curbs == NULL || curbs_is_empty(question->curbs))
+        return;
+    curbs_probe(question->curbs, decision->address, &snapshot->providers[question->provider],
+                question->domain, question->account_name);
+    decide_spend_slow(question, decision->address);
 }

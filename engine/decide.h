@@ -30,6 +30,7 @@ enum verdict {
     VERDICT_SUSPENDED,  /* held back: it takes nothing now, or no probe more */
     VERDICT_DRAINED,    /* it takes no new messages */
     VERDICT_SLOWED,     /* it takes a part of what comes, and this message is not of that */
+    VERDICT_PACED,      /* it takes one message after the other, and it is not time for the next */
     VERDICT_REFUSED_IT, /* it was refused there, and is not tried again */
     VERDICT_UNENGAGED,  /* it warms up, and takes recipients that were active of late */
 };
@@ -48,7 +49,7 @@ struct candidate {
     const struct address *address; /* NULL: all of the pool, by decide() alone */
     enum verdict verdict;
     uint32_t meter;         /* VERDICT_FULL, _COLD, _EXCEEDS: whose cap; see engine/meters.h */
-    enum curb_scope scope;  /* VERDICT_SUSPENDED, _DRAINED, _SLOWED: whose curb */
+    enum curb_scope scope;  /* VERDICT_SUSPENDED, _DRAINED, _SLOWED, _PACED: whose curb */
     struct warming warming; /* VERDICT_FULL, _EXCEEDS: when that cap is of a warm-up */
     uint32_t engaged_days;  /* VERDICT_UNENGAGED: within so many days they must have been */
     int64_t room_ms;        /* those, VERDICT_FULL: when it may be better; CURB_NOT_KNOWN */
@@ -104,7 +105,8 @@ struct decision {
     bool refused;        /* each that this host has refused this message, or is drained */
     bool unengaged;      /* the recipient waits for one that is warm: it was not active of late */
     bool held;           /* suspended: it is the account */
-    bool slowed;         /* suspended: some only pass this message over for a minute */
+    bool slowed;         /* suspended: some are only slowed down */
+    bool thinned;        /* some only pass this message over for a minute, and not the next one */
     int64_t room_ms;     /* not before that will it be better, as far as is known; INT64_MAX */
     uint32_t refused_by; /* full: number of a meter that will have room; METERS_NONE: not known */
     uint32_t meters[DECISION_METERS]; /* of what address needs a grant; METERS_NONE: unused */
@@ -135,7 +137,8 @@ uint64_t decide_key(const char *message, const char *domain);
  * What is held back (engine/curbs.h) is passed over, and never exceeds a cap:
  *   suspended, or no probe is left: for all messages
  *   drained: for all but those that prefer it
- *   slowed down: what has caps works with that share of them (meters_scale());
+ *   slowed down: what has caps works with that share of them (meters_scale()); where only the
+ *     address has, messages leave as far apart as that share of its caps would have them;
  *     without caps it passes over all but that share of messages, by their keys
  *     and the minute, so that the same message is not asked for twice in vain
  * The order of candidates stays: what moves is the mail of those that are held back.

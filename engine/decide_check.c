@@ -6,17 +6,13 @@
  */
 #include "engine/decide_inside.h"
 
-#include "engine/hash.h"
 #include "engine/memo.h"
 #include "engine/meters.h"
 #include "engine/rendezvous.h"
 #include "engine/roster.h"
 #include "engine/snapshot.h"
 
-enum {
-    OWN_NEEDS = 2,
-    MINUTE_MS = 60 * 1000,
-};
+enum { OWN_NEEDS = 2 };
 
 void
 decide_needed(const struct decide_question *question, const struct address *address,
@@ -61,8 +57,9 @@ is_suspended(const struct curb *curb, bool no_probe)
     return curb->share == 0 && (curb->probes == 0 || no_probe);
 }
 
-static void
-hold(struct candidate *candidate, enum verdict verdict, enum curb_scope scope, int64_t until_ms)
+void
+decide_hold(struct candidate *candidate, enum verdict verdict, enum curb_scope scope,
+            int64_t until_ms)
 {
     candidate->verdict = verdict;
     candidate->meter = METERS_NONE;
@@ -76,9 +73,9 @@ is_closed_by(const struct curb *curb, bool drains, enum curb_scope scope,
              struct candidate *candidate)
 {
     if (is_suspended(curb, false))
-        hold(candidate, VERDICT_SUSPENDED, scope, curb->until_ms);
+        decide_hold(candidate, VERDICT_SUSPENDED, scope, curb->until_ms);
     else if (drains && curb->drained)
-        hold(candidate, VERDICT_DRAINED, scope, curb->until_ms);
+        decide_hold(candidate, VERDICT_DRAINED, scope, curb->until_ms);
     else
         return false;
     return true;
@@ -92,34 +89,11 @@ is_closed(const struct holds *holds, bool drains, struct candidate *candidate)
            is_closed_by(holds->provider, drains, CURB_PROVIDER, candidate);
 }
 
-/* What caps are to be scaled to. */
-static unsigned
-part_of(const struct curb *curb)
-{
-    return curb->share > 0 ? curb->share : CURB_WHOLE;
-}
-
 static void
 rescale(const struct walk *walk, uint32_t number, const struct curb *curb)
 {
     if (number != METERS_NONE && !walk->explain)
-        meters_scale(walk->question->meters, number, part_of(curb), walk->question->now_ms);
-}
-
-/* Is the message not of the share that passes in this minute? */
-static bool
-is_thinned(const struct decide_question *question, unsigned share, uint64_t seed)
-{
-    uint64_t minute = (uint64_t)(question->now_ms / MINUTE_MS);
-
-    return share < CURB_WHOLE &&
-           hash_mix(question->key ^ hash_mix(seed ^ minute)) % CURB_WHOLE >= share;
-}
-
-static int64_t
-next_minute(const struct decide_question *question)
-{
-    return (question->now_ms / MINUTE_MS + 1) * MINUTE_MS;
+        meters_scale(walk->question->meters, number, decide_part_of(curb), walk->question->now_ms);
 }
 
 /* ------------------------------------------------------------------ meters */
@@ -178,16 +152,14 @@ check_account(struct walk *walk)
     const struct curb *curb = curbs_account(walk->curbs, question->account_name);
 
     if (is_suspended(curb, question->no_probe)) {
-        hold(&walk->common, VERDICT_SUSPENDED, CURB_ACCOUNT, curb->until_ms);
+        decide_hold(&walk->common, VERDICT_SUSPENDED, CURB_ACCOUNT, curb->until_ms);
         return false;
     }
     if (question->meters != NULL && question->account != METERS_NONE) {
         rescale(walk, question->account, curb);
-    } else if (is_thinned(question, part_of(curb), 0)) {
-        hold(&walk->common, VERDICT_SLOWED, CURB_ACCOUNT, next_minute(question));
-        return false;
+        return true;
     }
-    return true;
+    return !decide_thin(question, decide_part_of(curb), 0, CURB_ACCOUNT, &walk->common);
 }
 
 void
@@ -224,23 +196,6 @@ decide_is_unengaged(const struct walk *walk, const struct address *address)
     return days > 0 && (uint32_t)walk->question->quiet_days > days;
 }
 
-/* How much of the mail may pass, as far as there are no caps to scale. */
-static unsigned
-passing(const struct walk *walk, const struct address *address, const struct holds *holds)
-{
-    const struct meters *meters = walk->question->meters;
-    bool capped = meters != NULL && meters_address(meters, address->index) != METERS_NONE;
-    bool capped_there =
-        meters != NULL && meters_has_provider(meters, address->index, walk->question->provider);
-    unsigned share = part_of(domain_hold(walk, address));
-
-    if (!capped && part_of(holds->address) < share)
-        share = part_of(holds->address);
-    if (!capped_there && part_of(holds->provider) < share)
-        share = part_of(holds->provider);
-    return share;
-}
-
 /* Is it closed to this message, but not to every one?  no_probe: nor may it be a probe. */
 static bool
 is_closed_to_it(const struct walk *walk, const struct holds *holds, bool no_probe,
@@ -263,16 +218,13 @@ is_closed_to_it(const struct walk *walk, const struct holds *holds, bool no_prob
         return false;
     curb = domain_hold(walk, candidate->address);
     if (is_suspended(curb, no_probe))
-        hold(candidate, VERDICT_SUSPENDED, CURB_PROVIDER, curb->until_ms);
+        decide_hold(candidate, VERDICT_SUSPENDED, CURB_PROVIDER, curb->until_ms);
     else if (is_suspended(holds->address, no_probe))
-        hold(candidate, VERDICT_SUSPENDED, CURB_ADDRESS, holds->address->until_ms);
+        decide_hold(candidate, VERDICT_SUSPENDED, CURB_ADDRESS, holds->address->until_ms);
     else if (is_suspended(holds->provider, no_probe))
-        hold(candidate, VERDICT_SUSPENDED, CURB_PROVIDER, holds->provider->until_ms);
-    else if (is_thinned(question, passing(walk, candidate->address, holds),
-                        candidate->address->seed))
-        hold(candidate, VERDICT_SLOWED, CURB_ADDRESS, next_minute(question));
+        decide_hold(candidate, VERDICT_SUSPENDED, CURB_PROVIDER, holds->provider->until_ms);
     else
-        return false;
+        return decide_slow(question, holds->address, holds->provider, curb, candidate);
     return true;
 }
 
@@ -344,7 +296,7 @@ check_picky(struct walk *walk, struct candidate *candidate)
     struct holds holds = {0};
 
     if (candidate->verdict == VERDICT_SUSPENDED || candidate->verdict == VERDICT_SLOWED)
-        return;
+        return; /* all mail of the account */
     if (candidate->address == walk->question->prefer)
         walk->pool_open = true; /* it may be drained, and other messages not be let in */
     if (walk->curbs != NULL) {

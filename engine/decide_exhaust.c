@@ -120,7 +120,7 @@ decide_exhaust(struct walk *walk)
         return;
     if (common->verdict == VERDICT_SUSPENDED || common->verdict == VERDICT_SLOWED) {
         decision->suspended = decision->held = true;
-        decision->slowed = common->verdict == VERDICT_SLOWED;
+        decision->slowed = decision->thinned = common->verdict == VERDICT_SLOWED;
         decision->room_ms = common->room_ms;
         return;
     }

@@ -1,6 +1,7 @@
 /*
  * The inside of a decision.  decide.c goes along the candidates, decide_check.c
- * says what is wrong with one, and decide_exhaust.c what follows when none is left.
+ * says what is wrong with one, decide_slow.c what of it may leave that is slowed down, and
+ * decide_exhaust.c what follows when none is left.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -68,6 +69,28 @@ bool decide_is_barred(const struct walk *walk, const struct address *address);
 
 /* Does it take no new messages? */
 bool decide_is_drained(const struct walk *walk, const struct address *address);
+
+/* Nothing of the message, for that reason. */
+void decide_hold(struct candidate *candidate, enum verdict verdict, enum curb_scope scope,
+                 int64_t until_ms);
+
+/* What caps are to be scaled to, percent. */
+unsigned decide_part_of(const struct curb *curb);
+
+/* Is the message not of the share that passes in this minute?  Then candidate says so. */
+bool decide_thin(const struct decide_question *question, unsigned share, uint64_t seed,
+                 enum curb_scope scope, struct candidate *candidate);
+
+/*
+ * May it not leave now, of what is slowed down without caps of its own?  Curbs of the address,
+ * and of it at the provider and the domain.
+ */
+bool decide_slow(const struct decide_question *question, const struct curb *at_all,
+                 const struct curb *at_provider, const struct curb *at_domain,
+                 struct candidate *candidate);
+
+/* A message leaves from there: the next one may later. */
+void decide_spend_slow(const struct decide_question *question, const struct address *address);
 
 bool decide_is_avoided(const struct walk *walk, const struct address *address);
 

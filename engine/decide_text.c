@@ -33,6 +33,8 @@ verdict_text(enum verdict verdict)
         return "drained: it takes no new messages";
     case VERDICT_SLOWED:
         return "slowed down: not this message in this minute";
+    case VERDICT_PACED:
+        return "slowed down: it is not yet time for the next message";
     case VERDICT_REFUSED_IT:
         return "it refused this message";
     case VERDICT_UNENGAGED:

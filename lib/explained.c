@@ -31,7 +31,7 @@ static bool
 is_held_back(const struct candidate *candidate)
 {
     return candidate->verdict == VERDICT_SUSPENDED || candidate->verdict == VERDICT_DRAINED ||
-           candidate->verdict == VERDICT_SLOWED;
+           candidate->verdict == VERDICT_SLOWED || candidate->verdict == VERDICT_PACED;
 }
 
 /* ", WORD in 5 min" */

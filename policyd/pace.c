@@ -176,9 +176,18 @@ full_ms(const struct lookup_view *view, const struct lookup_result *result,
         return COLD_MS;
     if (result->busy)
         return FULL_MS / 4;
-    if (result->full && decision->refused_by != METERS_NONE)
+    if ((result->full && decision->refused_by != METERS_NONE) ||
+        (result->suspended && decision->slowed))
         wait_ms = decision->room_ms - view->store_ms + 1;
     return wait_ms < SOON_MS ? SOON_MS : wait_ms < FULL_MS ? wait_ms : FULL_MS;
+}
+
+/* It finds no room where others may: they go first for a while, longer each time. */
+static void
+rest_odd(struct pace *pace, struct waiter *waiter, int64_t now_ms)
+{
+    waiting_rest(pace->waiting, waiter, now_ms + ((int64_t)ODD_MS << waiter->odd));
+    waiter->odd += waiter->odd < ODDS_MAX;
 }
 
 /* Its lookup ends it, without a grant. */
@@ -250,6 +259,10 @@ look_at(struct pace *pace, const struct lookup_view *view, struct waiter *waiter
         return wake_to_end(pace, waiter, now_ms);
     if (result.address == NULL) {
         *ret_wait_ms = full_ms(view, &result, &decision);
+        if (result.decided && !result.waits && decision.thinned) {
+            rest_odd(pace, waiter, now_ms);
+            return LOOK_RESTS;
+        }
         if (result.busy || provider == waiting_kind(waiter).provider)
             return LOOK_FULL;
         waiting_move(pace->waiting, waiter, provider);
@@ -278,10 +291,8 @@ look_behind(struct pace *pace, const struct lookup_view *view, struct waiter *fi
 
     if (second != NULL)
         look = look_at(pace, view, second, now_ms, &second_ms);
-    if (look == LOOK_WOKEN) {
-        waiting_rest(pace->waiting, first, now_ms + ((int64_t)ODD_MS << first->odd));
-        first->odd += first->odd < ODDS_MAX;
-    }
+    if (look == LOOK_WOKEN)
+        rest_odd(pace, first, now_ms);
     if (look == LOOK_FULL)
         waiting_sleep(pace->waiting, first, now_ms + wait_ms);
     return look;

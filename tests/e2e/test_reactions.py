@@ -239,3 +239,29 @@ def test_a_domain_without_reputation_slows_its_account(make_host, simulator):
              "what was held back")
     host.postfix.flush()  # what was refused is Postfix' to try again
     wait_for(lambda: len(simulator.deliveries) == 204, 120, "the account's mail")
+
+
+def test_a_slowed_address_sends_one_after_the_other(make_host, simulator):
+    """What waits leaves at that share of the pace that the caps of the address are."""
+    too_fast = {"name": "too-fast", "class": "address_provider", "code": 4, "pattern": "rate limit",
+                "slow": 50, "slow_after": 2, "slow_for": "10m",
+                "samples": ["421 4.7.0 Too many messages, rate limit exceeded"]}
+    limit = simulator.add(rules.RateLimit(0))
+    host = reacting(make_host, simulator, too_fast, addresses=["a1"])
+    host.conf["addresses"]["a1"]["caps"] = {"windows": [{"length": "30s", "recipients": 60}]}
+    host.write_conf()
+    host.start()
+    first = submit(host, ["first1@one.test", "first2@one.test"])
+    wait_for(lambda: suspensions(host), what="a1 to be slowed down")
+    assert host.policyd.log().count("slowed to 50 % for 10 min") == 1
+    simulator.remove(limit)
+    ids = submit(host, [f"r{n}@one.test" for n in range(20)])
+    wait_for(lambda: len(simulator.deliveries) == 20, 120, "all mail that was not refused")
+    times = sorted(d.at for d in simulator.deliveries)
+    assert times[-1] - times[0] > 19 - 1  # 60 in 30 s, and half of that
+    assert {d.id for d in simulator.deliveries} == set(ids.values())
+    assert "slowed down" in host.postfix.log()
+    host.postpool("resume", "a1", "--domain", "one.test")
+    host.postfix.flush()
+    wait_for(lambda: {d.id for d in simulator.deliveries} == set(ids.values()) | set(first.values()),
+             120, "what was refused")

@@ -77,6 +77,12 @@ __wrap_choice_make(const struct lookup_view *view, const struct choice_mail *mai
                        is(mail->account, pace_world.poor);
     if (ret_result->again || ret_result->full)
         return;
+    ret_decision->thinned = pace_world.thinned && mail->message_id[0] == 'T';
+    ret_decision->slowed = ret_decision->thinned || pace_world.now_ms < pace_world.paced_ms;
+    ret_decision->room_ms = pace_world.paced_ms;
+    ret_result->suspended = ret_decision->slowed;
+    if (ret_result->suspended)
+        return;
     ret_result->address = &view->conf->snapshot->addresses[0];
     grants_reserve(pace_world.grants, &key, &grant, 0, &is_new);
     assert_true(is_new);
@@ -166,6 +172,7 @@ on_view(void *arg, struct lookup_view *ret_view)
                                      .grants = pace_world.grants,
                                      .grant_secret = pace_world_secret,
                                      .now_ms = pace_world.now_ms,
+                                     .store_ms = pace_world.now_ms,
                                      .time_ms = pace_world.now_ms - pace_world.late_ms};
 }
 

@@ -27,6 +27,8 @@ extern struct pace_world {
     bool room;         /* for all but ... */
     const char *odd;   /* ... this message, which has none; NULL: no such one */
     const char *ended; /* this one is to be told the words of another server */
+    bool thinned;      /* messages that begin with T are passed over in this minute */
+    int64_t paced_ms;  /* the next of any may leave then */
     const char *poor;  /* ... mail of this account, whose pool has none; NULL: no such one */
     int64_t rests_ms;  /* no message may be woken before */
     int64_t opens_ms;  /* the hours of every stream begin */

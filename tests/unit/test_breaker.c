@@ -118,8 +118,52 @@ test_threshold(void **state)
     assert_int_equal(share(HOUR + 2), 20);
     assert_int_equal(share(HOUR + 2 + 15 * MINUTE), 100);
     hit(&busy, HOUR + 20 * MINUTE, BREAKER_SLOWED);
-    hit(&busy, HOUR + 20 * MINUTE, BREAKER_SUSPENDED);
-    assert_int_equal(breaker_until(&breaker), HOUR + 50 * MINUTE);
+    hit(&busy, HOUR + 21 * MINUTE, BREAKER_SUSPENDED);
+    assert_int_equal(breaker_until(&breaker), HOUR + 51 * MINUTE);
+}
+
+/* What was under way when it was slowed down is refused, too: nothing follows from that. */
+static void
+test_under_way_when_slowed(void **state)
+{
+    static const struct reaction patient = {.after = 5,
+                                            .within_ms = HOUR,
+                                            .suspend_ms = HOUR,
+                                            .suspend_most_ms = HOUR,
+                                            .slow_after = 2,
+                                            .slow_percent = 50,
+                                            .slow_ms = 10 * MINUTE};
+    int64_t now_ms;
+
+    (void)state;
+    hit(&patient, 0, BREAKER_COUNTED);
+    hit(&patient, 1000, BREAKER_SLOWED);
+    for (now_ms = 1000; now_ms < 1000 + BREAKER_SLOWING_MS; now_ms += 500)
+        hit(&patient, now_ms, BREAKER_SAME);
+    assert_int_equal(share(now_ms), 50);
+    assert_int_equal(share(1000 + 10 * MINUTE), 100); /* nor does it last longer for that */
+    hit(&patient, now_ms, BREAKER_COUNTED);
+    hit(&patient, now_ms, BREAKER_COUNTED);
+    assert_int_equal(share(now_ms + 10 * MINUTE - 1), 50); /* those go on */
+    hit(&patient, now_ms + MINUTE, BREAKER_SUSPENDED);
+}
+
+/* A rule that does not slow it is heard all the time, and so is one that slows it more. */
+static void
+test_others_when_slowed(void **state)
+{
+    static const struct reaction stricter = {
+        .after = 1, .within_ms = HOUR, .slow_after = 1, .slow_percent = 10, .slow_ms = MINUTE};
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        breaker_hit(&breaker, &policy, &busy, 7, "", 0);
+    assert_int_equal(share(0), 20);
+    assert_int_equal(breaker_hit(&breaker, &policy, &stricter, 8, "", BREAKER_SLOWING_MS),
+                     BREAKER_SLOWED);
+    assert_int_equal(share(BREAKER_SLOWING_MS), 10);
+    assert_int_equal(breaker_hit(&breaker, &policy, &blocked, 9, "", BREAKER_SLOWING_MS + 1),
+                     BREAKER_SUSPENDED);
 }
 
 /* Rules count each by itself, and the one that is quiet longest is forgotten. */
@@ -132,7 +176,7 @@ test_rules_apart(void **state)
             assert_int_equal(breaker_hit(&breaker, &policy, &busy, rule, "", rule),
                              BREAKER_COUNTED);
     assert_int_equal(breaker_hit(&breaker, &policy, &busy, 2, "", 10), BREAKER_SLOWED);
-    assert_int_equal(breaker_hit(&breaker, &policy, &busy, 1, "", 10), BREAKER_COUNTED);
+    assert_int_equal(breaker_hit(&breaker, &policy, &busy, 1, "", 20 * MINUTE), BREAKER_COUNTED);
 }
 
 static enum breaker_change
@@ -150,7 +194,7 @@ test_delicate(void **state)
 {
     (void)state;
     for (int i = 0; i < 5; i++)
-        hit_of(7, &busy, i);
+        hit_of(7, &busy, i * MINUTE);
     assert_int_equal(share(HOUR), 0);
     assert_int_equal(breaker.state, BREAKER_PROBING);
     assert_int_equal(hit_of(8, &busy, HOUR), BREAKER_COUNTED);
@@ -400,28 +444,28 @@ test_text(void **state)
 {
     static const char *const wrong[] = {
         "",
-        "2",
-        "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 4 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 0 2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 0 0 0 9 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 0 0 0 0 0 100000000000001 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 0 0 0 0 0 0 4294967296 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 0 0 0 0 0 0 0 101 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 100000000000001 0  0 0  0 0  0 0  ",
-        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  100000000000001 0  0 0  0 0  ",
-        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 9223372036854775807 0  0 0  0 0  0 0  ",
-        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  100000000000001 0  ",
-        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  99999999999999999999 0  ",
-        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1  0 0  0 0  0 0  ",
-        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0",
-        "2 0 0 0 0 0 0 0 0 0 0 5 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 0 0 0 0 0 0 0 0 0 7 2 5 4 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 0 0 0 0 0 0 0 0 0 7 21 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 -1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
-        "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
+        "3",
+        "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "4 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 4 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 0 0 9 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 100000000000001 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 4294967296 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 0 101 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 100000000000001 0  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  100000000000001 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 9223372036854775807 0  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  100000000000001 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  99999999999999999999 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0",
+        "3 0 0 0 0 0 0 0 0 0 0 0 5 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 7 2 5 4 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 7 21 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 -1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ",
+        "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
     };
     char text[BREAKER_TEXT_SIZE + 1];
     struct breaker parsed = {.level = 77};
@@ -437,7 +481,7 @@ test_text(void **state)
         assert_int_equal(breaker_parse(wrong[i], strlen(wrong[i]), &parsed), -EINVAL);
     }
     snprintf(text, sizeof(text), "%s%0*d",
-             "2 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ", BREAKER_WHY_SIZE, 0);
+             "3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0  0 0  0 0  0 0  ", BREAKER_WHY_SIZE, 0);
     assert_int_equal(breaker_parse(text, strlen(text), &parsed), -EINVAL);
     assert_int_equal(parsed.level, 77);
     text[strlen(text) - 1] = '\0';
@@ -492,6 +536,8 @@ main(void)
         cmocka_unit_test_setup(test_open_and_back, setup),
         cmocka_unit_test_setup(test_grows_on_repetition, setup),
         cmocka_unit_test_setup(test_threshold, setup),
+        cmocka_unit_test_setup(test_under_way_when_slowed, setup),
+        cmocka_unit_test_setup(test_others_when_slowed, setup),
         cmocka_unit_test_setup(test_rules_apart, setup),
         cmocka_unit_test_setup(test_delicate, setup),
         cmocka_unit_test_setup(test_delicate_after_a_cause, setup),

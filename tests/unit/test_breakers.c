@@ -652,7 +652,7 @@ test_away(void **state)
     w->hosts[0].away = true;
     for (int i = 0; i < 20; i++) {
         result(w, 0, "gmail.com", "421 reputation");
-        later(w, 1000);
+        later(w, 20 * 1000);
     }
     assert_int_equal(curbs_account(w->hosts[0].curbs, "client.test")->share, 0);
     assert_int_equal(w->hosts[0].puts, 1);

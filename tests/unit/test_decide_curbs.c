@@ -447,7 +447,7 @@ test_address_thinned(void **state)
     suspend_all(w, &(struct curb){.share = 1, .until_ms = CURB_NOT_KNOWN});
     for (uint64_t key = 0; key < KEYS; key++)
         if (choice(w, key) == NULL) {
-            assert_true(w->decision.suspended && w->decision.slowed);
+            assert_true(w->decision.suspended && w->decision.slowed && w->decision.thinned);
             assert_int_equal(verdict_of(w, w->a2), VERDICT_SLOWED);
             return;
         }
@@ -494,6 +494,71 @@ test_caps_are_scaled(void **state)
     assert_true(curbs_is_empty(w->curbs));
     share_of(w, w->a3);
     assert_false(meters_are_scaled(w->meters));
+}
+
+/* How many messages, each moment another one, leave from a3 in a minute. */
+static size_t
+paced_in_a_minute(struct world *w)
+{
+    size_t count = 0;
+
+    for (int64_t ms = 0; ms < MINUTE_MS; ms += 20) {
+        w->question.now_ms = NOW_MS + ms;
+        if (choice(w, (uint64_t)ms) == w->a3) {
+            decide_spend(&w->question, &w->decision);
+            count++;
+        }
+        answer_all(w);
+    }
+    return count;
+}
+
+/* The address has caps, but not of that domain: what it sends there is as far apart as they say. */
+static void
+test_paced_by_the_caps_of_the_address(void **state)
+{
+    struct world *w = *state;
+
+    w->question.meters = w->meters;
+    w->question.provider = w->p2->index;
+    w->question.pool = &w->conf->snapshot->pools[0];
+    curbs_set_address(w->curbs, w->a1, &for_ever);
+    curbs_set_address(w->curbs, w->a2, &for_ever);
+    curbs_set_address(w->curbs, w->b1, &for_ever);
+    assert_in_range(paced_in_a_minute(w), MINUTE_MS / 20 - 1, MINUTE_MS / 20);
+
+    /* 100 an hour: at half of that one each 72 s */
+    curbs_set_provider(w->curbs, w->a3, w->p2, &(struct curb){.share = 50});
+    assert_int_equal(paced_in_a_minute(w), 1);
+    assert_null(choice(w, 1));
+    assert_true(w->decision.suspended && w->decision.slowed && !w->decision.thinned);
+    assert_int_equal(w->decision.room_ms, NOW_MS + 72 * 1000 - 250 + 1);
+    assert_int_equal(verdict_of(w, w->a3), VERDICT_PACED);
+    w->question.now_ms = NOW_MS + 72 * 1000 - 250;
+    assert_null(choice(w, 1));
+    w->question.now_ms++;
+    assert_ptr_equal(choice(w, 1), w->a3);
+
+    /* The same at a domain; and two hosts have half of it each. */
+    w->question.provider = w->other->index;
+    w->question.now_ms = NOW_MS;
+    meters_set_nodes(w->meters, 2);
+    curbs_set_domain(w->curbs, w->a3, "d.test", &(struct curb){.share = 50});
+    assert_ptr_equal(choice(w, 1), w->a3);
+    decide_spend(&w->question, &w->decision);
+    assert_null(choice(w, 2));
+    assert_int_equal(w->decision.room_ms, NOW_MS + 2 * 72 * 1000 - 250 + 1);
+    w->question.domain = "else.test";
+    assert_ptr_equal(choice(w, 2), w->a3);
+    w->question.domain = "d.test";
+
+    /* It may send a little more, and goes on from there; a clock that went back holds nothing up.
+     */
+    curbs_set_domain(w->curbs, w->a3, "d.test", &(struct curb){.share = 51, .until_ms = 1});
+    w->question.now_ms += 4000; /* the gap is shorter than what is left of the one before */
+    assert_null(choice(w, 2));
+    w->question.now_ms = NOW_MS - 3600 * 1000;
+    assert_ptr_equal(choice(w, 2), w->a3);
 }
 
 /* Mail that exceeds caps goes to the first that is not held back. */
@@ -553,6 +618,7 @@ main(void)
         TEST(test_account_thinned),
         TEST(test_address_thinned),
         TEST(test_caps_are_scaled),
+        TEST(test_paced_by_the_caps_of_the_address),
         TEST(test_nothing_held_back_exceeds),
     };
 

@@ -168,6 +168,45 @@ test_odd_one(void **state)
     pace_world_assert_woken("B1 ");
 }
 
+/* Many in a row that are passed over for a minute: nobody waits behind them. */
+static void
+test_thinned(void **state)
+{
+    (void)state;
+    pace_world.room = pace_world.thinned = true;
+    for (int i = 1; i <= 5; i++) {
+        char id[] = {'T', (char)('0' + i), '\0'};
+
+        pace_world_defer(2, id);
+    }
+    pace_world.now_ms += 1000;
+    pace_world_defer(2, "B1");
+    pace_world_run_until(1100);
+    pace_world_assert_woken("B1 ");
+    pace_world_look_up("B1");
+    pace_world_run_until(20000);
+    pace_world_assert_woken("");
+    assert_in_range(pace_world.looks, 6, 50); /* each is looked at less and less */
+    pace_world.thinned = false;
+    pace_world_run_until(60000);
+    assert_int_equal(strlen(pace_world.woken), 5 * strlen("T1 "));
+}
+
+/* One after the other: the next is woken when it is its time. */
+static void
+test_slowed_down(void **state)
+{
+    (void)state;
+    pace_world.room = true;
+    pace_world.paced_ms = START_MS + 300;
+    pace_world_defer(2, "B1");
+    pace_world_defer(2, "B2");
+    pace_world_run_until(300);
+    pace_world_assert_woken("");
+    pace_world_run_until(340);
+    pace_world_assert_woken("B1 B2 ");
+}
+
 /* Alone it would be answered from Postfix' memory, until another was asked for. */
 static void
 test_last_answer(void **state)
@@ -388,6 +427,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_deferred_again, pace_world_set_up,
                                         pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_odd_one, pace_world_set_up, pace_world_tear_down),
+        cmocka_unit_test_setup_teardown(test_thinned, pace_world_set_up, pace_world_tear_down),
+        cmocka_unit_test_setup_teardown(test_slowed_down, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_grades, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_last_answer, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_never_woken, pace_world_set_up, pace_world_tear_down),
