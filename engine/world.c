@@ -197,11 +197,10 @@ smaller(int64_t a, int64_t b)
 static int64_t
 next_ms(const struct world *world)
 {
-    const struct world_lane *lane = heap_first(&world->heap);
     int64_t at_ms = smaller(world->midnight_ms, world->turn_ms);
 
     at_ms = smaller(at_ms, smaller(world->sweep_ms, world->tick_ms));
-    return smaller(at_ms, smaller(world->stir_ms, lane != NULL ? lane->up_ms : INT64_MAX));
+    return smaller(at_ms, smaller(world->stir_ms, world_lanes_up_ms(world)));
 }
 
 /* What is due now; the calendar first. */
@@ -219,7 +218,7 @@ take_step(struct world *world)
     else if (world->stir_ms <= world->now_ms)
         world_lanes_stir(world);
     else
-        world_lane_step(world, heap_first(&world->heap));
+        world_lanes_step(world);
 }
 
 int
@@ -264,8 +263,8 @@ wait_for_room(struct world *world, const struct world_lane *like, struct world_e
               const struct decision *decision, struct world_outcome *outcome)
 {
     struct world_lane lane = *like;
-    bool closed;
-    int64_t up_ms = world_room_ms(world, decision, &closed);
+    bool closed, own;
+    int64_t up_ms;
 
     outcome->full = decision->full;
     outcome->suspended = decision->suspended;
@@ -275,7 +274,8 @@ wait_for_room(struct world *world, const struct world_lane *like, struct world_e
         lane.account = (char *)"";
     if (!decision->suspended || lane.provider != PROVIDER_OTHER)
         lane.domain = (char *)"";
-    world_lane_add(world, &lane, entry, up_ms, closed);
+    up_ms = world_room_ms(world, &lane, decision, &closed, &own);
+    world_lane_add(world, &lane, entry, up_ms, closed, own);
 }
 
 static void
@@ -287,7 +287,7 @@ wait_for_hours(struct world *world, struct world_lane *lane, struct world_entry 
     if (!account_matters(lane->stream))
         lane->account = (char *)"";
     lane->domain = (char *)"";
-    world_lane_add(world, lane, entry, opens_ms, true);
+    world_lane_add(world, lane, entry, opens_ms, true, false);
 }
 
 /* One after the other, until one has no room: then neither have those behind it. */
@@ -320,18 +320,15 @@ send_each(struct world *world, const struct world_lane *lane, struct world_entry
     }
 }
 
-/* Those that its kind waits with already; NULL: it may have room. */
-static const struct world_lane *
-closed_lane(struct world *world, const struct world_lane *like)
+/* It waits with others like it. */
+static void
+join(struct world *world, const struct world_lane *like, const struct world_entry *entry,
+     int64_t until_ms, bool own, struct world_outcome *outcome)
 {
-    struct world_lane shared = *like;
-    const struct world_lane *lane;
-
-    if (!account_matters(like->stream))
-        shared.account = (char *)"";
-    shared.domain = (char *)"";
-    lane = world_lane_find(world, &shared);
-    return lane != NULL && lane->closed && lane->up_ms > world->now_ms ? lane : NULL;
+    outcome->waiting = entry->count;
+    outcome->full = true;
+    outcome->room_ms = until_ms;
+    world_lane_add(world, like, entry, until_ms, true, own);
 }
 
 int
@@ -345,25 +342,26 @@ world_send(struct world *world, const struct world_mail *mail, struct world_outc
         .account = (char *)(mail->account != NULL ? mail->account : ""),
         .domain = (char *)(mail->domain != NULL ? mail->domain : ""),
     };
+    struct world_lane shared = like;
     struct world_entry entry = {mail->at_ms, mail->key, mail->token, mail->count, mail->apart};
     struct world_outcome outcome = {.room_ms = INT64_MAX};
-    const struct world_lane *closed;
-    int64_t opens_ms;
+    int64_t opens_ms, closed_ms;
+    bool own = false;
     int r = world_run(world, mail->at_ms);
 
     if (r == 0 && mail->count > 0) {
         entry.since_ms = world->now_ms;
         world_count_offered(world, &like, mail->count);
         opens_ms = world_opens_ms(world, mail->stream);
-        closed = opens_ms > world->now_ms ? NULL : closed_lane(world, &like);
+        if (!account_matters(like.stream))
+            shared.account = (char *)"";
+        shared.domain = (char *)"";
+        closed_ms = world_lanes_closed_ms(world, &shared, &own);
         if (opens_ms > world->now_ms) {
             outcome.waiting = entry.count;
             wait_for_hours(world, &like, &entry, opens_ms, &outcome);
-        } else if (closed != NULL) {
-            outcome.waiting = entry.count;
-            outcome.full = true;
-            outcome.room_ms = closed->up_ms;
-            world_lane_add(world, closed, &entry, closed->up_ms, true);
+        } else if (closed_ms > world->now_ms) {
+            join(world, &shared, &entry, closed_ms, own, &outcome);
         } else {
             send_each(world, &like, &entry, &outcome);
         }

@@ -1,7 +1,7 @@
 /*
  * The inside of a world: world.c turns its clock and decides, world_lanes.c has what waits,
- * world_books.c is its store, world_days.c its calendar and warm-ups, world_curbs.c what replies
- * bring about, world_count.c counts.
+ * world_gates.c when it is looked at, world_books.c is its store, world_days.c its calendar and
+ * warm-ups, world_curbs.c what replies bring about, world_count.c counts.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,7 +18,7 @@ struct curbs;
 struct meters;
 struct roster;
 
-enum { WORLD_SLOTS = 4096 };
+enum { WORLD_SLOTS = 4096, WORLD_GATES = 256 };
 
 /* Recipients that came in within a minute. */
 struct world_entry {
@@ -28,18 +28,33 @@ struct world_entry {
     bool apart;
 };
 
-/* What waits for the same: what has room for one of it has room for the next. */
+/* What has room for one of its lanes has room for all, as far as their accounts have. */
+struct world_gate {
+    const struct stream *stream;
+    size_t provider;
+    enum grade grade;
+    int32_t quiet_days;
+    struct world_gate *next; /* of the same slot */
+    size_t place;            /* the heap's */
+    int64_t up_ms;           /* when it is looked at */
+    bool closed;             /* nobody has room before that */
+    struct heap lanes;       /* that wait for it, the oldest first; none: it is in no heap */
+};
+
+/* What waits, of one account where that matters. */
 struct world_lane {
     const struct stream *stream;
     size_t provider;
     enum grade grade;
     int32_t quiet_days;
-    char *account, *domain;  /* owned; "": they do not matter */
+    char *account, *domain; /* owned; "": they do not matter */
+    struct world_gate *gate;
     struct world_lane *next; /* of the same slot */
     uint64_t hash;
-    size_t place;                /* the heap's */
-    int64_t up_ms;               /* when it is looked at */
-    bool closed;                 /* none of it can leave before that */
+    size_t place;  /* of a heap, */
+    bool sleeps;   /* that of those which wait for a time of their own; else its gate's */
+    int64_t up_ms; /* sleeps: that */
+    bool closed;   /* sleeps: it has no room before */
     struct world_entry *entries; /* owned; from first on, the oldest first */
     size_t first, count, room;
 };
@@ -89,8 +104,11 @@ struct world {
     size_t book_count;
     int64_t sweep_ms;
 
-    struct world_lane *slots[WORLD_SLOTS];
-    struct heap heap;
+    struct world_gate *gates[WORLD_GATES];
+    struct world_lane *lanes[WORLD_SLOTS];
+    size_t lane_count;
+    struct heap up;     /* gates that have lanes */
+    struct heap asleep; /* lanes */
     struct bucket wakes;
     int64_t stir_ms; /* all lanes are looked at; INT64_MAX: there is no cause */
 
@@ -133,18 +151,50 @@ void world_ask_store(struct world *world);
 void world_sweep(struct world *world);
 void world_clear_books(struct world *world);
 
-/* world_lanes.c */
+/* world_lanes.c.  Lanes of the same stream, provider, grade and quiet_days have the same. */
+uint64_t world_kind_hash(const struct world_lane *like);
+struct world_lane *world_lane_find(const struct world *world, const struct world_lane *like);
+
+/* With nothing in it, at no gate and in no heap; so it must be at its end. */
+struct world_lane *world_lane_new(struct world *world, const struct world_lane *like);
+void world_lane_end(struct world *world, struct world_lane *lane);
+void world_lane_free(struct world_lane *lane);
+
+/* Behind all that is in it, so that it keeps its place in a heap.  False: no memory. */
+bool world_lane_put(struct world *world, struct world_lane *lane, const struct world_entry *entry);
+
+/* Some of the first entry are gone; false: nothing is left. */
+bool world_lane_take(struct world_lane *lane, uint32_t count);
+
+/* What is too old is given up.  Likewise. */
+bool world_lane_give_up(struct world *world, struct world_lane *lane);
+
+/* When the first of it came in, and is given up; INT64_MAX: it is empty, or never. */
+int64_t world_lane_oldest(const struct world_lane *lane);
+int64_t world_lane_ends_ms(const struct world *world, const struct world_lane *lane,
+                           bool *deadline);
+
+/* world_gates.c */
 void world_lanes_begin(struct world *world);
-struct world_lane *world_lane_find(struct world *world, const struct world_lane *like);
-void world_lane_add(struct world *world, const struct world_lane *like,
-                    const struct world_entry *entry, int64_t up_ms, bool closed);
-void world_lane_step(struct world *world, struct world_lane *lane);
-void world_lanes_stir(struct world *world);
 void world_lanes_clear(struct world *world);
 
-/* When what had no room is worth looking at again; closed: none of its kind will have room before.
- */
-int64_t world_room_ms(const struct world *world, const struct decision *decision, bool *closed);
+/* Until when mail like that has no room, as is known; 0: nothing is. */
+int64_t world_lanes_closed_ms(struct world *world, const struct world_lane *like, bool *own);
+
+/* own: it waits for something that others like it do not wait for. */
+void world_lane_add(struct world *world, const struct world_lane *like,
+                    const struct world_entry *entry, int64_t up_ms, bool closed, bool own);
+
+/* When something is to be looked at; and look at it. */
+int64_t world_lanes_up_ms(const struct world *world);
+void world_lanes_step(struct world *world);
+
+/* All of it is to be looked at. */
+void world_lanes_stir(struct world *world);
+
+/* What had no room: when it is worth looking again.  closed, own: as above. */
+int64_t world_room_ms(const struct world *world, const struct world_lane *lane,
+                      const struct decision *decision, bool *closed, bool *own);
 
 /* world_days.c */
 bool world_days_begin(struct world *world);
