@@ -149,6 +149,14 @@ guess_stream(const struct conf *conf, const struct attempt *attempt)
     mail->perhaps = classify(conf->snapshot, &facts);
 }
 
+/* Has its sender a tag of this site's? */
+static bool
+is_tagged(const struct conf *conf, const struct mail *mail, struct tag *ret_tag)
+{
+    return mail->sender != NULL && tag_find(mail->sender, ret_tag) &&
+           tag_verify(conf->secret, ret_tag);
+}
+
 void
 attempt_find_stream(const struct conf *conf, const struct mapping *mapping,
                     const struct attempt *attempt)
@@ -160,7 +168,7 @@ attempt_find_stream(const struct conf *conf, const struct mapping *mapping,
 
     if (mail->stream != NULL)
         return;
-    if (mail->sender != NULL && tag_find(mail->sender, &tag) && tag_verify(conf->secret, &tag))
+    if (is_tagged(conf, mail, &tag))
         mail->stream = tagged_stream(conf, mail->sender, id);
     else
         mail->stream = mapping_find(mapping, &facts);
@@ -174,7 +182,10 @@ attempt_key(const struct conf *conf, const struct attempt *attempt)
 {
     const struct mail *mail = attempt->mail;
     char message[TAG_SENDER_SIZE];
+    struct tag tag;
 
+    if (is_tagged(conf, mail, &tag))
+        return decide_key(tag.id, attempt->domain);
     if (is_own(conf, mail) || !mail->begun)
         snprintf(message, sizeof(message), "%.*s %lld", (int)mail->id_length, mail->id,
                  (long long)mail->came_ms);

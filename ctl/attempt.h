@@ -51,7 +51,10 @@ const struct provider *attempt_provider(const struct conf *conf, const struct at
 void attempt_find_stream(const struct conf *conf, const struct mapping *mapping,
                          const struct attempt *attempt);
 
-/* decide_key() of one that counts. */
+/*
+ * decide_key() of one that counts: with a genuine tag the same as policyd has for it; else that of
+ * a message which is told from all others, as a tag would, where the milter tags it.
+ */
 uint64_t attempt_key(const struct conf *conf, const struct attempt *attempt);
 
 #endif

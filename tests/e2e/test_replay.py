@@ -4,6 +4,7 @@
 import gzip
 import json
 import os
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -158,6 +159,33 @@ def test_what_postfix_writes(postfix, sink, site):
     # by its domain, and what it is not told by: none of the sink's hosts is of ".mx.test"
     to_big = sum(peak["day"]["most"] for peak in found["peaks"] if peak["provider"] == "big")
     assert to_big == 3
+
+
+def test_what_happened_is_what_would_have(make_host):
+    """With the log of a host that has postpool each message leaves from where it did."""
+    host = make_host()
+    ids = [host.submit(f"{'news@lists' if i % 3 else 'a@site'}.test",
+                       [f"x{i}@one.test", f"defer-once-{i}@two.test"],
+                       ["X-Stream: transactional"] if i % 3 == 2 else [])
+           for i in range(40)]
+    ids += [host.submit("a@site.test", ["x@internal.test", "games@local.test"])]
+    host.postfix.wait_queue_empty()
+    for test_id in ids[:-1]:
+        host.sink.wait(test_id, 2)
+    happened = Counter()
+    for test_id in ids[:-1]:
+        for delivery in host.sink.of(test_id):
+            happened[delivery.source] += len(delivery.rcpts)
+    found = replay(host.conf_path, host.postfix.maillog)
+    would = Counter()
+    for day in found["days"]:
+        for its in day["addresses"]:
+            if its["sent"] > 0:
+                would[host.conf["addresses"][its["address"]]["ip"]] += its["sent"]
+    assert would == happened and sum(happened.values()) == 80
+    assert found["log"]["unsure"] == 0
+    assert {told["stream"]: told["messages"] for told in found["told"] if told["messages"]} == {
+        "transactional": 13, "bulk": 13, "default": 14}
 
 
 # Files
