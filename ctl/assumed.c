@@ -39,6 +39,7 @@ assumed_clear(struct assumed *assumed)
     for (size_t i = 0; i < assumed->count; i++) {
         free(assumed->streams[i].when);
         free(assumed->streams[i].when_text);
+        free(assumed->streams[i].made_to);
     }
     free(assumed->streams);
     free(assumed->shares);

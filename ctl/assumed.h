@@ -37,7 +37,8 @@ struct assumed_stream {
     struct week *when;           /* they come then; NULL: at any time, or in its hours; owned */
     char *when_text;             /* owned; NULL */
     uint32_t accounts;           /* they are from; 0: nobody says */
-    uint64_t made;               /* so far */
+    uint64_t made;               /* so far, ... */
+    uint64_t *made_to;           /* ... by provider.index; owned, NULL: none yet */
 };
 
 /* All zero, but snapshot, zone: nothing is assumed yet. */

@@ -202,7 +202,10 @@ largest(const struct assumed *assumed)
     return place;
 }
 
-/* Recipients of one stream in one minute, to the providers by their shares. */
+/*
+ * Recipients of one stream in one minute, to the providers by their shares: each has its share of
+ * all that was made, rounded down, as soon as there is one for it.
+ */
 static int
 make_minute(const struct making *making, struct assumed_stream *its, uint64_t count)
 {
@@ -211,14 +214,16 @@ make_minute(const struct making *making, struct assumed_stream *its, uint64_t co
     uint64_t left = count, after = its->made + count;
     int r = 0;
 
+    if (its->made_to == NULL)
+        its->made_to = mem_array(assumed->snapshot->provider_count, sizeof(*its->made_to));
     for (size_t i = 0; i < assumed->snapshot->provider_count && r == 0; i++) {
-        uint64_t share = assumed->shares[i];
-        uint64_t part = after * share / ASSUMED_ALL - its->made * share / ASSUMED_ALL;
+        uint64_t part = after * assumed->shares[i] / ASSUMED_ALL - its->made_to[i];
 
         if (i == sink || part == 0)
             continue;
         part = part < left ? part : left;
         left -= part;
+        its->made_to[i] += part;
         r = make_accounts(making, its, i, (uint32_t)part);
     }
     if (r == 0 && left > 0)
