@@ -12,7 +12,7 @@
 
 _Static_assert((int)CONF_SECRET_SIZE == (int)HASH_KEY_SIZE, "the secret is a SipHash key");
 
-enum { TIME_BITS = 24, RANDOM_BITS = 36 };
+enum { TIME_BITS = 24, RANDOM_BITS = 36, DAY_BITS = 5 * TAG_DAY_LENGTH };
 
 _Static_assert(TIME_BITS + RANDOM_BITS == 5 * (int)TAG_ID_LENGTH, "an id holds both");
 
@@ -35,6 +35,25 @@ tag_id(uint64_t random, int64_t now_s, char id[static TAG_ID_LENGTH + 1])
     print_base32((uint64_t)now_s << RANDOM_BITS | low, id, TAG_ID_LENGTH);
 }
 
+/* Characters of base32 from the start of text; how many there were. */
+static size_t
+read_base32(const char *text, size_t length, uint64_t *ret_bits)
+{
+    const char *digit;
+    size_t i = 0;
+
+    *ret_bits = 0;
+    for (; i < length && text[i] != '\0' && (digit = strchr(base32, text[i])) != NULL; i++)
+        *ret_bits |= (uint64_t)(digit - base32) << (5 * i);
+    return i;
+}
+
+static bool
+is_id_length(size_t length)
+{
+    return length == TAG_ID_LENGTH || length == TAG_ID_MAX;
+}
+
 /* The time nearest to now_s that has these bits. */
 static int64_t
 nearest_time_s(uint64_t bits, int64_t now_s)
@@ -48,23 +67,44 @@ nearest_time_s(uint64_t bits, int64_t now_s)
 int64_t
 tag_time_s(const char *id, int64_t now_s)
 {
-    uint64_t bits = 0;
+    uint64_t bits;
 
-    for (size_t i = 0; i < TAG_ID_LENGTH; i++) {
-        const char *digit = id[i] != '\0' ? strchr(base32, id[i]) : NULL;
+    if (read_base32(id, TAG_ID_LENGTH, &bits) != TAG_ID_LENGTH || !is_id_length(strlen(id)))
+        return -1;
+    return nearest_time_s(bits >> RANDOM_BITS, now_s);
+}
 
-        if (digit == NULL)
-            return -1;
-        bits |= (uint64_t)(digit - base32) << (5 * i);
-    }
-    return id[TAG_ID_LENGTH] == '\0' ? nearest_time_s(bits >> RANDOM_BITS, now_s) : -1;
+/* What hides the day: as good as random, and another one for each id. */
+static uint64_t
+day_mask(const uint8_t secret[static CONF_SECRET_SIZE], const char *id)
+{
+    return hash_sip(secret, id, TAG_ID_LENGTH) & ((UINT64_C(1) << DAY_BITS) - 1);
+}
+
+void
+tag_add_day(const uint8_t secret[static CONF_SECRET_SIZE], char id[static TAG_ID_MAX + 1],
+            int32_t day)
+{
+    print_base32((uint64_t)day ^ day_mask(secret, id), id + TAG_ID_LENGTH, TAG_DAY_LENGTH);
+}
+
+int32_t
+tag_day(const uint8_t secret[static CONF_SECRET_SIZE], const char *id)
+{
+    uint64_t bits;
+
+    if (strlen(id) != TAG_ID_MAX ||
+        read_base32(id + TAG_ID_LENGTH, TAG_DAY_LENGTH, &bits) != TAG_DAY_LENGTH)
+        return TAG_NO_DAY;
+    bits ^= day_mask(secret, id);
+    return bits <= TAG_DAY_MAX ? (int32_t)bits : TAG_NO_DAY;
 }
 
 static void
 make_mac(const uint8_t secret[static CONF_SECRET_SIZE], const char *stream, const char *id,
          char mac[static TAG_MAC_LENGTH + 1])
 {
-    char text[STREAM_NAME_MAX + 1 + TAG_ID_LENGTH + 1];
+    char text[STREAM_NAME_MAX + 1 + TAG_ID_MAX + 1];
     char *end = stpcpy(stpcpy(stpcpy(text, stream), "."), id);
 
     print_base32(hash_sip(secret, text, (size_t)(end - text)), mac, TAG_MAC_LENGTH);
@@ -78,7 +118,7 @@ tag_add(const uint8_t secret[static CONF_SECRET_SIZE], const char *sender, const
     char mac[TAG_MAC_LENGTH + 1];
     int before;
 
-    if (strlen(stream) > STREAM_NAME_MAX || strlen(id) != TAG_ID_LENGTH)
+    if (strlen(stream) > STREAM_NAME_MAX || !is_id_length(strlen(id)))
         return -EINVAL;
     if (addr_split(sender, &addr) < 0 || strlen(sender) + TAG_LENGTH_MAX > ADDR_MAX)
         return -EINVAL;
@@ -134,10 +174,13 @@ tag_before(const char *text, size_t end, struct tag *tag)
         return 0;
     at -= TAG_MAC_LENGTH;
     copy_lower(tag->mac, text + at, TAG_MAC_LENGTH);
-    if (at == 0 || text[--at] != '.' || run_before(text, at, in_base32) != TAG_ID_LENGTH)
+    if (at == 0 || text[--at] != '.')
         return 0;
-    at -= TAG_ID_LENGTH;
-    copy_lower(tag->id, text + at, TAG_ID_LENGTH);
+    length = run_before(text, at, in_base32);
+    if (!is_id_length(length))
+        return 0;
+    at -= length;
+    copy_lower(tag->id, text + at, length);
     if (at == 0 || text[--at] != '.')
         return 0;
     length = run_before(text, at, in_name);

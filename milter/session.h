@@ -82,7 +82,7 @@ char *session_report(struct session *session);
 /* What is to be done with the message. */
 struct verdict {
     const struct stream *stream; /* NULL: nothing; the message is none of ours */
-    char id[TAG_ID_LENGTH + 1];
+    char id[TAG_ID_MAX + 1];
     bool tag; /* change the sender to what stands in sender */
     char sender[TAG_SENDER_SIZE];
     bool too_odd;   /* the sender cannot carry a tag; it stays as it is */

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TAG "[+]pp=[a-z0-9-]{1,32}[.][a-z2-7]{12}[.][a-z2-7]{8}"
+#define TAG "[+]pp=[a-z0-9-]{1,32}[.][a-z2-7]{12,16}[.][a-z2-7]{8}"
 
 enum {
     /*

@@ -10,7 +10,7 @@
 #define WRITTEN "# Written by 'postpool transports apply', which will write it anew.\n"
 
 /* The tag in its own alphabet: anything wider eats the closing quote of a quoted local part. */
-#define TAG "\\+pp=[a-z0-9-]{1,32}\\.[a-z2-7]{12}\\.[a-z2-7]{8}"
+#define TAG "\\+pp=[a-z0-9-]{1,32}\\.[a-z2-7]{12,16}\\.[a-z2-7]{8}"
 
 const char *const table_names[TABLE_COUNT] = {"untag", "last-sender", "last-recipient", "only-ipv6",
                                               "refused"};

@@ -13,6 +13,7 @@ import pytest
 from harness.site import FILES, MASTER, POSTPOOL, Site, fake
 
 TAG = "s1.abcdefgh2345.zyxwvu76"
+DAY_TAG = "s1.abcdefgh2345klmn.zyxwvu76"  # its id tells a day
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("postconf", path=os.environ["PATH"] + ":/usr/sbin"),
@@ -104,6 +105,10 @@ def test_what_postfix_reads(site):
     (f"u+pp={TAG}", "u"),
     (f"+pp={TAG}", '""'),
     (f"ünï+pp={TAG}@dom.test", "ünï@dom.test"),
+    (f"user+pp={DAY_TAG}@dom.test", "user@dom.test"),
+    (f'"we ird+pp={DAY_TAG.upper()}"@dom.test', '"we ird"@dom.test'),
+    (f"u+pp={DAY_TAG}+them=one.test@dom.test", "u+them=one.test@dom.test"),
+    (f"u+pp={DAY_TAG.replace('klmn', 'klmno')}@dom.test", None),
     (f"u+pp={TAG}a@dom.test", None),
     (f"u+pp={TAG[:-1]}@dom.test", None),
     (f"u+pp={TAG.replace('.', '_')}@dom.test", None),

@@ -97,6 +97,77 @@ test_forged(void **state)
     assert_false(tag_verify(secret, &tag));
 }
 
+/* The day that the id of a tag tells, behind the tag's way through an address. */
+static int32_t
+day_of(const uint8_t *key, const char *tagged)
+{
+    struct tag tag;
+
+    assert_true(tag_find(tagged, &tag));
+    return tag_verify(key, &tag) ? tag_day(key, tag.id) : -2;
+}
+
+/* A day comes back as it was, is under the mac, and nobody else can read it. */
+static void
+test_day(void **state)
+{
+    static const int32_t days[] = {0, 1, 20784, TAG_DAY_MAX};
+    static const uint8_t other[CONF_SECRET_SIZE] = "another secret!";
+    char tagged[TAG_SENDER_SIZE], upper[TAG_SENDER_SIZE], with[TAG_ID_MAX + 1], digits[4][5];
+
+    (void)state;
+    assert_int_equal(tag_day(secret, id), TAG_NO_DAY);
+    assert_int_equal(tag_add(secret, "joe@a.test", "bulk", id, tagged), 0);
+    assert_int_equal(day_of(secret, tagged), TAG_NO_DAY);
+    for (size_t i = 0; i < COUNT(days); i++) {
+        strcpy(with, id);
+        tag_add_day(secret, with, days[i]);
+        strcpy(digits[i], with + TAG_ID_LENGTH);
+        assert_int_equal(strlen(with), TAG_ID_MAX);
+        assert_int_equal(tag_day(secret, with), days[i]);
+        assert_int_equal(tag_time_s(with, 1795000000), tag_time_s(id, 1795000000));
+        assert_int_equal(tag_add(secret, "\"we ird\"@a.test", "bulk", with, tagged), 0);
+        assert_int_equal(day_of(secret, tagged), days[i]);
+        for (size_t j = 0; j <= strlen(tagged); j++)
+            upper[j] = (char)toupper((unsigned char)tagged[j]);
+        assert_int_equal(day_of(secret, upper), days[i]);
+        /* Each character of it altered, or all taken away, and it is not genuine. */
+        for (char *p = strstr(tagged, id) + TAG_ID_LENGTH; *p != '.'; p++) {
+            char was = *p;
+
+            *p = was == 'a' ? 'b' : 'a';
+            assert_int_equal(day_of(secret, tagged), -2);
+            *p = was;
+        }
+        memmove(strstr(tagged, id) + TAG_ID_LENGTH, strstr(tagged, id) + TAG_ID_MAX,
+                strlen(strstr(tagged, id) + TAG_ID_MAX) + 1);
+        assert_int_equal(day_of(secret, tagged), -2);
+    }
+    assert_string_not_equal(digits[0], "aaaa");
+    strcpy(with, id);
+    with[0] = 'b'; /* another message, the same day */
+    tag_add_day(secret, with, days[0]);
+    assert_string_not_equal(with + TAG_ID_LENGTH, digits[0]);
+    assert_int_not_equal(tag_day(other, with), days[0]);
+}
+
+/* What is no id of a tag tells no day. */
+static void
+test_no_day(void **state)
+{
+    static const char *const others[] = {"",
+                                         "abcdefghij23abc",
+                                         "abcdefghij23abcde",
+                                         "joe@a.test",
+                                         "joejoejoej@a.test",
+                                         "abcdefghij23ABCD",
+                                         "abcdefghij23ab.d"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(others); i++)
+        assert_int_equal(tag_day(secret, others[i]), TAG_NO_DAY);
+}
+
 static void
 test_no_tag(void **state)
 {
@@ -106,6 +177,11 @@ test_no_tag(void **state)
         "joe+pp=@a.test",
         "joe+pp=bulk@a.test",
         "joe+pp=bulk.abcdefghij23@a.test",
+        "joe+pp=bulk.abcdefghij2.abcdefgh@a.test",
+        "joe+pp=bulk.abcdefghij234.abcdefgh@a.test",
+        "joe+pp=bulk.abcdefghij23abc.abcdefgh@a.test",
+        "joe+pp=bulk.abcdefghij23abcde.abcdefgh@a.test",
+        "joe+pp=bulk.abcdefghij23ab.d.abcdefgh@a.test",
         "joe+pp=bulk.abcdefghij23.abcdefg@a.test",
         "joe+pp=bulk.abcdefghij23.abcdefghi@a.test",
         "joe+pp=bu_lk.abcdefghij23.abcdefgh@a.test",
@@ -140,13 +216,18 @@ test_refused(void **state)
     longest[sizeof(longest) - 2] = '\0'; /* one less fits, with the longest stream name, too */
     assert_int_equal(tag_add(secret, longest, "abcdefghijklmnopqrstuvwxyz012345", id, tagged), 0);
     assert_true(tag_find(tagged, &tag));
+    assert_int_equal(
+        tag_add(secret, longest, "abcdefghijklmnopqrstuvwxyz012345", "abcdefghij23abcd", tagged),
+        0);
+    assert_int_equal(strlen(tagged), ADDR_MAX);
+    assert_true(tag_find(tagged, &tag));
 }
 
 static void
 test_remove_all(void **state)
 {
     char sender[TAG_SENDER_SIZE] =
-        "joe+pp=a.abcdefghij23.abcdefgh+pp=b.abcdefghij23.abcdefgh@a.test";
+        "joe+pp=a.abcdefghij23.abcdefgh+pp=b.abcdefghij23abcd.abcdefgh@a.test";
 
     (void)state;
     assert_int_equal(tag_remove(sender), 2);
@@ -196,8 +277,13 @@ test_time(void **state)
         {107 * (INT64_C(1) << 24) - 1, 107 * (INT64_C(1) << 24) + 1}, /* where its bits wrap */
         {107 * (INT64_C(1) << 24) + 1, 107 * (INT64_C(1) << 24) - 1},
     };
-    static const char *const others[] = {"",           "abcdefghij2",  "abcdefghij234",
-                                         "joe@a.test", "jo@abcd.test", "ABCDEFGHIJ23"};
+    static const char *const others[] = {"",
+                                         "abcdefghij2",
+                                         "abcdefghij234",
+                                         "joe@a.test",
+                                         "jo@abcd.test",
+                                         "ABCDEFGHIJ23",
+                                         "joe.abcd@ab.test"};
     char one[TAG_ID_LENGTH + 1], other[TAG_ID_LENGTH + 1];
 
     (void)state;
@@ -221,6 +307,8 @@ main(void)
         cmocka_unit_test(test_form),
         cmocka_unit_test(test_case_means_nothing),
         cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_day),
+        cmocka_unit_test(test_no_day),
         cmocka_unit_test(test_no_tag),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_remove_all),
