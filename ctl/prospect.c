@@ -100,13 +100,33 @@ prospect_clear(struct prospect_warnings *warnings)
     *warnings = (struct prospect_warnings){0};
 }
 
+/* From the first day on which mail came in to the last: what waits may take longer. */
+static size_t
+days_of_mail(const struct prospect *prospect)
+{
+    size_t first = 0, behind = 0;
+
+    for (size_t i = 0; i < world_days(prospect->world); i++) {
+        struct world_day day = world_day(prospect->world, i);
+        uint64_t offered = 0;
+
+        for (size_t j = 0; j < prospect->conf->snapshot->stream_count; j++)
+            offered += day.streams[j].offered;
+        if (offered > 0 && behind == 0)
+            first = i;
+        if (offered > 0)
+            behind = i + 1;
+    }
+    return behind - first;
+}
+
 static void
 judge_stream(const struct prospect *prospect, const struct stream *stream,
              struct prospect_warnings *warnings)
 {
     struct world_stream its = world_stream(prospect->world, stream);
     char given_up[PROSPECT_NUMBER_SIZE], all[PROSPECT_NUMBER_SIZE];
-    uint64_t days = world_days(prospect->world);
+    uint64_t days = days_of_mail(prospect);
 
     prospect_number(its.offered, all);
     if (its.ended > 0)
@@ -156,7 +176,7 @@ judge_thin(const struct prospect *prospect, const struct pool *pool,
             (struct advice_part){snapshot->providers[i].name,
                                  world_sent_to(prospect->world, pool, &snapshot->providers[i])};
     if (advice_is_thin(parts, snapshot->provider_count, snapshot->providers[PROVIDER_OTHER].name,
-                       pool->member_count, (int)world_days(prospect->world), least, &thin))
+                       pool->member_count, (int)days_of_mail(prospect), least, &thin))
         warn(warnings, "thin", pool->name,
              "pool %s has %zu addresses for %" PRIu64 " messages a month to %s, %" PRIu64
              " each; with fewer than %" PRIu64 " an address gets no reputation there: use %zu",

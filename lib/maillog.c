@@ -34,7 +34,7 @@ take_old_time(struct cursor *reader, struct maillog_time *time)
     return cursor_take(reader, " ") && logtext_take_clock(reader, time);
 }
 
-/* "2026-11-05T10:11:12.345678+01:00" */
+/* "2026-11-05T10:11:12.345678+01:00"; journalctl(1) may have "+0100" */
 static bool
 take_new_time(struct cursor *reader, struct maillog_time *time)
 {
@@ -49,8 +49,10 @@ take_new_time(struct cursor *reader, struct maillog_time *time)
     if (cursor_take(reader, "Z"))
         return true;
     minus = cursor_take(reader, "-");
-    if ((!minus && !cursor_take(reader, "+")) || !logtext_take_number(reader, 2, &hours) ||
-        !cursor_take(reader, ":") || !logtext_take_number(reader, 2, &minutes))
+    if ((!minus && !cursor_take(reader, "+")) || !logtext_take_number(reader, 2, &hours))
+        return false;
+    cursor_take(reader, ":");
+    if (!logtext_take_number(reader, 2, &minutes))
         return false;
     time->offset_s = (hours * 60 + minutes) * (minus ? -60 : 60);
     return true;

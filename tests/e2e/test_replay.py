@@ -4,6 +4,8 @@
 import gzip
 import json
 import os
+import subprocess
+import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 
@@ -11,6 +13,7 @@ import pytest
 
 from conftest import need_world
 from harness import client, libconf
+from harness.journal import Journal
 from harness.postfix import Postfix
 from harness.programs import postpool
 
@@ -232,6 +235,21 @@ def replay_in(zone, *args):
         return replay(*args)
 
 
+@pytest.mark.parametrize("form", ["short", "short-iso", "short-iso-precise"])
+def test_the_journal(site, directory_of, form):
+    """As journalctl prints it, where there is no file."""
+    journal = Journal(directory_of("journal"))
+    for _, _, rest in campaign(20).lines:
+        identifier, _, message = rest.partition("[77]: ")
+        journal.add(identifier, message, pid=77)
+    journal.stop()
+    shown = subprocess.run(["journalctl", f"--file={journal.file}", "-o", form, "SYSLOG_FACILITY=2"],
+                           check=True, capture_output=True, text=True).stdout
+    log = replay(site(), "-", input=shown)["log"]
+    assert (log["recipients"], log["sent"], log["odd"]) == (20, 20, 0)
+    assert time.time() - 600 < log["first_s"] <= log["last_s"] < time.time() + 1
+
+
 def test_wrong_files(site, tmp_path):
     conf, good = site(), tmp_path / "good.log"
     good.write_text(campaign(3).text())
@@ -316,6 +334,23 @@ def test_a_short_life(site):
     found = replay(site(change), "--lifetime", "2h", "-", input=campaign(100).text())
     bulk = by(found["streams"], "stream", "bulk")
     assert (bulk["sent"], bulk["returned"], bulk["waiting"]) == (20, 80, 0)
+
+
+def test_a_month_is_made_of_the_days_of_the_log(site):
+    """Not of those after it, in which what waits leaves."""
+    log = Log()
+    for day in range(8):
+        for i in range(100):
+            log.message(BEGIN + timedelta(days=day, minutes=i), "news@bulk.test",
+                        (f"r{i}@big.test", SENT, 1))
+
+    def change(conf):
+        conf["providers"]["big"]["caps"] = {"day": 35}
+    found = replay(site(change), "-", input=log.text())
+    assert len(found["days"]) > 9
+    assert by(found["streams"], "stream", "bulk")["sent"] == 800
+    assert "2 addresses for 3000 messages a month to big" in by(
+        found["warnings"], "what", "thin")["text"]
 
 
 def test_a_warmup_begins_with_the_log(site):

@@ -285,6 +285,8 @@ test_time(void **state)
     assert_int_equal(time_ms("2027-01-01T00:00:00Z", 0, 3600), new_year_ms);
     assert_int_equal(time_ms("2027-01-01T01:00:00.25+01:00", 0, 0), new_year_ms + 250);
     assert_int_equal(time_ms("2026-12-31T19:30:00.1239-04:30", 0, 0), new_year_ms + 123);
+    assert_int_equal(time_ms("2026-12-31T19:30:00-0430", 0, 0), new_year_ms);
+    assert_int_equal(time_ms("Jan 01 00:00:00", new_year_ms, 0), new_year_ms);
     assert_int_equal(time_ms("Dec 31 23:59:59", new_year_ms + 5000, 0), new_year_ms - 1000);
     assert_int_equal(time_ms("Jan  1 00:00:01", new_year_ms - 5000, 0), new_year_ms + 1000);
     assert_int_equal(time_ms("Jan  1 02:00:00", new_year_ms, 7200), new_year_ms);

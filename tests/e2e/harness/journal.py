@@ -30,8 +30,8 @@ class Journal:
         now = time.time_ns() // 1000
         self._process.stdin.write(
             f"__REALTIME_TIMESTAMP={now}\n__MONOTONIC_TIMESTAMP={now % 10 ** 12}\n"
-            f"_BOOT_ID={1:032x}\nSYSLOG_IDENTIFIER={identifier}\nSYSLOG_FACILITY={facility}\n"
-            f"SYSLOG_PID={pid}\n_UID={uid}\nMESSAGE={message}\n\n".encode())
+            f"_BOOT_ID={1:032x}\n_HOSTNAME=mta1\nSYSLOG_IDENTIFIER={identifier}\n"
+            f"SYSLOG_FACILITY={facility}\nSYSLOG_PID={pid}\n_UID={uid}\nMESSAGE={message}\n\n".encode())
 
     def copy(self, log):
         """What came to a log file since the last call."""
