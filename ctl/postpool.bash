@@ -65,7 +65,7 @@ _postpool()
             case $prev in
                 --curve) _postpool_words "day even" "$cur" ;;
                 --volume | --days | --start | --providers | --when | --accounts | --bounced | --refused | --block | --lifetime | --seed) ;;
-                *) _postpool_words "--volume --days --start --providers --curve --when --accounts --bounced --refused --block --lifetime --seed --json --help" "$cur" ;;
+                *) _postpool_words "--volume --days --start --providers --curve --when --accounts --bounced --refused --now --block --lifetime --seed --json --help" "$cur" ;;
             esac ;;
         replay)
             case $prev in

@@ -3,9 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "ctl/assumed.h"
+#include "ctl/simulate.h"
+
 #include "ctl/ctl.h"
-#include "ctl/prospect.h"
 
 #include "engine/date.h"
 #include "engine/hash.h"
@@ -13,13 +13,11 @@
 #include "engine/world.h"
 #include "lib/clock.h"
 #include "lib/err.h"
-#include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/units.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +27,6 @@
 enum {
     DAYS = 60,
     DAYS_MAX = 3660,
-    BLOCKS_MAX = 100,
     PROGRESS_MS = 200,
     BLOCK_RULE = 1,
     HOUR_MS = 3600 * 1000,
@@ -58,28 +55,10 @@ static const char usage[] =
     "  --accounts STREAM=NUMBER,...     from how many accounts, for caps of each\n"
     "  --bounced PERCENT                of what leaves: no such recipient; default: 1\n"
     "  --refused PERCENT                refused for other reasons; default: 1\n"
+    "  --now                            warm-ups go on from where the policy daemon has them\n"
     "  --block ADDRESS=YYYY-MM-DD       it is blocked on that day; may be there several times\n"
     "  --lifetime TIME                  how long Postfix keeps mail that waits; default: 5d\n"
     "  --seed NUMBER                    for chance: the same gives the same; default: 1\n";
-
-struct block {
-    const struct address *address; /* not ours */
-    int32_t day;
-};
-
-struct simulation {
-    struct conf *conf; /* owned, as are the others */
-    struct assumed assumed;
-    struct world *world;
-    struct block blocks[BLOCKS_MAX];
-    size_t block_count;
-    int32_t first_day;
-    int days;
-    int64_t lifetime_ms;
-    uint64_t seed;
-    uint64_t messages, results; /* so far */
-    int64_t told_ms;            /* progress */
-};
 
 /* ------------------------------------------------------------------- results */
 
@@ -181,6 +160,7 @@ run(struct simulation *simulation)
         .start_ms = assumed_midnight_ms(assumed, simulation->first_day),
         .lifetime_ms = simulation->lifetime_ms,
         .wake_per_s = simulation->conf->wake_rate,
+        .warmups = simulation->warmups,
         .sent = on_sent,
         .arg = simulation,
     });
@@ -235,22 +215,30 @@ add_block(struct simulation *simulation, const char *text, struct err *err)
         r = err_set(err, -EINVAL, "\"%s\": ADDRESS=YYYY-MM-DD is needed", text);
     else if (address == NULL)
         r = err_set(err, -EINVAL, "there is no address \"%s\"", name);
-    else if (simulation->block_count == BLOCKS_MAX)
-        r = err_set(err, -EINVAL, "there can be no more than %d", BLOCKS_MAX);
+    else if (simulation->block_count == SIMULATE_BLOCKS_MAX)
+        r = err_set(err, -EINVAL, "there can be no more than %d", SIMULATE_BLOCKS_MAX);
     else
-        simulation->blocks[simulation->block_count++] = (struct block){address, day};
+        simulation->blocks[simulation->block_count++] = (struct simulate_block){address, day};
     free(name);
     return r;
 }
 
 static const struct option options[] = {
-    {"volume", required_argument, NULL, 'v'},   {"days", required_argument, NULL, 'd'},
-    {"start", required_argument, NULL, 's'},    {"providers", required_argument, NULL, 'p'},
-    {"curve", required_argument, NULL, 'c'},    {"when", required_argument, NULL, 'w'},
-    {"accounts", required_argument, NULL, 'a'}, {"bounced", required_argument, NULL, 'b'},
-    {"refused", required_argument, NULL, 'r'},  {"block", required_argument, NULL, 'k'},
-    {"lifetime", required_argument, NULL, 'l'}, {"seed", required_argument, NULL, 'e'},
-    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    {"volume", required_argument, NULL, 'v'},
+    {"days", required_argument, NULL, 'd'},
+    {"start", required_argument, NULL, 's'},
+    {"providers", required_argument, NULL, 'p'},
+    {"curve", required_argument, NULL, 'c'},
+    {"when", required_argument, NULL, 'w'},
+    {"accounts", required_argument, NULL, 'a'},
+    {"bounced", required_argument, NULL, 'b'},
+    {"refused", required_argument, NULL, 'r'},
+    {"block", required_argument, NULL, 'k'},
+    {"lifetime", required_argument, NULL, 'l'},
+    {"seed", required_argument, NULL, 'e'},
+    {"now", no_argument, NULL, 'n'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 /* Those that need nothing of the others.  0, or -EINVAL. */
@@ -275,6 +263,9 @@ take_option(struct simulation *simulation, int c, const char *text, struct err *
         return add_block(simulation, text, err);
     case 'l':
         return units_parse_duration(text, &simulation->lifetime_ms, err);
+    case 'n':
+        simulation->now = true;
+        return 0;
     case 's':
         if (date_parse(text, &simulation->first_day) < 0)
             return err_set(err, -EINVAL, "\"%s\" is no date, such as 2026-12-01", text);
@@ -350,176 +341,34 @@ look_over(int argc, char **argv)
     return -1;
 }
 
-/* --------------------------------------------------------------------- output */
+/* ----------------------------------------------------------------------- life */
 
-static const char *const per_text[] = {
-    [ASSUMED_HOUR] = "an hour", [ASSUMED_DAY] = "a day", [ASSUMED_WEEK] = "a week"};
-
-static void
-print_volumes(const struct assumed *assumed, struct buf *out)
-{
-    for (size_t i = 0; i < assumed->count; i++) {
-        const struct assumed_stream *its = &assumed->streams[i];
-        char number[PROSPECT_NUMBER_SIZE];
-
-        buf_printf(out, "%s%s %s %s", i > 0 ? "; " : "", its->stream->name,
-                   prospect_number(its->count, number), per_text[its->per]);
-        if (its->when_text != NULL)
-            buf_printf(out, ", %s", its->when_text);
-        else if (its->stream->hours != NULL)
-            buf_puts(out, ", in its hours");
-        if (its->accounts > 0)
-            buf_printf(out, ", from %u accounts", its->accounts);
-    }
-}
-
-static void
-print_shares(const struct assumed *assumed, struct buf *out)
-{
-    size_t count = assumed->snapshot->provider_count;
-    bool begun = false;
-
-    for (size_t i = 1; i <= count; i++) { /* what is nobody's comes last */
-        size_t place = i % count;
-
-        if (assumed->shares[place] == 0)
-            continue;
-        buf_printf(out, "%s%s %g %%", begun ? ", " : "", assumed->snapshot->providers[place].name,
-                   assumed->shares[place] / 100.0);
-        begun = true;
-    }
-}
-
-/* What the configuration has and this says nothing of. */
-static void
-print_notes(const struct simulation *simulation, struct buf *out)
+/* Warm-ups as the daemon has them, a line for each.  0, or an exit status. */
+static int
+ask_warmups(struct simulation *simulation)
 {
     const struct snapshot *snapshot = simulation->conf->snapshot;
-    const struct assumed *assumed = &simulation->assumed;
-    bool begun = false;
+    char *answer, *line, *rest;
 
-    for (size_t i = 0; i < snapshot->stream_count; i++) {
-        bool there = false;
+    if (ctl_ask(simulation->conf, "warmup records", &answer) < 0)
+        return CTL_BAD_NEWS;
+    simulation->warmups = mem_array(snapshot->address_count, sizeof(*simulation->warmups));
+    rest = answer;
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        char *text = strchr(line, ' ');
+        const struct address *address;
 
-        for (size_t j = 0; j < assumed->count; j++)
-            there |= assumed->streams[j].stream == &snapshot->streams[i];
-        if (!there)
-            buf_printf(out, "%s%s", begun ? ", " : "No mail of: ", snapshot->streams[i].name);
-        begun |= !there;
-    }
-    buf_puts(out, begun ? "\n" : "");
-    for (size_t i = 0; i < assumed->count; i++)
-        if (assumed->streams[i].stream->account_caps.count > 0 && assumed->streams[i].accounts == 0)
-            buf_printf(out, "Caps of accounts of %s are not counted: --accounts %s=NUMBER\n",
-                       assumed->streams[i].stream->name, assumed->streams[i].stream->name);
-    if (snapshot->has_grades)
-        buf_puts(out, "All accounts are taken for trusted ones.\n");
-}
-
-static void
-print(const struct simulation *simulation, const struct prospect *prospect, struct buf *out)
-{
-    const struct assumed *assumed = &simulation->assumed;
-    char first[DATE_SIZE], last[DATE_SIZE];
-
-    date_print(simulation->first_day, first);
-    date_print(simulation->first_day + simulation->days - 1, last);
-    buf_printf(out,
-               "From %s to %s, %d day%s, with all %zu addresses; all numbers are recipients.\n",
-               first, last, simulation->days, simulation->days == 1 ? "" : "s",
-               assumed->snapshot->address_count);
-    buf_puts(out, "Assumed: ");
-    print_volumes(assumed, out);
-    buf_puts(out, "\nTo: ");
-    print_shares(assumed, out);
-    buf_printf(
-        out, "\nOf what leaves %g %% are accepted, %g %% have no such recipient, %g %% are refused",
-        (ASSUMED_ALL - assumed->bounced - assumed->refused) / 100.0, assumed->bounced / 100.0,
-        assumed->refused / 100.0);
-    buf_printf(out, "; curve %s, seed %" PRIu64 "\n",
-               assumed->curve_name != NULL ? assumed->curve_name : "as given", simulation->seed);
-    print_notes(simulation, out);
-    buf_puts(out, "\n");
-    prospect_print(prospect, out);
-}
-
-static void
-put_assumed(const struct simulation *simulation, struct json *json)
-{
-    const struct assumed *assumed = &simulation->assumed;
-
-    json_open(json, "assumed", '{');
-    json_open(json, "volumes", '[');
-    for (size_t i = 0; i < assumed->count; i++) {
-        const struct assumed_stream *its = &assumed->streams[i];
-
-        json_open(json, NULL, '{');
-        json_text(json, "stream", its->stream->name);
-        json_number(json, "count", (long long)its->count);
-        json_text(json, "per", strchr(per_text[its->per], ' ') + 1);
-        json_text(json, "when", its->when_text);
-        json_number(json, "accounts", its->accounts);
-        json_close(json, '}');
-    }
-    json_close(json, ']');
-    json_open(json, "providers", '[');
-    for (size_t i = 0; i < assumed->snapshot->provider_count; i++) {
-        if (assumed->shares[i] == 0)
+        if (text == NULL)
             continue;
-        json_open(json, NULL, '{');
-        json_text(json, "provider", assumed->snapshot->providers[i].name);
-        json_real(json, "percent", assumed->shares[i] / 100.0);
-        json_close(json, '}');
+        *text++ = '\0';
+        address = snapshot_find_address(snapshot, line);
+        if (address != NULL &&
+            warmup_parse(text, strlen(text), &simulation->warmups[address->index]) < 0)
+            fprintf(stderr, "postpool: simulate: %s: what the daemon says is no warm-up\n", line);
     }
-    json_close(json, ']');
-    json_open(json, "curve", '[');
-    for (size_t i = 0; i < ASSUMED_HOURS; i++)
-        json_number(json, NULL, assumed->curve[i]);
-    json_close(json, ']');
-    json_real(json, "bounced_percent", assumed->bounced / 100.0);
-    json_real(json, "refused_percent", assumed->refused / 100.0);
-    json_number(json, "lifetime_s", simulation->lifetime_ms / 1000);
-    json_number(json, "seed", (long long)simulation->seed);
-    json_close(json, '}');
+    free(answer);
+    return 0;
 }
-
-static void
-put(const struct simulation *simulation, const struct prospect *prospect, struct buf *out)
-{
-    struct json json = {.out = out};
-    char first[DATE_SIZE], last[DATE_SIZE];
-
-    date_print(simulation->first_day, first);
-    date_print(simulation->first_day + simulation->days - 1, last);
-    json_open(&json, NULL, '{');
-    json_text(&json, "from", first);
-    json_text(&json, "to", last);
-    put_assumed(simulation, &json);
-    prospect_json(prospect, &json);
-    json_close(&json, '}');
-    buf_puts(out, "\n");
-}
-
-static int
-show(const struct simulation *simulation, bool json)
-{
-    struct prospect prospect = {
-        .conf = simulation->conf,
-        .world = simulation->world,
-        .zone = simulation->assumed.zone,
-    };
-    struct buf out = {0};
-
-    if (json)
-        put(simulation, &prospect, &out);
-    else
-        print(simulation, &prospect, &out);
-    fputs(buf_text(&out), stdout);
-    buf_clear(&out);
-    return CTL_GOOD;
-}
-
-/* ----------------------------------------------------------------------- life */
 
 static void
 begin(struct simulation *simulation)
@@ -549,11 +398,14 @@ ctl_simulate(const struct ctl *ctl, int argc, char **argv)
         return CTL_USAGE;
     begin(&simulation);
     status = take_options(&simulation, argc, argv);
+    if (status == 0 && simulation.now)
+        status = ask_warmups(&simulation);
     if (status == 0)
         status = run(&simulation);
     if (status == CTL_GOOD && simulation.world != NULL)
-        status = show(&simulation, ctl->json);
+        status = simulate_show(&simulation, ctl->json);
     world_free(simulation.world);
+    free(simulation.warmups);
     assumed_clear(&simulation.assumed);
     conf_unref(simulation.conf);
     return status;

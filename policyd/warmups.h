@@ -83,7 +83,8 @@ void warmups_tick(struct warmups *warmups);
  * Answer a question of the control socket.  False: it is none about warm-ups.
  *
  *   warmup [VOLUME] [json]        VOLUME: recipients a day, for the forecast
- *   warmup start|pause|advance|back ADDRESS WHY...
+ *   warmup records                for each address its name, a blank and its state; see
+ * warmup_parse() warmup start|pause|advance|back ADDRESS WHY...
  */
 bool warmups_question(struct warmups *warmups, const char *question, struct control_call *call,
                       struct buf *answer);

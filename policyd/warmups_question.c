@@ -268,6 +268,21 @@ show_json(struct warmups *warmups, uint32_t volume, struct buf *text)
     json_close(&json, '}');
 }
 
+/* For who goes on from there. */
+static void
+show_records(const struct warmups *warmups, struct buf *answer)
+{
+    char text[WARMUP_TEXT_SIZE];
+
+    for (size_t i = 0; i < warmups->count; i++) {
+        size_t length = warmup_print(&warmups->items[i].now, text);
+
+        buf_printf(answer, "%s %.*s\n", warmups->items[i].address->name, (int)length, text);
+    }
+    if (warmups->count == 0)
+        buf_puts(answer, "\n");
+}
+
 /* "", "json", "VOLUME" or "VOLUME json". */
 static bool
 answer_show(struct warmups *warmups, const char *rest, struct buf *answer)
@@ -384,8 +399,11 @@ warmups_question(struct warmups *warmups, const char *question, struct control_c
     length = strcspn(question, " ");
     if (find_order(question, length, &order))
         answer_order(warmups, order, question + length + (question[length] == ' '), call, answer);
+    else if (strcmp(question, "records") == 0)
+        show_records(warmups, answer);
     else if (!answer_show(warmups, question, answer))
-        buf_puts(answer, "error: behind warmup there may be a volume and json, or start, pause, "
-                         "advance or back, an address and why");
+        buf_puts(answer,
+                 "error: behind warmup there may be a volume and json, records, or start, pause, "
+                 "advance or back, an address and why");
     return true;
 }

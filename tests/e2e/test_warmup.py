@@ -210,6 +210,25 @@ def test_by_hand(make_host):
                                                           status=1).stderr
 
 
+def test_a_simulation_goes_on_from_there(make_host):
+    host = make_host(warming())
+    host.postpool("warmup", "advance", "a1", "--why", "a friend")
+
+    def stages(*options):
+        said = host.postpool("simulate", "--volume", "default=500/day", "--days", "3", "--json",
+                             *options)
+        return [day["addresses"][0]["stage"] for day in json.loads(said.stdout)["days"]]
+
+    assert stages() == [1, 2, 3]
+    # Today nothing was sent, which holds it.
+    assert stages("--now") == [2, 3, 4]
+    host.postpool("warmup", "pause", "a1", "--why", "holidays")
+    assert stages("--now") == [2, 2, 2]
+    host.policyd.stop()
+    assert "does not answer" in host.postpool("simulate", "--volume", "default=500/day", "--now",
+                                              status=1).stderr
+
+
 def test_a_reload_ends_and_begins_one(make_host):
     host = make_host(warming())
     assert taken(host, 20) == {"a1": 10, "a2": 10}
