@@ -138,7 +138,9 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
     outcome->reached = line->status == MAILLOG_SENT || reply_reached(&outcome->reply);
     outcome->own = line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
                    begins(outcome->reply.text, OUTCOME_OWN);
-    if (line->status != MAILLOG_SENT && !outcome->own)
+    outcome->late = line->status == MAILLOG_BOUNCED && outcome->address == NULL &&
+                    begins(outcome->reply.text, OUTCOME_EXPIRED);
+    if (line->status != MAILLOG_SENT && !outcome->own && !outcome->late)
         outcome->rule = replies_find(&view->conf->replies, outcome->provider, &outcome->reply);
     outcome->rescued = is_rescued(view, line, outcome);
     outcome->full = outcome->own && (begins(outcome->reply.text, OUTCOME_FULL) ||

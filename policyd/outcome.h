@@ -48,6 +48,7 @@ struct outcome {
     bool rescued;     /* the other side refused the address for good, and it is tried again */
     bool expired;     /* BOUNCED, because it waited too long; all else is of the last deferral */
     bool own;         /* deferred by us, OUTCOME_OWN */
+    bool late;        /* returned by us: it is past its deadline, OUTCOME_EXPIRED */
     bool full;        /* deferred by us: it waits for its turn, OUTCOME_FULL or _BUSY */
     int64_t delay_ms; /* since the message came in; -1: not known */
     int64_t delays_ms[4]; /* before qmgr, in qmgr, connecting, sending; -1: not known */

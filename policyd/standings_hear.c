@@ -35,7 +35,7 @@ read_outcome(const struct outcome *outcome, enum fault *ret_fault)
     *ret_fault = FAULTS;
     if (outcome->status == MAILLOG_SENT)
         return true;
-    if (outcome->status != MAILLOG_BOUNCED)
+    if (outcome->status != MAILLOG_BOUNCED || outcome->late)
         return false;
     *ret_fault = FAULT_BOUNCE;
     if (outcome->rule == NULL)

@@ -131,6 +131,8 @@ def test_past_its_deadline_mail_is_returned(make_host):
     assert status(host)["expired"] == 3
     wait_for(lambda: status(host)["wake"]["waiting"] == 0, what="none to wait")
     # Nobody is accused of it.
+    wait_for(lambda: "bounced by what replies accuse: none 3\n" in host.postpool("report").stdout,
+             what="the figures")
     assert all(item["present"] for item in status(host)["addresses"])
     assert "suspended" not in host.policyd.log()
     host.postfix.wait_queue_empty()

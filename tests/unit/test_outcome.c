@@ -247,6 +247,32 @@ test_expired(void **state)
     conf_unref(conf);
 }
 
+/* Past the deadline of its stream: nobody is accused, whatever patterns may fit the words. */
+static void
+test_late(void **state)
+{
+    static const char line[] =
+        "postfix/error[7]: 4A: to=<x@b.test>, relay=none, delay=700, delays=700/0/0/0, dsn=5.4.7, "
+        "status=%s (%s, and is not sent later than 10m after it came in: blocked)";
+    struct conf *conf = unit_conf_with(MORE);
+    char text[500];
+
+    (void)state;
+    snprintf(text, sizeof(text), line, "bounced", OUTCOME_EXPIRED);
+    assert_true(make(conf, "joe@a.test", text));
+    assert_int_equal(outcome.status, MAILLOG_BOUNCED);
+    assert_true(outcome.late);
+    assert_null(outcome.rule);
+    assert_false(outcome.own || outcome.full || outcome.reached || outcome.expired);
+    snprintf(text, sizeof(text), line, "bounced", "unknown");
+    assert_true(make(conf, "joe@a.test", text));
+    assert_false(outcome.late);
+    snprintf(text, sizeof(text), line, "deferred", OUTCOME_EXPIRED);
+    assert_true(make(conf, "joe@a.test", text));
+    assert_false(outcome.late);
+    conf_unref(conf);
+}
+
 static void
 test_no_end(void **state)
 {
@@ -266,7 +292,7 @@ main(void)
         cmocka_unit_test(test_sent),    cmocka_unit_test(test_where),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_rescued_by_the_host),
         cmocka_unit_test(test_exim),    cmocka_unit_test(test_no_end),
-        cmocka_unit_test(test_expired),
+        cmocka_unit_test(test_expired), cmocka_unit_test(test_late),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -302,7 +302,10 @@ test_at_once(void **state)
     assert_int_equal(standing_today(known(w, 1, "a.test")).results, 50);
 }
 
-/* What an address is blamed for is not the account's fault, and what is deferred is no result. */
+/*
+ * What an address is blamed for is not the account's fault, nor that mail is past its deadline;
+ * and what is deferred is no result.
+ */
 static void
 test_not_its_fault(void **state)
 {
@@ -313,6 +316,10 @@ test_not_its_fault(void **state)
                               .account = "a.test"};
 
     told(w, 0, "a.test", 30, "550 5.7.1 blocked");
+    for (int i = 0; i < 30; i++)
+        standings_on_outcome(w->hosts[0].standings, &outcome);
+    outcome.status = MAILLOG_BOUNCED;
+    outcome.late = true; /* we had no room for it in time */
     for (int i = 0; i < 30; i++)
         standings_on_outcome(w->hosts[0].standings, &outcome);
     told(w, 0, "", 30, NULL);
