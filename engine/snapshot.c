@@ -32,6 +32,7 @@ stream_clear(struct stream *stream)
     zone_free(stream->zone);
     free(stream->zone_name);
     free(stream->kind);
+    free(stream->feedback_id);
     free(stream->name);
 }
 

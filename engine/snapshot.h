@@ -128,6 +128,8 @@ struct stream {
     int64_t deadline_ms; /* what is older is not sent; 0: none is too old */
     int64_t slo_ms;      /* slo_share percent are to be delivered within it; 0: no such aim */
     int slo_share;
+    bool mark;         /* its mail leaves with a mark, lib/mark.h */
+    char *feedback_id; /* what its Feedback-ID is made of, lib/feedback_id.h; "" or NULL: none */
 };
 
 /* A mailbox provider.  All names are lower case. */

@@ -75,6 +75,7 @@ end_of_message(struct client *client)
 {
     const struct session *session = client->session;
     struct verdict verdict;
+    struct mark mark;
 
     check_report(client->session);
     session_verdict(session, ++client->messages * 0x9e3779b97f4a7c15u, 1795000000, &verdict);
@@ -93,6 +94,10 @@ end_of_message(struct client *client)
     }
     if (verdict.tag)
         check_tag(session, &verdict);
+    if (verdict.mark[0] != '\0')
+        MUST(verdict.tag && mark_read(session->conf->secret, verdict.mark, &mark) &&
+             strcmp(mark.id, verdict.id) == 0);
+    MUST(strlen(verdict.feedback_id) < FEEDBACK_ID_SIZE);
     session_reset(client->session);
     MUST(session->conf == NULL && session->sender[0] == '\0');
 }

@@ -231,9 +231,8 @@ read_internal(struct conf_reader *reader, config_setting_t *setting)
     }
 }
 
-/* Taking one of these away would change what a message says, and to whom. */
-static bool
-is_of_the_message(const char *header)
+bool
+conf_is_of_the_message(const char *header)
 {
     static const char *const names[] = {
         "bcc",      "cc",       "date",   "dkim-signature", "from", "in-reply-to", "message-id",
@@ -253,7 +252,7 @@ check_headers(struct conf_reader *reader, config_setting_t *milter)
     const struct conf *conf = reader->conf;
     struct err err;
 
-    if (is_of_the_message(conf->stream_header))
+    if (conf_is_of_the_message(conf->stream_header))
         conf_problem(reader, member_of(milter, "header"),
                      "\"%s\" belongs to the message itself, take a name such as "
                      "\"X-Postpool-Stream\"",
@@ -261,7 +260,7 @@ check_headers(struct conf_reader *reader, config_setting_t *milter)
     for (size_t i = 0; i < conf->strip.count; i++) {
         if (conf_check_header(conf->strip.items[i], &err) < 0)
             conf_problem(reader, member_of(milter, "strip"), "%s", err.msg);
-        else if (is_of_the_message(conf->strip.items[i]))
+        else if (conf_is_of_the_message(conf->strip.items[i]))
             conf_problem(reader, member_of(milter, "strip"),
                          "\"%s\" belongs to the message itself and cannot be taken away; only "
                          "headers that did nothing but select",
@@ -380,7 +379,7 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     check_sockets(reader, root);
     check_log(reader, member_of(root, "feedback"));
     conf_check_figures(reader, member_of(member_of(root, "figures"), "path"));
-    conf_check_complaints(reader, member_of(member_of(root, "complaints"), "addresses"));
+    conf_check_complaints(reader, config_setting_get_member(root, "complaints"));
     conf_read_providers(reader, config_setting_get_member(root, "providers"));
     conf_read_replies(reader, config_setting_get_member(root, "replies"));
     conf_read_warmup(reader, config_setting_get_member(root, "warmup"));

@@ -90,6 +90,7 @@ struct conf {
 
     struct conf_list complaint_addresses; /* patterns: mail to them is read as reports */
     char *complaint_header;               /* name of the header that tells whose mail it was */
+    char *mark_header;                    /* name of the header that marks are in */
 
     bool rescue_enabled;  /* refusals that accuse an address become deferrals */
     int rescue_addresses; /* that may refuse a message, before it is given up */

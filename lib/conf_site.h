@@ -63,8 +63,11 @@ void conf_check_warmup(struct conf_reader *reader, config_setting_t *addresses);
 /* Where the figures are, beside the store's file or in one of their own; path may be NULL. */
 void conf_check_figures(struct conf_reader *reader, config_setting_t *path);
 
-/* Are the addresses of conf.complaint_addresses some?  addresses may be NULL. */
-void conf_check_complaints(struct conf_reader *reader, config_setting_t *addresses);
+/* Taking one of these away would change what a message says, and to whom. */
+bool conf_is_of_the_message(const char *header);
+
+/* Are the addresses some, is the header of marks free?  complaints may be NULL. */
+void conf_check_complaints(struct conf_reader *reader, config_setting_t *complaints);
 
 /* Give the stream its pools of grades, and the limits that it does not have from "standing". */
 void conf_check_grades(struct conf_reader *reader, config_setting_t *item,

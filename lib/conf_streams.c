@@ -7,6 +7,7 @@
 #include "lib/conf_site.h"
 #include "lib/conf_value.h"
 #include "lib/err.h"
+#include "lib/feedback_id.h"
 #include "lib/mem.h"
 
 #include <errno.h>
@@ -31,6 +32,8 @@ struct stream_input {
     int64_t deadline_ms;
     int64_t slo_ms;
     int slo_share;
+    bool mark;
+    char *feedback_id;
     struct conf_grades grades;
     struct fault_limits limits;
 };
@@ -100,6 +103,12 @@ const struct conf_key conf_stream_keys[] = {
      "Its mail is to be delivered within that; 0s: there is no such aim.", NULL, NULL},
     {"slo_share", KEY_COUNT, offsetof(struct stream_input, slo_share), "99", 1, 100,
      "Percent of what is delivered that is to be within slo.", NULL, NULL},
+    {"mark", KEY_BOOL, offsetof(struct stream_input, mark), "false", 0, 0,
+     "Its mail leaves with a header, complaints.mark, by which reports on it are known.", NULL,
+     NULL},
+    {"feedback_id", KEY_TEXT, offsetof(struct stream_input, feedback_id), "", 0, 0,
+     "The Feedback-ID of its mail, such as \"{stream}:{account}::example\", where it has none.",
+     NULL, NULL},
     {"grades", KEY_GROUP, 0, NULL, 0, 0,
      "The pools for mail of accounts by their grade, in place of pool.", conf_grades_keys, NULL},
     {"limits", KEY_GROUP, 0, NULL, 0, 0, "How much of an account's mail in it may go wrong.",
@@ -333,6 +342,16 @@ find_pool(struct conf_reader *reader, config_setting_t *item, const char *name,
 }
 
 static void
+check_feedback_id(struct conf_reader *reader, config_setting_t *item, const struct stream *stream)
+{
+    const char *text = stream->feedback_id;
+    struct err err;
+
+    if (text != NULL && text[0] != '\0' && feedback_id_check(text, &err) < 0)
+        conf_problem(reader, config_setting_get_member(item, "feedback_id"), "%s", err.msg);
+}
+
+static void
 read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *stream)
 {
     struct stream_input input = {0};
@@ -353,6 +372,9 @@ read_stream(struct conf_reader *reader, config_setting_t *item, struct stream *s
     stream->priority = input.priority;
     stream->active = input.active;
     stream->kind = input.kind;
+    stream->mark = input.mark;
+    stream->feedback_id = input.feedback_id;
+    check_feedback_id(reader, item, stream);
     stream->unmet = input.unmet;
     stream->deadline_ms = input.deadline_ms;
     stream->slo_ms = input.slo_ms;

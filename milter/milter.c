@@ -206,16 +206,30 @@ remove_headers(SMFICTX *ctx, const char *name, unsigned count)
     return r;
 }
 
+/* What passes for ours. */
+static int
+remove_own(SMFICTX *ctx, const struct session *session)
+{
+    const struct conf *conf = session->conf;
+    int r = remove_headers(ctx, conf->stream_header, session->own_headers);
+
+    return r == MI_SUCCESS ? remove_headers(ctx, conf->mark_header, session->own_marks) : r;
+}
+
 static int
 carry_out(SMFICTX *ctx, const struct session *session, const struct verdict *verdict)
 {
     const struct conf *conf = session->conf;
-    int r = remove_headers(ctx, conf->stream_header, session->own_headers);
+    int r = remove_own(ctx, session);
 
     for (size_t i = 0; i < conf->strip.count && r == MI_SUCCESS; i++)
         r = remove_headers(ctx, conf->strip.items[i], session->strip_counts[i]);
     if (r == MI_SUCCESS)
         r = smfi_addheader(ctx, conf->stream_header, verdict->stream->name);
+    if (r == MI_SUCCESS && verdict->mark[0] != '\0')
+        r = smfi_addheader(ctx, conf->mark_header, (char *)verdict->mark);
+    if (r == MI_SUCCESS && verdict->feedback_id[0] != '\0')
+        r = smfi_addheader(ctx, (char *)"Feedback-ID", (char *)verdict->feedback_id);
     if (r == MI_SUCCESS && verdict->tag)
         r = smfi_chgfrom(ctx, (char *)verdict->sender, NULL);
     return r;
@@ -246,14 +260,11 @@ static sfsistat
 act(SMFICTX *ctx, const struct session *session, const struct verdict *verdict,
     const char *queue_id)
 {
-    const struct conf *conf = session->conf;
     sfsistat answer = SMFIS_CONTINUE;
 
     if (verdict->stream == NULL)
         /* The site's own mail to itself: only what passes for ours goes. */
-        return remove_headers(ctx, conf->stream_header, session->own_headers) == MI_SUCCESS
-                   ? SMFIS_CONTINUE
-                   : SMFIS_TEMPFAIL;
+        return remove_own(ctx, session) == MI_SUCCESS ? SMFIS_CONTINUE : SMFIS_TEMPFAIL;
     if (verdict->unmet != 0)
         answer = say_unmet(ctx, session, verdict, queue_id);
     if (answer != SMFIS_CONTINUE)

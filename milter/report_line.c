@@ -4,9 +4,9 @@
 #include "milter/report_line.h"
 
 #include "lib/conf.h"
+#include "lib/mark.h"
 #include "lib/mem.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { QUOTED_MAX = 260 }; /* bytes of a stranger's text: all of them fit into a line of the log */
@@ -27,39 +27,10 @@ add_quoted(struct buf *line, const char *key, const char *text)
     buf_puts(line, "\"");
 }
 
-/* Is word a tag as it stands in an address, "stream.id.mac", and genuine? */
+/* A genuine tag. */
 static bool
-is_genuine(const struct conf *conf, const char *word, size_t length, struct tag *ret_tag)
-{
-    char address[TAG_LENGTH_MAX + sizeof("x+pp=@x")];
-    struct tag tag;
-
-    if (length > TAG_LENGTH_MAX)
-        return false;
-    snprintf(address, sizeof(address), "x+pp=%.*s@x", (int)length, word);
-    if (!tag_find(address, &tag) || !tag_verify(conf->secret, &tag))
-        return false;
-    *ret_tag = tag;
-    return true;
-}
-
-/* The header that the site asks for may have one among other words. */
-static bool
-find_in_header(const struct conf *conf, const char *value, struct tag *ret_tag)
-{
-    while (*value != '\0') {
-        size_t length = strcspn(value, " :;,");
-
-        if (length > 0 && is_genuine(conf, value, length, ret_tag))
-            return true;
-        value += length + (value[length] != '\0');
-    }
-    return false;
-}
-
-static bool
-find_genuine(const struct conf *conf, const struct report *report, const char *came_to,
-             struct tag *ret_tag)
+find_tag(const struct conf *conf, const struct report *report, const char *came_to,
+         struct tag *ret_tag)
 {
     struct tag tag;
 
@@ -72,7 +43,7 @@ find_genuine(const struct conf *conf, const struct report *report, const char *c
         *ret_tag = tag;
         return true;
     }
-    return find_in_header(conf, report->values[0], ret_tag);
+    return false;
 }
 
 static const struct address *
@@ -86,27 +57,6 @@ find_address(const struct snapshot *snapshot, const struct ip *ip)
             return address;
     }
     return NULL;
-}
-
-/* What is certain, or has a form that nothing else can be put in. */
-static void
-add_facts(struct buf *line, const struct conf *conf, const struct report *report,
-          const char *came_to)
-{
-    const struct address *address;
-    char source[IP_TEXT_SIZE];
-    struct tag tag;
-
-    if (find_genuine(conf, report, came_to, &tag))
-        buf_printf(line, ", stream=%s, id=%s", tag.stream, tag.id);
-    if (report->source.family == 0)
-        return;
-    address = find_address(conf->snapshot, &report->source);
-    ip_print(&report->source, source);
-    if (address != NULL)
-        buf_printf(line, ", address=%s", address->name);
-    else
-        buf_printf(line, ", source=%s", source);
 }
 
 /* The recipient that the report is about: the first of those that fared worst. */
@@ -123,12 +73,66 @@ find_recipient(const struct report *report)
     return NULL;
 }
 
+/* Whose mail it was. */
+static void
+add_message(struct buf *line, const struct conf *conf, const struct report *report,
+            const char *came_to)
+{
+    struct tag tag;
+    struct mark mark;
+    bool tagged = find_tag(conf, report, came_to, &tag);
+    bool marked = mark_read(conf->secret, report->values[REPORT_LINE_MARK], &mark);
+
+    if (tagged)
+        buf_printf(line, ", stream=%s, id=%s, by=tag", tag.stream, tag.id);
+    else if (marked)
+        buf_printf(line, ", stream=%s, id=%s, by=mark", mark.stream, mark.id);
+    if (marked && (!tagged || strcmp(tag.id, mark.id) == 0))
+        buf_printf(line, ", account=%s", mark.account);
+}
+
+static void
+add_source(struct buf *line, const struct conf *conf, const struct report *report)
+{
+    const struct address *address;
+    char source[IP_TEXT_SIZE];
+
+    if (report->source.family == 0)
+        return;
+    address = find_address(conf->snapshot, &report->source);
+    ip_print(&report->source, source);
+    if (address != NULL)
+        buf_printf(line, ", address=%s", address->name);
+    else
+        buf_printf(line, ", source=%s", source);
+}
+
+static const char *
+address_of(const struct report_recipient *recipient)
+{
+    return recipient->original[0] != '\0' ? recipient->original : recipient->final;
+}
+
+/* Of the recipient, where it can be nothing else. */
+static void
+add_domain(struct buf *line, const struct report_recipient *recipient)
+{
+    char domain[256];
+
+    if (recipient == NULL)
+        return;
+    addr_domain(address_of(recipient), domain, sizeof(domain));
+    if (domain[0] != '\0' &&
+        strspn(domain, "abcdefghijklmnopqrstuvwxyz0123456789.-") == strlen(domain))
+        buf_printf(line, ", domain=%s", domain);
+}
+
 static void
 add_recipient(struct buf *line, const struct report_recipient *recipient)
 {
     if (recipient == NULL)
         return;
-    add_quoted(line, "to", recipient->original[0] != '\0' ? recipient->original : recipient->final);
+    add_quoted(line, "to", address_of(recipient));
     add_quoted(line, "reason", recipient->diagnostic);
 }
 
@@ -149,10 +153,12 @@ report_line(const struct conf *conf, const struct report *report, const char *ca
         buf_printf(&line, "recipients=%zu", report->recipient_count);
     if (recipient != NULL && recipient->status[0] != '\0')
         buf_printf(&line, ", status=%s", recipient->status);
-    add_facts(&line, conf, report, came_to);
+    add_message(&line, conf, report, came_to);
+    add_source(&line, conf, report);
+    add_domain(&line, recipient);
     add_quoted(&line, "from", report->sender);
     add_recipient(&line, recipient);
-    add_quoted(&line, "header", report->values[0]);
+    add_quoted(&line, "header", report->values[REPORT_LINE_SHOWN]);
     add_quoted(&line, "reporter", report->reporter);
     add_quoted(&line, "came_to", came_to);
     return buf_take(&line);

@@ -8,7 +8,6 @@
 #include "lib/header.h"
 #include "lib/mem.h"
 #include "milter/report.h"
-#include "milter/report_line.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +40,8 @@ session_reset(struct session *session)
     session->remote = false;
     session->header_count = 0;
     session->own_headers = 0;
+    session->own_marks = 0;
+    session->has_feedback_id = false;
     session->strip_counts = NULL;
     session->report = NULL;
     session->bulk = (struct bulk){0};
@@ -172,8 +173,9 @@ begin_report(struct session *session, const char *recipient)
         if (!glob_match(conf->complaint_addresses.items[i], address, true))
             continue;
         strcpy(session->report_address, tagged);
-        session->report =
-            report_reader_new((const char *const *)&session->conf->complaint_header, 1);
+        session->report_names[REPORT_LINE_SHOWN] = conf->complaint_header;
+        session->report_names[REPORT_LINE_MARK] = conf->mark_header;
+        session->report = report_reader_new(session->report_names, REPORT_LINE_HEADERS);
         return;
     }
 }
@@ -222,6 +224,11 @@ session_header(struct session *session, const char *name, const char *value)
         session->own_headers++;
         return; /* never decides anything: anyone can write it */
     }
+    if (strcasecmp(name, conf->mark_header) == 0) {
+        session->own_marks++;
+        return;
+    }
+    session->has_feedback_id |= strcasecmp(name, "Feedback-ID") == 0;
     if (conf->snapshot->require != 0)
         bulk_header(&session->bulk, name, value);
     for (size_t i = 0; i < conf->strip.count; i++)
@@ -255,6 +262,21 @@ session_report(struct session *session)
     return report_line(session->conf, report_end(session->report), session->report_address);
 }
 
+/* What reports on the message are to be known by.  Without a tag the log has no id of it. */
+static void
+add_headers(const struct session *session, struct verdict *verdict)
+{
+    const struct conf *conf = session->conf;
+    const struct stream *stream = verdict->stream;
+    char account[256];
+
+    addr_domain(session->sender, account, sizeof(account));
+    if (stream->mark && verdict->tag)
+        mark_print(conf->secret, stream->name, verdict->id, account, verdict->mark);
+    if (stream->feedback_id != NULL && !session->has_feedback_id)
+        feedback_id_print(stream->feedback_id, stream->name, account, verdict->feedback_id);
+}
+
 void
 session_verdict(const struct session *session, uint64_t random, int64_t now_s,
                 struct verdict *ret_verdict)
@@ -284,4 +306,5 @@ session_verdict(const struct session *session, uint64_t random, int64_t now_s,
         ret_verdict->tag = true;
     else
         ret_verdict->too_odd = true;
+    add_headers(session, ret_verdict);
 }

@@ -11,8 +11,11 @@
 #define MILTER_SESSION_H
 
 #include "engine/classify.h"
+#include "lib/feedback_id.h"
+#include "lib/mark.h"
 #include "lib/tag.h"
 #include "milter/bulk.h"
+#include "milter/report_line.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,10 +48,13 @@ struct session {
     struct header headers[SESSION_HEADERS_MAX];
     char *header_texts[SESSION_HEADERS_MAX]; /* owned: name, NUL, value */
     unsigned own_headers;                    /* how many stream headers came with it */
-    unsigned *strip_counts;                  /* owned: how many of each header in conf->strip */
-    struct report_reader *report;            /* owned; NULL: it came to no complaint address */
-    char report_address[ADDR_MAX + 1];       /* that it came to */
-    struct bulk bulk;                        /* seen where any stream requires something */
+    unsigned own_marks;                      /* how many headers of marks */
+    bool has_feedback_id;
+    unsigned *strip_counts;            /* owned: how many of each header in conf->strip */
+    struct report_reader *report;      /* owned; NULL: it came to no complaint address */
+    char report_address[ADDR_MAX + 1]; /* that it came to */
+    const char *report_names[REPORT_LINE_HEADERS]; /* headers that it is asked for */
+    struct bulk bulk;                              /* seen where any stream requires something */
 };
 
 struct session *session_new(void);
@@ -85,7 +91,9 @@ struct verdict {
     char id[TAG_ID_MAX + 1];
     bool tag; /* change the sender to what stands in sender */
     char sender[TAG_SENDER_SIZE];
-    bool too_odd;   /* the sender cannot carry a tag; it stays as it is */
+    bool too_odd;                       /* the sender cannot carry a tag; it stays as it is */
+    char mark[MARK_SIZE];               /* header to be added; "": none */
+    char feedback_id[FEEDBACK_ID_SIZE]; /* likewise */
     unsigned unmet; /* what the stream requires and the message has not: REQUIRE_BIT() */
 };
 

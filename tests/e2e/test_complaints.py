@@ -15,6 +15,8 @@ COMPLAINTS = "games@local.test"
 def host(make_shared_host):
     def change(conf):
         conf["complaints"] = {"addresses": [COMPLAINTS, "backup+*@local.test"]}
+        bulk = next(s for s in conf["streams"] if s["name"] == "bulk")
+        bulk.update(mark=True, feedback_id="{stream}:{account}::example")
     return make_shared_host(change, main={"message_size_limit": "30000000"})
 
 
@@ -55,14 +57,42 @@ def test_a_complaint_about_a_message_with_a_tag(host, tag):
         "Source-IP: 127.0.1.11\nOriginal-Rcpt-To: <a@one.test>\n"))
     stream, message_id, _ = tag.split(".")
     assert line == (f"complaint: type=abuse, incidents=1, stream={stream}, id={message_id}, "
-                    'address=b1, from="news@lists.test", to="a@one.test", header="42:acme", '
+                    'by=tag, address=b1, domain=one.test, from="news@lists.test", to="a@one.test", header="42:acme", '
                     f'reporter="Provider/1.0", came_to="{COMPLAINTS}"')
 
 
-def test_a_complaint_with_the_tag_in_its_header(host, tag):
+def header(delivery, name):
+    return [value.decode().strip() for value in
+            re.findall(rb"(?m)^" + name.encode() + rb": (.*)$", delivery.data)]
+
+
+def test_a_complaint_about_a_message_with_a_mark(host):
     """What a provider leaves of a message may be no more than that."""
-    line = report(host, COMPLAINTS, feedback(f"Feedback-ID: 42:{tag}:example\n"))
-    assert line.startswith("complaint: type=abuse, incidents=1, stream=bulk, id=")
+    (sent,) = host.deliver("news@Lists.test", "a@one.test")
+    (mark,) = header(sent, "X-Postpool-Mark")
+    assert header(sent, "Feedback-ID") == ["bulk:lists.test::example"]
+    _, message_id, _ = mark.split(".", 2)
+    line = report(host, COMPLAINTS, feedback(f"From: x@y.test\nX-Postpool-Mark: {mark}\n",
+                                             "Source-IP: 127.0.1.11\n"))
+    assert line == (f"complaint: type=abuse, incidents=1, stream=bulk, id={message_id}, by=mark, "
+                    'account=lists.test, address=b1, reporter="Provider/1.0", '
+                    f'came_to="{COMPLAINTS}"')
+    forged = mark.replace("lists.test", "other.test")
+    line = report(host, COMPLAINTS, feedback(f"X-Postpool-Mark: {forged}\n"))
+    assert line == ('complaint: type=abuse, incidents=1, reporter="Provider/1.0", '
+                    f'came_to="{COMPLAINTS}"')
+
+
+def test_a_mark_is_the_milter_s_alone(host):
+    """What comes in as one is taken out; a Feedback-ID of the application's stays."""
+    (sent,) = host.deliver("news@lists.test", "a@one.test", headers=(
+        "X-Postpool-Mark: 1", "Feedback-ID: 1:2:3:sender", "x-postpool-mark: 2"))
+    (mark,) = header(sent, "X-Postpool-Mark")
+    assert mark.startswith("bulk.")
+    assert b"x-postpool-mark" not in sent.data
+    assert header(sent, "Feedback-ID") == ["1:2:3:sender"]
+    (sent,) = host.deliver("joe@corp.test", "a@one.test", headers=("X-Postpool-Mark: 1",))
+    assert (header(sent, "X-Postpool-Mark"), header(sent, "Feedback-ID")) == ([], [])
 
 
 def test_a_tag_that_is_not_genuine_names_no_stream(host, tag):
@@ -83,7 +113,7 @@ def test_text_of_strangers_forges_nothing(host, tag):
                     f'reporter="Provider/1.0", came_to="{COMPLAINTS}"')
 
 
-def test_a_late_bounce(host, tag):
+def test_a_bounce_of_the_site_s_own(host, tag):
     body = ("--b\nContent-Type: text/plain\n\nSorry.\n"
             "--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.one.test\n"
             f"X-Postfix-Sender: rfc822; news+pp={tag}@lists.test\n\n"
@@ -92,8 +122,8 @@ def test_a_late_bounce(host, tag):
     line = report(host, "backup+verp=a@local.test", (
         ["Content-Type: multipart/report; report-type=delivery-status; boundary=b"], body))
     assert line == (f"bounce: recipients=1, status=5.1.1, stream=bulk, id={tag.split('.')[1]}, "
-                    'from="news@lists.test", to="a@one.test", reason="550 5.1.1 who?", '
-                    'reporter="mx.one.test", came_to="backup+verp=a@local.test"')
+                    'by=tag, domain=one.test, from="news@lists.test", to="a@one.test", '
+                    'reason="550 5.1.1 who?", reporter="mx.one.test", came_to="backup+verp=a@local.test"')
 
 
 def test_by_way_of_a_relay_of_the_site_s_own(host):

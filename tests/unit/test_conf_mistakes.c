@@ -71,6 +71,18 @@ static const struct mistake of_keys[] = {
     {"complaints: { addresses = ( \"<fbl@a.test>\" ); };",
      "complaints.addresses: \"<fbl@a.test>\" is no address, write one such as "
      "\"fbl@example.com\" or \"*@bounces.example.com\""},
+    {"complaints: { mark = \"X-Postpool-Stream\"; };",
+     "complaints.mark: \"X-Postpool-Stream\" has a meaning already, take a name of its own such as "
+     "\"X-Postpool-Mark\""},
+    {"milter: { strip = ( \"X-A\", \"X-B\" ); }; complaints: { mark = \"x-b\"; };",
+     "complaints.mark: \"x-b\" has a meaning already, take a name of its own such as "
+     "\"X-Postpool-Mark\""},
+    {"complaints: { mark = \"feedback-id\"; };",
+     "complaints.mark: \"feedback-id\" has a meaning already, take a name of its own such as "
+     "\"X-Postpool-Mark\""},
+    {"complaints: { mark = \"Subject\"; };",
+     "complaints.mark: \"Subject\" belongs to the message itself, take a name such as "
+     "\"X-Postpool-Mark\""},
     {"watchdog = \"3\";", "watchdog: \"3\" has no unit that is known, write ms, s, m, h or d"},
     {"listen: { lookup = \"/x\"; };",
      "listen.lookup: \"/x\" is no socket, write \"unix:/path\" or \"inet:host:port\""},

@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include "lib/conf.h"
+#include "lib/mark.h"
 #include "lib/mem.h"
 #include "milter/report_line.h"
 
@@ -53,7 +54,8 @@ test_kinds(void **state)
           .recipient_count = 2,
           .recipients = {{.original = "ann@b.test", .action = REPORT_DELIVERED},
                          {.final = "bob@b.test", .action = REPORT_DELAYED, .status = "4.2.2"}}},
-         "delay: recipients=2, status=4.2.2, to=\"bob@b.test\", came_to=\"fbl@a.test\""},
+         "delay: recipients=2, status=4.2.2, domain=b.test, to=\"bob@b.test\", "
+         "came_to=\"fbl@a.test\""},
         {{.kind = REPORT_BOUNCE,
           .recipient_count = 9999,
           .recipients = {{.original = "ann@b.test", .action = REPORT_DELAYED},
@@ -62,7 +64,8 @@ test_kinds(void **state)
                           .action = REPORT_FAILED,
                           .status = "5.1.1",
                           .diagnostic = "550 no"}}},
-         "bounce: recipients=9999, status=5.1.1, to=\"bob@b.test\", reason=\"550 no\", "
+         "bounce: recipients=9999, status=5.1.1, domain=b.test, to=\"bob@b.test\", reason=\"550 "
+         "no\", "
          "came_to=\"fbl@a.test\""},
         /* the one that failed is none of those that are kept */
         {{.kind = REPORT_BOUNCE, .recipient_count = 9999},
@@ -102,7 +105,8 @@ test_tag(void **state)
 {
     static const uint8_t other[CONF_SECRET_SIZE] = "another secret!";
     static const char told[] =
-        "complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23, came_to=\"f@a.test\"";
+        "complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23, by=tag, "
+        "came_to=\"f@a.test\"";
     char sender[TAG_SENDER_SIZE], forged[TAG_SENDER_SIZE], *line;
     struct report report = complaint_from(NULL);
 
@@ -118,24 +122,69 @@ test_tag(void **state)
     expect(&report, "f@a.test", told);
 
     report.tag_count = 0;
-    line = mem_printf(
-        "complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23, came_to=\"%s\"", sender);
+    line = mem_printf("complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23, by=tag, "
+                      "came_to=\"%s\"",
+                      sender);
     expect(&report, sender, line);
     free(line);
+}
 
-    /* "bulk.abcdefghij23.MAC", among other words of the header */
-    snprintf(report.values[0], sizeof(report.values[0]), "42:%.*s:x",
-             (int)(strchr(sender, '@') - strchr(sender, '=') - 1), strchr(sender, '=') + 1);
-    line = mem_printf("complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23, "
-                      "header=\"%s\", came_to=\"f@a.test\"",
-                      report.values[0]);
-    expect(&report, "f@a.test", line);
-    free(line);
-    strchr(report.values[0], '.')[1] = 'b';
-    line = mem_printf("complaint: type=abuse, incidents=1, header=\"%s\", came_to=\"f@a.test\"",
-                      report.values[0]);
-    expect(&report, "f@a.test", line);
-    free(line);
+/* Who got a message knows its mark: by it nobody but its own account is accused. */
+static void
+test_mark(void **state)
+{
+    static const char told[] =
+        "bounce: recipients=0, stream=bulk, id=abcdefghij23, by=mark, account=b.test, "
+        "came_to=\"f@a.test\"";
+    struct report report = {.kind = REPORT_BOUNCE, .returned = true};
+    char sender[TAG_SENDER_SIZE], *mark = report.values[REPORT_LINE_MARK];
+
+    (void)state;
+    assert_true(mark_print(conf->secret, "bulk", "abcdefghij23", "b.test", mark));
+    expect(&report, "f@a.test", told);
+    strchr(mark, ':')[1] = 'c';
+    expect(&report, "f@a.test", "bounce: recipients=0, came_to=\"f@a.test\"");
+    strchr(mark, ':')[1] = 'b';
+
+    /* by a host of the site itself: it saw the tag */
+    report.tag_count = 1;
+    assert_int_equal(tag_add(conf->secret, "f@a.test", "bulk", "abcdefghij23", sender), 0);
+    assert_true(tag_find(sender, &report.tags[0]));
+    expect(&report, "f@a.test",
+           "bounce: recipients=0, stream=bulk, id=abcdefghij23, by=tag, account=b.test, "
+           "came_to=\"f@a.test\"");
+    assert_int_equal(tag_add(conf->secret, "f@a.test", "fast", "bbcdefghij23", sender), 0);
+    assert_true(tag_find(sender, &report.tags[0])); /* another message's */
+    expect(&report, "f@a.test",
+           "bounce: recipients=0, stream=fast, id=bbcdefghij23, by=tag, came_to=\"f@a.test\"");
+}
+
+/* The recipient's domain, where it can be nothing else. */
+static void
+test_domain(void **state)
+{
+    static const struct {
+        const char *to, *told;
+    } cases[] = {
+        {"ann@B.test.", ", domain=b.test, to=\"ann@B.test.\""},
+        {"x@y, stream=z", ", to=\"x@y, stream=z\""},
+        {"x@\"y\"", ", to=\"x@\\\"y\\\"\""},
+        {"x@", ", to=\"x@\""},
+        {"redacted", ", to=\"redacted\""},
+        {"x@\xc3\xa4.test", ", to=\"x@\xc3\xa4.test\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct report report = complaint_from(NULL);
+        char *line =
+            mem_printf("complaint: type=abuse, incidents=1%s, came_to=\"f@a.test\"", cases[i].told);
+
+        report.recipient_count = 1;
+        strcpy(report.recipients[0].original, cases[i].to);
+        expect(&report, "f@a.test", line);
+        free(line);
+    }
 }
 
 /* Nobody's words end where they do not. */
@@ -164,10 +213,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_source),
-        cmocka_unit_test(test_tag),
-        cmocka_unit_test(test_strangers_text),
+        cmocka_unit_test(test_kinds),  cmocka_unit_test(test_source),
+        cmocka_unit_test(test_tag),    cmocka_unit_test(test_mark),
+        cmocka_unit_test(test_domain), cmocka_unit_test(test_strangers_text),
     };
     int failed;
 

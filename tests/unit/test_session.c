@@ -260,6 +260,50 @@ test_flood(void **state)
     session_free(session);
 }
 
+/* What mail of a stream leaves with, and what passes for it. */
+static void
+test_marks(void **state)
+{
+    static const char streams[] =
+        "complaints: { mark = \"X-Mark\"; };\n"
+        "addresses: { a1 = { ip = \"127.0.1.1\"; helo = \"a1.test\"; }; };\n"
+        "pools: { fast = { addresses = ( \"a1\" ); }; };\n"
+        "streams: ( { name = \"bulk\"; pool = \"fast\"; mark = true; feedback_id = "
+        "\"{stream}:{account}::example\"; match = ( { header = \"X-Bulk\"; } ); },\n"
+        " { name = \"default\"; pool = \"fast\"; match = (); } );\n";
+    struct session *session = session_new();
+    struct verdict verdict;
+    struct mark mark;
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        assert_true(ip_parse("127.0.0.1", &session->client));
+        session_mail(session, unit_conf(streams), i == 3 ? "<>" : "<joe@A.test>", NULL, NULL);
+        session_rcpt(session, i == 4 ? "<x@local.test>" : "<x@one.test>",
+                     i == 4 ? "virtual" : "smtp");
+        if (i != 1)
+            session_header(session, "X-Bulk", "1");
+        session_header(session, "x-mark", "somebody's");
+        if (i == 2)
+            session_header(session, "feedback-id", "1:2:3:somebody");
+        session_verdict(session, 12345, NOW_S, &verdict);
+        assert_int_equal(session->own_marks, 1);
+        if (i == 0 || i == 2) {
+            assert_true(mark_read(session->conf->secret, verdict.mark, &mark));
+            assert_string_equal(mark.stream, "bulk");
+            assert_string_equal(mark.id, verdict.id);
+            assert_string_equal(mark.account, "a.test");
+        } else {
+            assert_string_equal(verdict.mark, "");
+        }
+        assert_string_equal(verdict.feedback_id, i == 0 ? "bulk:a.test::example" : "");
+    }
+    session_mail(session, unit_conf(streams), "<>", NULL, NULL);
+    assert_int_equal(session->own_marks, 0);
+    assert_false(session->has_feedback_id);
+    session_free(session);
+}
+
 static const char complaints[] =
     "complaints: { addresses = ( \"fbl@a.test\", \"*@bounces.test\" ); header = \"X-Id\"; };\n";
 
@@ -402,6 +446,7 @@ main(void)
         cmocka_unit_test(test_odd_sender),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_marks),
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_require),
     };
