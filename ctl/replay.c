@@ -136,7 +136,7 @@ tell_progress(const struct replay *replay, bool over)
     uint64_t lines = arrivals_figures(replay->arrivals)->lines;
     char number[PROSPECT_NUMBER_SIZE];
 
-    if (!isatty(STDERR_FILENO) || (!over && lines % PROGRESS_LINES != 0))
+    if ((!over && lines % PROGRESS_LINES != 0) || !isatty(STDERR_FILENO))
         return;
     if (over)
         fputs("\r\033[K", stderr);

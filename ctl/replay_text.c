@@ -233,9 +233,10 @@ name_thing(const struct world_suspension *its, char name[CELL_SIZE])
                  its->name != NULL ? its->name : its->provider->name);
 }
 
-/* Those of one rule.  Returns how many times it was in all. */
+/* Those of one rule.  Returns how many times it was in all; *ret_first is the first of them. */
 static size_t
-gather(const struct replay *replay, size_t rule, bool slowed, struct thing things[THINGS_MAX])
+gather(const struct replay *replay, size_t rule, bool slowed, struct thing things[THINGS_MAX],
+       const struct world_suspension **ret_first)
 {
     size_t all = 0;
 
@@ -247,7 +248,8 @@ gather(const struct replay *replay, size_t rule, bool slowed, struct thing thing
 
         if (kept->rule != rule || kept->its.slowed != slowed)
             continue;
-        all++;
+        if (all++ == 0)
+            *ret_first = &kept->its;
         name_thing(&kept->its, name);
         while (at < THINGS_MAX && things[at].times > 0 && strcmp(things[at].name, name) != 0)
             at++;
@@ -260,10 +262,13 @@ gather(const struct replay *replay, size_t rule, bool slowed, struct thing thing
 }
 
 static void
-print_things(const struct replay *replay, size_t rule, bool slowed, struct buf *out)
+print_things(const struct replay *replay, const struct prospect *prospect, size_t rule, bool slowed,
+             struct buf *out)
 {
+    char first[PROSPECT_TIME_SIZE], span[UNITS_SPAN_SIZE];
+    const struct world_suspension *its = NULL;
     struct thing things[THINGS_MAX];
-    size_t all = gather(replay, rule, slowed, things), named = 0;
+    size_t all = gather(replay, rule, slowed, things, &its), named = 0;
 
     if (all == 0)
         return;
@@ -274,11 +279,12 @@ print_things(const struct replay *replay, size_t rule, bool slowed, struct buf *
     }
     if (all > named)
         buf_printf(out, " and others (%zu)", all - named);
-    buf_puts(out, "\n");
+    buf_printf(out, ", first on %s for %s\n", prospect_time(prospect, its->at_ms, first),
+               units_print_span(its->until_ms - its->at_ms, span));
 }
 
 static void
-print_replies(const struct replay *replay, struct buf *out)
+print_replies(const struct replay *replay, const struct prospect *prospect, struct buf *out)
 {
     const struct arrivals_figures *figures = arrivals_figures(replay->arrivals);
     const struct replies *replies = &replay->conf->replies;
@@ -293,8 +299,8 @@ print_replies(const struct replay *replay, struct buf *out)
         buf_printf(out, "%-*s", NAME_WIDTH + WIDTH, replies->rules[i].name);
         put(out, arrivals_ruled(replay->arrivals, i));
         buf_printf(out, "  %s\n", accused_text(replies->rules[i].accused));
-        print_things(replay, i, false, out);
-        print_things(replay, i, true, out);
+        print_things(replay, prospect, i, false, out);
+        print_things(replay, prospect, i, true, out);
     }
     if (figures->not_ruled > 0) {
         buf_printf(out, "%-*s", NAME_WIDTH + WIDTH, "(no rule fits)");
@@ -315,5 +321,5 @@ replay_print(const struct replay *replay, const struct prospect *prospect, struc
     prospect_print(prospect, out);
     print_waits(replay, out);
     print_peaks(replay, out);
-    print_replies(replay, out);
+    print_replies(replay, prospect, out);
 }

@@ -390,7 +390,7 @@ def test_replies_that_would_have_suspended(site):
     day = found["days"][0]
     assert by(day["addresses"], "address", "b1")["sent"] == 23
     shown = postpool("-c", site(change), "replay", "-", input=log.text()).stdout
-    assert "would have suspended b1 at big (1)" in shown
+    assert "  would have suspended b1 at big (1), first on 2026-11-02 10:03 for 2 h\n" in shown
 
 
 def test_streams_that_a_log_does_not_tell(site):

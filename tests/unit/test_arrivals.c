@@ -211,6 +211,26 @@ test_ids_again(void **state)
     assert_string_equal(world.accounts[2], "");
 }
 
+/* A bounce has the id of a message whose end is not in the log. */
+static void
+test_id_of_a_bounce(void **state)
+{
+    const struct arrivals_figures *figures;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            hear_coming(0, "A", "", "app[10.0.0.7]");
+        hear(100 * i, "cleanup", "A: message-id=<%d@x>", i);
+        hear(100 * i + 1, "qmgr", "A: from=<>, size=9, nrcpt=1 (queue active)");
+        hear(100 * i + 2, "smtp", "A: to=<b@big.test>, " BUSY);
+    }
+    figures = end();
+    assert_int_equal(figures->messages, 2);
+    assert_int_equal(figures->recipients, 2);
+    assert_int_equal(world.told[1].at_ms, begin_ms + 101000);
+}
+
 static void
 test_order(void **state)
 {
@@ -230,6 +250,7 @@ test_order(void **state)
         assert_int_equal(world.domains[i][0], "abc"[i]);
         assert_int_equal(world.told[i].at_ms, begin_ms + i * 10000 + 1000);
     }
+    assert_string_equal(world.told[0].provider->name, "big"); /* by the host that is silent */
 }
 
 /* What is no mail that leaves from an address of ours. */
@@ -532,6 +553,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_one_message, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ids_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_id_of_a_bounce, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_beginning, set_up, tear_down),
