@@ -255,6 +255,32 @@ judge_warmup(const struct prospect *prospect, const struct address *address,
              warmup_stage(warmup, address->schedule) + 1, address->schedule->stage_count);
 }
 
+/* In attention at the end, and why. */
+static void
+judge_account(void *arg, const char *account, const struct standing *standing)
+{
+    if (standing != NULL && standing->grade == GRADE_ATTENTION)
+        warn(arg, "attention", account, "account %s gets attention: %s", account, standing->why);
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+    return strcmp(((const struct prospect_warning *)a)->of,
+                  ((const struct prospect_warning *)b)->of);
+}
+
+static void
+judge_accounts(const struct prospect *prospect, struct prospect_warnings *warnings)
+{
+    size_t before = warnings->count;
+
+    world_accounts(prospect->world, judge_account, warnings);
+    if (warnings->count > before)
+        qsort(&warnings->items[before], warnings->count - before, sizeof(*warnings->items),
+              by_text);
+}
+
 static void
 judge_idle(const struct prospect *prospect, struct prospect_warnings *warnings)
 {
@@ -295,5 +321,6 @@ prospect_warnings(const struct prospect *prospect, struct prospect_warnings *ret
     for (size_t i = 0; i < snapshot->address_count; i++)
         judge_mix(prospect, &snapshot->addresses[i], &warnings);
     judge_idle(prospect, &warnings);
+    judge_accounts(prospect, &warnings);
     *ret_warnings = warnings;
 }

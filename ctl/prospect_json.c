@@ -147,6 +147,12 @@ put_days(const struct prospect *prospect, struct json *json)
             json_close(json, '}');
         }
         json_close(json, ']');
+        if (world_has_standings(prospect->world)) {
+            json_open(json, "accounts", '{');
+            for (int j = 0; j < GRADES; j++)
+                json_number(json, grade_text((enum grade)j), (long long)day.grades[j]);
+            json_close(json, '}');
+        }
         put_addresses(prospect, &day, i + 1 < count, json);
         json_close(json, '}');
     }

@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     COLUMNS_MAX = 8, /* addresses side by side; --json has all */
@@ -287,6 +288,35 @@ print_warmups(const struct prospect *prospect, struct buf *out)
     print_full(prospect, out);
 }
 
+/* ----------------------------------------------------------------- accounts */
+
+/* A line for each day on which they are others than on the one before, and the last. */
+static void
+print_grades(const struct prospect *prospect, struct buf *out)
+{
+    size_t days = world_days(prospect->world);
+    struct world_day before = {0};
+
+    if (!world_has_standings(prospect->world))
+        return;
+    buf_printf(out, "\n%-*s", NAME_WIDTH, "accounts on");
+    for (int i = 0; i < GRADES; i++)
+        buf_printf(out, " %*s", WIDTH, grade_text((enum grade)i));
+    buf_puts(out, "\n");
+    for (size_t i = 0; i < days; i++) {
+        struct world_day day = world_day(prospect->world, i);
+        bool same = memcmp(day.grades, before.grades, sizeof(day.grades)) == 0;
+
+        before = day;
+        if (same && i + 1 < days)
+            continue;
+        put_date(out, day.day);
+        for (int j = 0; j < GRADES; j++)
+            put(out, day.grades[j]);
+        buf_puts(out, "\n");
+    }
+}
+
 /* -------------------------------------------------------------------- pools */
 
 static void
@@ -353,6 +383,7 @@ prospect_print(const struct prospect *prospect, struct buf *out)
     print_waits(prospect, out);
     print_days(prospect, out);
     print_warmups(prospect, out);
+    print_grades(prospect, out);
     print_pools(prospect, out);
     print_warnings(prospect, out);
 }

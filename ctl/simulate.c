@@ -144,6 +144,15 @@ tell_progress(struct simulation *simulation, int day)
     fflush(stderr);
 }
 
+static bool
+has_accounts(const struct assumed *assumed)
+{
+    for (size_t i = 0; i < assumed->count; i++)
+        if (assumed->streams[i].accounts > 0)
+            return true;
+    return false;
+}
+
 static int
 run(struct simulation *simulation)
 {
@@ -156,6 +165,7 @@ run(struct simulation *simulation)
         .warmup = simulation->conf->warmup,
         .suspension = &simulation->conf->suspension,
         .probe_ms = simulation->conf->suspension_probe_ms,
+        .standing = has_accounts(assumed) ? &simulation->conf->standing : NULL,
         .zone = assumed->zone,
         .start_ms = assumed_midnight_ms(assumed, simulation->first_day),
         .lifetime_ms = simulation->lifetime_ms,

@@ -79,8 +79,11 @@ print_notes(const struct simulation *simulation, struct buf *out)
                        assumed->streams[i].stream->name, assumed->streams[i].stream->name);
     if (simulation->now)
         buf_puts(out, "Warm-ups go on from where the policy daemon has them.\n");
-    if (snapshot->has_grades)
-        buf_puts(out, "All accounts are taken for trusted ones.\n");
+    for (size_t i = 0; i < assumed->count; i++)
+        if (assumed->streams[i].stream->is_graded && assumed->streams[i].accounts == 0)
+            buf_printf(out,
+                       "Mail of %s is taken for that of trusted accounts: --accounts %s=NUMBER\n",
+                       assumed->streams[i].stream->name, assumed->streams[i].stream->name);
 }
 
 static void

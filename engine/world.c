@@ -79,7 +79,7 @@ make_parts(struct world *world)
         world->meters = meters_new(snapshot);
     return world->roster != NULL && world->curbs != NULL &&
            (world->meters != NULL || !snapshot->has_caps) && world_count_begin(world) &&
-           world_days_begin(world);
+           world_standings_begin(world) && world_days_begin(world);
 }
 
 struct world *
@@ -109,6 +109,7 @@ world_free(struct world *world)
         return;
     world_lanes_clear(world);
     world_curbs_clear(world);
+    world_standings_clear(world);
     world_count_clear(world);
     world_clear_books(world);
     meters_free(world->meters);
@@ -200,6 +201,7 @@ next_ms(const struct world *world)
     int64_t at_ms = smaller(world->midnight_ms, world->turn_ms);
 
     at_ms = smaller(at_ms, smaller(world->sweep_ms, world->tick_ms));
+    at_ms = smaller(at_ms, world->stand_ms);
     return smaller(at_ms, smaller(world->stir_ms, world_lanes_up_ms(world)));
 }
 
@@ -211,6 +213,8 @@ take_step(struct world *world)
         world_midnight(world);
     else if (world->turn_ms <= world->now_ms)
         world_turn(world);
+    else if (world->stand_ms <= world->now_ms)
+        world_stand(world);
     else if (world->tick_ms <= world->now_ms)
         world_tick(world);
     else if (world->sweep_ms <= world->now_ms)
@@ -252,9 +256,9 @@ quiet_class(const struct snapshot *snapshot, int32_t quiet_days)
 }
 
 static bool
-account_matters(const struct stream *stream)
+account_matters(const struct world *world, const struct stream *stream)
 {
-    return stream->account_caps.count > 0 || stream->is_graded;
+    return stream->account_caps.count > 0 || stream->is_graded || world_has_standings(world);
 }
 
 /* Where what has no room waits. */
@@ -270,7 +274,7 @@ wait_for_room(struct world *world, const struct world_lane *like, struct world_e
     outcome->suspended = decision->suspended;
     outcome->unengaged = decision->unengaged;
     outcome->room_ms = decision->room_ms;
-    if (!account_matters(lane.stream) && !decision->held)
+    if (!account_matters(world, lane.stream) && !decision->held)
         lane.account = (char *)"";
     if (!decision->suspended || lane.provider != PROVIDER_OTHER)
         lane.domain = (char *)"";
@@ -284,7 +288,7 @@ wait_for_hours(struct world *world, struct world_lane *lane, struct world_entry 
 {
     outcome->outside = true;
     outcome->room_ms = opens_ms;
-    if (!account_matters(lane->stream))
+    if (!account_matters(world, lane->stream))
         lane->account = (char *)"";
     lane->domain = (char *)"";
     world_lane_add(world, lane, entry, opens_ms, true, false);
@@ -292,7 +296,7 @@ wait_for_hours(struct world *world, struct world_lane *lane, struct world_entry 
 
 /* One after the other, until one has no room: then neither have those behind it. */
 static void
-send_each(struct world *world, const struct world_lane *lane, struct world_entry *entry,
+send_each(struct world *world, struct world_lane *lane, struct world_entry *entry,
           struct world_outcome *outcome)
 {
     while (entry->count > 0) {
@@ -313,6 +317,7 @@ send_each(struct world *world, const struct world_lane *lane, struct world_entry
             world_leave(world, lane, &one, &question, &decision);
             outcome->address = decision.address;
             outcome->left++;
+            lane->grade = world_grade(world, lane->account, lane->grade); /* by its result */
         }
         entry->count--;
         if (entry->apart)
@@ -351,9 +356,10 @@ world_send(struct world *world, const struct world_mail *mail, struct world_outc
 
     if (r == 0 && mail->count > 0) {
         entry.since_ms = world->now_ms;
+        like.grade = shared.grade = world_grade(world, like.account, mail->grade);
         world_count_offered(world, &like, mail->count);
         opens_ms = world_opens_ms(world, mail->stream);
-        if (!account_matters(like.stream))
+        if (!account_matters(world, like.stream))
             shared.account = (char *)"";
         shared.domain = (char *)"";
         closed_ms = world_lanes_closed_ms(world, &shared, &own);

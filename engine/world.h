@@ -27,6 +27,7 @@
 #include "engine/breaker.h"
 #include "engine/decide.h"
 #include "engine/grade.h"
+#include "engine/standing.h"
 #include "engine/warmup.h"
 
 #include <stdbool.h>
@@ -42,8 +43,10 @@ struct world;
 struct zone;
 
 enum {
-    WORLD_WAITS = 8,              /* how long what left had waited, see world_wait_ms[] */
-    WORLD_TURN_MS = 300 * 1000,   /* after midnight warm-ups are turned, as policyd does */
+    WORLD_WAITS = 8,                 /* how long what left had waited, see world_wait_ms[] */
+    WORLD_TURN_MS = 300 * 1000,      /* after midnight warm-ups are turned, as policyd does */
+    WORLD_ACCOUNTS_MAX = 200 * 1000, /* that are known; others are new */
+    WORLD_RECORDS_MAX = 15000,       /* of them, whose days are kept */
     WORLD_LANES_MAX = 100 * 1000, /* kinds of mail that wait; what is one more waits with others */
 };
 
@@ -58,7 +61,8 @@ struct world_mail {
     const char *account; /* domain of the sender, lower case, or a login; NULL or "": none */
     const char *domain;  /* of the recipients, lower case; NULL: not told.  Where the provider is
                             "other" an address may be suspended at that domain alone */
-    enum grade grade;    /* of the account: which pool of the stream */
+    enum grade grade;    /* of the account: which pool of the stream; without world_setup.standing,
+                            or without an account */
     uint64_t key;        /* decide_key() of message and domain */
     bool apart;          /* each is a message of its own: the keys of the others follow from key */
     int32_t quiet_days;  /* as in struct decide_question */
@@ -136,6 +140,8 @@ struct world_setup {
     const struct breaker_policy *suspension; /* not ours: conf->suspension; NULL: nothing is ever
                                                 suspended */
     int64_t probe_ms;                        /* conf->suspension_probe_ms */
+    const struct standing_rules *standing;   /* not ours: conf->standing; NULL: accounts earn
+                                                nothing */
     const struct zone *zone; /* not ours: days of warm-ups are those of its clock; NULL: UTC ... */
     int32_t offset_s;        /* ... and so much later */
     int64_t start_ms;        /* it is then, and nothing was ever sent */
@@ -206,6 +212,7 @@ struct world_day {
     const struct world_address *addresses; /* by address.index */
     const struct world_stream *streams;    /* by stream.index */
     const uint64_t *providers;             /* sent, by provider.index */
+    size_t grades[GRADES];                 /* accounts of that grade at the end of it */
 };
 
 size_t world_days(const struct world *world);
@@ -218,6 +225,11 @@ uint64_t world_sent_of(const struct world *world, const struct address *address,
 uint64_t world_sent_to(const struct world *world, const struct pool *pool,
                        const struct provider *provider);
 uint64_t world_sent_from(const struct world *world, const struct pool *pool);
+
+/* Do accounts earn anything, and what have they?  standing: NULL: none is kept.  In any order. */
+bool world_has_standings(const struct world *world);
+typedef void world_account_fn(void *arg, const char *account, const struct standing *standing);
+void world_accounts(const struct world *world, world_account_fn *each, void *arg);
 
 /* The warm-up as it stands; NULL: it has none. */
 const struct warmup *world_warmup(const struct world *world, const struct address *address);

@@ -66,6 +66,7 @@ world_sweep(struct world *world)
     for (size_t i = 0; i < count; i++)
         meters_tend(world->meters, (uint32_t)i, world->now_ms);
     world_ask_store(world);
+    world_stand_again(world);
 }
 
 void

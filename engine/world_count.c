@@ -8,6 +8,7 @@
 #include "engine/snapshot.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define MINUTE_MS ((int64_t)60 * 1000)
 #define HOUR_MS (60 * MINUTE_MS)
@@ -76,6 +77,8 @@ world_count_day(struct world *world, int32_t day)
         world->days = next;
         world->day_room = room;
     }
+    if (world->day_count > 0)
+        memcpy(world_today(world)->grades, world->grades, sizeof(world->grades));
     next = &world->days[world->day_count++];
     *next = (struct world_days){
         .day = day,
@@ -233,7 +236,11 @@ world_day(const struct world *world, size_t place)
 {
     const struct world_days *day = &world->days[place];
 
-    return (struct world_day){day->day, day->addresses, day->streams, day->providers};
+    struct world_day one = {day->day, day->addresses, day->streams, day->providers, {0}};
+    bool last = place + 1 == world->day_count;
+
+    memcpy(one.grades, last ? world->grades : day->grades, sizeof(one.grades));
+    return one;
 }
 
 struct world_stream

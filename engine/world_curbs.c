@@ -293,6 +293,7 @@ world_tell(struct world *world, const struct world_sent *sent, const struct worl
 {
     struct world_warm *warm = world_warm(world, sent->address);
 
+    world_stand_by(world, sent, reply);
     if (reply->result == WORLD_UNREACHED) {
         give_back(world, sent, reply->count);
         return;

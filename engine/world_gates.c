@@ -260,6 +260,20 @@ may_wake(struct world *world, int64_t *ret_up_ms)
     return *ret_up_ms <= world->now_ms;
 }
 
+/* Its account has another pool now. */
+static void
+regrade(struct world *world, struct world_lane *lane, enum grade grade)
+{
+    leave_gate(world, lane);
+    world_lane_regrade(world, lane, grade);
+    lane->gate = gate_make(world, lane);
+    if (lane->gate == NULL)
+        return;
+    wait_at_gate(world, lane);
+    if (!world->failed)
+        gate_set_up(world, lane->gate, world->now_ms, false);
+}
+
 /* One recipient of the first lane, or of none.  False: the gate is closed until *ret_up_ms. */
 static bool
 step(struct world *world, struct world_gate *gate, int64_t *ret_up_ms, bool *ret_closed)
@@ -268,11 +282,17 @@ step(struct world *world, struct world_gate *gate, int64_t *ret_up_ms, bool *ret
     struct decide_question question;
     struct decision decision;
     struct world_entry one;
+    enum grade grade;
     bool own;
 
     if (!world_lane_give_up(world, lane)) {
         leave_gate(world, lane);
         world_lane_end(world, lane);
+        return true;
+    }
+    grade = world_grade(world, lane->account, lane->grade);
+    if (grade != lane->grade) {
+        regrade(world, lane, grade);
         return true;
     }
     *ret_closed = true;

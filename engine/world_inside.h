@@ -1,7 +1,8 @@
 /*
  * The inside of a world: world.c turns its clock and decides, world_lanes.c has what waits,
  * world_gates.c when it is looked at, world_books.c is its store, world_days.c its calendar and
- * warm-ups, world_curbs.c what replies bring about, world_count.c counts.
+ * warm-ups, world_curbs.c what replies bring about, world_standings.c what accounts have earned,
+ * world_count.c counts.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,6 +11,7 @@
 
 #include "engine/bucket.h"
 #include "engine/heap.h"
+#include "engine/standing.h"
 #include "engine/world.h"
 
 struct allowances;
@@ -18,7 +20,7 @@ struct curbs;
 struct meters;
 struct roster;
 
-enum { WORLD_SLOTS = 4096, WORLD_GATES = 256 };
+enum { WORLD_SLOTS = 4096, WORLD_GATES = 256, WORLD_ACCOUNT_SLOTS = 65536 };
 
 /* Recipients that came in within a minute. */
 struct world_entry {
@@ -76,6 +78,28 @@ struct world_breaker {
     int64_t probed_ms;
 };
 
+struct world_watch {
+    const struct stream *stream;
+    struct standing_watch watch;
+};
+
+/* What is known of an account. */
+struct world_account {
+    struct world_account *next;       /* of the same slot */
+    struct world_account *next_dirty; /* of those whose records are to be made anew */
+    bool dirty;                       /* it is one of these */
+    enum grade grade;
+    struct standing *standing;   /* its record, owned; NULL: it has none */
+    struct standing_day days[2]; /* today, and the day before */
+    uint32_t heard_s;            /* time of its last result */
+    bool accused;
+    int32_t accused_day;
+    char why[STANDING_WHY_SIZE];
+    struct world_watch *watches; /* owned */
+    size_t watch_count;
+    char name[];
+};
+
 /* A most in a minute, an hour or a day of the clock. */
 struct world_most {
     int64_t minute, minute_most, hour, hour_most;
@@ -88,6 +112,7 @@ struct world_days {
     struct world_address *addresses; /* owned, as are the others */
     struct world_stream *streams;
     uint64_t *providers;
+    size_t grades[GRADES];
 };
 
 struct world {
@@ -119,6 +144,12 @@ struct world {
     struct world_breaker *breakers[WORLD_SLOTS];
     size_t breaker_count;
     int64_t tick_ms;
+
+    struct world_account **accounts; /* owned; NULL: nothing is earned */
+    struct world_account *dirty;     /* a list */
+    size_t account_count, record_count;
+    size_t grades[GRADES];
+    int64_t stand_ms; /* when records are turned */
 
     struct world_days *days; /* owned */
     size_t day_count, day_room;
@@ -163,6 +194,9 @@ void world_lane_free(struct world_lane *lane);
 /* Behind all that is in it, so that it keeps its place in a heap.  False: no memory. */
 bool world_lane_put(struct world *world, struct world_lane *lane, const struct world_entry *entry);
 
+/* It is in no heap. */
+void world_lane_regrade(struct world *world, struct world_lane *lane, enum grade grade);
+
 /* Some of the first entry are gone; false: nothing is left. */
 bool world_lane_take(struct world_lane *lane, uint32_t count);
 
@@ -202,6 +236,15 @@ void world_midnight(struct world *world);
 void world_turn(struct world *world);
 void world_days_clear(struct world *world);
 struct world_warm *world_warm(const struct world *world, const struct address *address);
+
+/* world_standings.c.  otherwise: where accounts have no standing, or there is none. */
+bool world_standings_begin(struct world *world);
+void world_standings_clear(struct world *world);
+enum grade world_grade(const struct world *world, const char *name, enum grade otherwise);
+void world_stand_by(struct world *world, const struct world_sent *sent,
+                    const struct world_reply *reply);
+void world_stand_again(struct world *world); /* those that have new results */
+void world_stand(struct world *world);       /* all, when a day is over */
 
 /* world_curbs.c */
 void world_tick(struct world *world);

@@ -159,6 +159,20 @@ world_lane_ends_ms(const struct world *world, const struct world_lane *lane, boo
     return at_ms;
 }
 
+void
+world_lane_regrade(struct world *world, struct world_lane *lane, enum grade grade)
+{
+    struct world_lane **link = &world->lanes[lane->hash % WORLD_SLOTS];
+
+    while (*link != lane)
+        link = &(*link)->next;
+    *link = lane->next;
+    lane->grade = grade;
+    lane->hash = hash_of(lane);
+    lane->next = world->lanes[lane->hash % WORLD_SLOTS];
+    world->lanes[lane->hash % WORLD_SLOTS] = lane;
+}
+
 bool
 world_lane_take(struct world_lane *lane, uint32_t count)
 {

@@ -79,7 +79,8 @@ def test_volume_by_day_and_address(simulate):
         assert its["came_in"] == its["sent"] + its["waiting"] + its["returned"] + its["late"]
         assert its["at_once"] + its["waited"] == count
         assert sum(w["sent"] for w in its["waits"]) == its["sent"]
-        assert sum(by(d["streams"], "stream", stream)["sent"] for d in result["days"]) == its["sent"]
+        assert its["sent"] == sum(by(d["streams"], "stream", stream)["sent"]
+                                  for d in result["days"])
     total = sum(by(result["streams"], "stream", s)["sent"] for s in ("transactional", "bulk"))
     assert sum(a["sent"] for d in result["days"] for a in d["addresses"]) == total
     assert sum(p["sent"] for d in result["days"] for p in d["providers"]) == total
@@ -198,6 +199,28 @@ def test_accounts(simulate):
     assert by(many["streams"], "stream", "bulk")["at_once"] == 18000
     text = simulate("--volume", "bulk=9000/day", "--days", 1, as_json=False)
     assert "Caps of accounts of bulk are not counted: --accounts bulk=NUMBER" in text
+
+
+def test_accounts_earn_their_grades(simulate):
+    conf = copy.deepcopy(CONF)
+    conf["streams"][1]["grades"] = {"new": "rest", "attention": "spare"}
+    conf["standing"] = {"volume": 200, "days": 3, "day_volume": 10}
+    del conf["streams"][1]["account_caps"]
+    result = simulate("--volume", "bulk=1000/day", "--accounts", "bulk=5", "--days", 6, conf=conf)
+    assert [(a["new"], a["trusted"], a["attention"])
+            for a in (d["accounts"] for d in result["days"])] == [(5, 0, 0)] * 3 + [(0, 5, 0)] * 3
+    assert sent_of(result, "d1")[:3] == [1000] * 3 and sent_of(result, "d1")[4:] == [0] * 2
+    options = ("--volume", "bulk=1000/day", "--accounts", "bulk=5", "--days", 6, "--bounced", "30")
+    result = simulate(*options, conf=conf)
+    assert result["days"][5]["accounts"] == {"new": 0, "trusted": 0, "attention": 5}
+    assert sent_of(result, "c1")[2:] == [1000] * 4
+    said = [w["text"] for w in result["warnings"] if w["what"] == "attention"]
+    assert len(said) == 5 and said[0].startswith("account account1.example gets attention: bounces")
+    text = simulate(*options, conf=conf, as_json=False)
+    assert re.search(r"^accounts on +new +trusted +attention$", text, re.M)
+    assert re.search(r"^2026-12-06 +0 +0 +5$", text, re.M)
+    text = simulate("--volume", "bulk=1000/day", "--days", 2, conf=conf, as_json=False)
+    assert "Mail of bulk is taken for that of trusted accounts: --accounts bulk=NUMBER" in text
 
 
 def test_the_same_again_is_the_same(simulate):

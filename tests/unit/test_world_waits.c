@@ -34,7 +34,7 @@ struct seen {
     struct one *sent; /* owned */
     size_t count;
     uint64_t late, ended;
-    bool unreached; /* whatever leaves */
+    bool unreached, bounced; /* whatever leaves */
 };
 
 static void
@@ -47,7 +47,9 @@ on_sent(void *arg, const struct world_sent *sent)
         (struct one){sent->at_ms,    sent->since_ms,       sent->stream->index,
                      sent->provider, sent->address->index, sent->token};
     world_tell(seen->world, sent,
-               &(struct world_reply){.result = seen->unreached ? WORLD_UNREACHED : WORLD_ACCEPTED,
+               &(struct world_reply){.result = seen->unreached ? WORLD_UNREACHED
+                                               : seen->bounced ? WORLD_BOUNCED
+                                                               : WORLD_ACCEPTED,
                                      .count = 1});
 }
 
@@ -71,6 +73,7 @@ begin(struct seen *seen, struct conf *conf)
         .warmup = conf->warmup,
         .suspension = &conf->suspension,
         .probe_ms = conf->suspension_probe_ms,
+        .standing = &conf->standing,
         .start_ms = start_ms,
         .lifetime_ms = DAY_MS,
         .wake_per_s = conf->wake_rate,
@@ -115,6 +118,17 @@ sent_of(const struct seen *seen, size_t stream, int64_t before_ms)
 
     for (size_t i = 0; i < seen->count; i++)
         count += seen->sent[i].stream == stream && seen->sent[i].at_ms < before_ms;
+    return count;
+}
+
+/* Since then. */
+static size_t
+sent_from(const struct seen *seen, size_t address, int64_t since_ms)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < seen->count; i++)
+        count += seen->sent[i].address == address && seen->sent[i].at_ms >= since_ms;
     return count;
 }
 
@@ -238,6 +252,78 @@ test_wake_rate(void **state)
     send(&seen, start_ms, 0, 1000, NULL);
     assert_int_equal(world_run(seen.world, start_ms + 8 * HOUR_MS + 100 * 1000), 0);
     assert_true(seen.count >= 200 && seen.count <= 301);
+    end(&seen);
+}
+
+/* ------------------------------------------------------------------ standing */
+
+static void
+on_account(void *arg, const char *account, const struct standing *standing)
+{
+    enum grade *grades = arg;
+
+    grades[account[0] - 'a'] = standing != NULL ? standing->grade : GRADE_NEW;
+}
+
+/*
+ * An account earns another pool by what becomes of its mail, on the day that the rules say, and
+ * loses it at once; what waits goes along.  One that sends little stays where it is.
+ */
+static void
+test_standing(void **state)
+{
+    static const char text[] =
+        "addresses: { a = { ip = \"192.0.2.1\"; helo = \"a.test\"; };\n"
+        "             b = { ip = \"192.0.2.2\"; helo = \"b.test\"; caps = { hour = 40; }; };\n"
+        "             c = { ip = \"192.0.2.3\"; helo = \"c.test\"; }; };\n"
+        "feedback: { log = \"/var/log/mail.log\"; };\n"
+        "pools: { p = { addresses = ( \"a\" ); }; new = { addresses = ( \"b\" ); };\n"
+        "         bad = { addresses = ( \"c\" ); }; };\n"
+        "standing: { volume = 200; days = 3; day_volume = 10; samples = 50; };\n"
+        "streams: ( { name = \"s\"; pool = \"p\"; grades = { new = \"new\"; attention = \"bad\"; "
+        "};\n"
+        "             match = (); } );\n";
+    enum grade grades[3] = {GRADES, GRADES, GRADES};
+    struct world_outcome outcome;
+    struct seen seen;
+
+    (void)state;
+    begin(&seen, unit_conf(text));
+    assert_true(world_has_standings(seen.world));
+    for (int day = 0; day < 4; day++)
+        for (int hour = 0; hour < 24; hour++) {
+            size_t before = seen.count;
+
+            send(&seen, start_ms + day * DAY_MS + hour * HOUR_MS, 0, 5, "a.test");
+            if (hour > 0) /* the day is turned some minutes after midnight */
+                assert_int_equal(seen.sent[before].address, day < 3 ? 1 : 0);
+            if (hour == 12)
+                send(&seen, start_ms + day * DAY_MS + hour * HOUR_MS, 0, 1, "b.test");
+        }
+    world_accounts(seen.world, on_account, grades);
+    assert_int_equal(grades[0], GRADE_TRUSTED);
+    assert_int_equal(grades[1], GRADE_NEW);
+    assert_int_equal(world_day(seen.world, 2).grades[GRADE_NEW], 2);
+    assert_int_equal(world_day(seen.world, 3).grades[GRADE_TRUSTED], 1);
+
+    /* A campaign of an account that turns bad. */
+    seen.bounced = true;
+    outcome = send(&seen, start_ms + 4 * DAY_MS + HOUR_MS, 0, 1000, "a.test");
+    assert_int_equal(outcome.left, 1000);
+    assert_true(sent_from(&seen, 0, start_ms + 4 * DAY_MS + HOUR_MS) < 100);
+    assert_true(sent_from(&seen, 2, start_ms + 4 * DAY_MS + HOUR_MS) > 900);
+    world_accounts(seen.world, on_account, grades);
+    assert_int_equal(grades[0], GRADE_ATTENTION);
+    assert_int_equal(world_day(seen.world, 4).grades[GRADE_ATTENTION], 1);
+    assert_int_equal(world_day(seen.world, 4).grades[GRADE_TRUSTED], 0);
+
+    /* More than a new one may send: it waits for the new ones' address, and leaves from that of the
+     * bad. */
+    outcome = send(&seen, start_ms + 5 * DAY_MS, 0, 1000, "c.test");
+    assert_true(outcome.waiting > 900);
+    assert_int_equal(world_run(seen.world, start_ms + 7 * DAY_MS), 0);
+    assert_true(sent_from(&seen, 2, start_ms + 5 * DAY_MS) > 800);
+    assert_int_equal(world_stream(seen.world, &seen.conf->snapshot->streams[0]).waiting, 0);
     end(&seen);
 }
 
@@ -385,8 +471,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_priority),  cmocka_unit_test(test_times),
         cmocka_unit_test(test_accounts),  cmocka_unit_test(test_unreached),
-        cmocka_unit_test(test_wake_rate), cmocka_unit_test(test_any),
-        cmocka_unit_test(test_need),
+        cmocka_unit_test(test_wake_rate), cmocka_unit_test(test_standing),
+        cmocka_unit_test(test_any),       cmocka_unit_test(test_need),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
