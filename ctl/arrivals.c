@@ -148,12 +148,50 @@ find_rule(struct arrivals *arrivals, const struct maillog *line, const struct pr
 
 /* ------------------------------------------------------------------- lines */
 
+static struct span
+span_of(const char *text)
+{
+    return (struct span){text, text != NULL ? strlen(text) : 0};
+}
+
+/* What another host was asked first: is it a relayhost, that all is handed to? */
+static void
+note_relay(struct arrivals *arrivals, const struct maillog *line)
+{
+    struct arrivals_figures *figures = &arrivals->figures;
+    size_t length = attempt_host(line).length;
+
+    if (logtext_is(line->relay, "none"))
+        return;
+    figures->relayed++;
+    if (figures->relay_host[0] == '\0')
+        snprintf(figures->relay_host, sizeof(figures->relay_host), "%.*s", (int)length,
+                 line->relay.start);
+    figures->relayed_there += strlen(figures->relay_host) == length &&
+                              memcmp(figures->relay_host, line->relay.start, length) == 0;
+}
+
 /* A message of which everything was forgotten: it came while the log was read. */
 static bool
 is_forgotten(const struct arrivals *arrivals, const struct attempt *attempt, int64_t at_ms)
 {
     return !attempt->mail->begun && mails_forgotten(arrivals->mails) > 0 &&
            at_ms - attempt->line->delay_ms > arrivals->figures.first_ms + FIRST_MS;
+}
+
+/* A filter has it, and handed it back under another queue id: it is the same client's. */
+static void
+on_filtered(struct arrivals *arrivals, const struct maillog *line)
+{
+    struct mail *filtered = attempt_filtered(arrivals->mails, line);
+    const struct mail *mail = mails_find(arrivals->mails, line->queue_id);
+
+    if (mail == NULL || filtered == NULL || filtered == mail || filtered->stream != NULL)
+        return;
+    filtered->by_client = mail->by_client;
+    filtered->client = mail->client;
+    mails_keep(arrivals->mails, &filtered->login, span_of(mail->login));
+    mails_keep(arrivals->mails, &filtered->service, span_of(mail->service));
 }
 
 static void
@@ -171,8 +209,11 @@ on_result(struct arrivals *arrivals, const struct maillog *line, int64_t at_ms)
         return;
     kind = attempt_make(conf, line, mails_find(arrivals->mails, line->queue_id), &attempt);
     arrivals->figures.tries[kind]++;
+    if (kind == ATTEMPT_FILTER && line->status == MAILLOG_SENT)
+        on_filtered(arrivals, line);
     if (kind != ATTEMPT_OUT)
         return;
+    note_relay(arrivals, line);
     provider = attempt_provider(conf, &attempt);
     rule = find_rule(arrivals, line, provider, &reply);
     if (mails_was_tried(attempt.mail, line->recipient) || is_forgotten(arrivals, &attempt, at_ms))

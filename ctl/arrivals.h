@@ -76,9 +76,13 @@ struct arrivals_figures {
     uint64_t sent, deferred, bounced; /* in the first try */
 
     uint64_t tries[ATTEMPT_KINDS]; /* of smtp(8): those that count, again and again, and others */
-    uint64_t ruled;                /* tries with a reply that a rule fits ... */
-    uint64_t not_ruled;            /* ... and failed ones that none does */
-    uint64_t forgotten;            /* messages: too many were under way */
+    uint64_t relayed;              /* tries that count at a host, ... */
+    uint64_t relayed_there; /* ... of these at the first that was: most, where it is a relayhost */
+    char relay_host[ATTEMPT_DOMAIN_SIZE]; /* its name */
+
+    uint64_t ruled;     /* tries with a reply that a rule fits ... */
+    uint64_t not_ruled; /* ... and failed ones that none does */
+    uint64_t forgotten; /* messages: too many were under way */
 };
 
 struct arrivals *arrivals_new(const struct arrivals_start *start);

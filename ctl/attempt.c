@@ -75,6 +75,32 @@ attempt_make(const struct conf *conf, const struct maillog *line, struct mail *m
     return ATTEMPT_OUT;
 }
 
+struct span
+attempt_host(const struct maillog *line)
+{
+    struct cursor reader = {line->relay.start, line->relay.start + line->relay.length};
+    struct span host;
+
+    return cursor_take_until(&reader, "[", &host) ? host : line->relay;
+}
+
+/* "250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4Zk9bQ4vXzz8Pq" */
+struct mail *
+attempt_filtered(struct mails *mails, const struct maillog *line)
+{
+    struct cursor reader = {line->reply.start, line->reply.start + line->reply.length};
+    struct span rest, id = {NULL, 0};
+
+    while (cursor_take_until(&reader, "queued as ", &rest))
+        id.start = reader.at;
+    if (id.start == NULL)
+        return NULL;
+    while (reader.at < reader.end && logtext_is_word(*reader.at))
+        reader.at++;
+    id.length = (size_t)(reader.at - id.start);
+    return mails_find(mails, id);
+}
+
 /* The host that was tried; of several that could not be reached, the last. */
 static struct span
 host_of(const struct maillog *line)

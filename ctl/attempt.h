@@ -14,6 +14,7 @@
 
 struct conf;
 struct mail;
+struct mails;
 struct mapping;
 struct provider;
 
@@ -39,6 +40,12 @@ enum attempt_kind {
 /* line: a MAILLOG_RESULT.  mail: its message, or NULL. */
 enum attempt_kind attempt_make(const struct conf *conf, const struct maillog *line,
                                struct mail *mail, struct attempt *ret_attempt);
+
+/* The name of the host that was asked, as relay= has it; "none": none was. */
+struct span attempt_host(const struct maillog *line);
+
+/* The message that a filter made of one that it took, as it says; NULL: it is not known. */
+struct mail *attempt_filtered(struct mails *mails, const struct maillog *line);
 
 /* Of one that counts: by the domain, else by the host that was tried, if the line names it. */
 const struct provider *attempt_provider(const struct conf *conf, const struct attempt *attempt);

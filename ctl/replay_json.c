@@ -44,6 +44,9 @@ put_log(const struct replay *replay, struct json *json)
     put(json, "tries_relay", figures->tries[ATTEMPT_RELAY]);
     put(json, "tries_bypass", figures->tries[ATTEMPT_BYPASS]);
     put(json, "tries_unknown", figures->tries[ATTEMPT_UNKNOWN]);
+    put(json, "relayed", figures->relayed);
+    put(json, "relayed_there", figures->relayed_there);
+    json_text(json, "relay_host", figures->relay_host);
     json_close(json, '}');
 }
 

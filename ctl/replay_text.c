@@ -5,6 +5,7 @@
  */
 #include "ctl/replay.h"
 
+#include "engine/provider.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
 #include "lib/mem.h"
@@ -22,7 +23,9 @@ enum {
     WIDTH = 12,
     PEAK_WIDTH = 22,
     CELL_SIZE = 80,
-    THINGS_MAX = 5, /* suspended ones that are named for a rule; --json has all */
+    RELAYED_MIN = 100,    /* fewer tell of no relayhost ... */
+    RELAYED_PERCENT = 90, /* ... nor does a smaller part of them at one host */
+    THINGS_MAX = 5,       /* suspended ones that are named for a rule; --json has all */
 };
 
 static void
@@ -77,6 +80,18 @@ print_left_out(const struct arrivals_figures *figures, struct buf *out)
     put_counts(out, "not understood: ", lines, odd, sizeof(odd) / sizeof(*odd));
 }
 
+/* Is there one host that takes nearly all, and is no provider's? */
+static bool
+is_relayhost(const struct replay *replay)
+{
+    const struct arrivals_figures *figures = arrivals_figures(replay->arrivals);
+    const char *hosts[] = {figures->relay_host};
+
+    return figures->relayed >= RELAYED_MIN &&
+           percent(figures->relayed_there, figures->relayed) >= RELAYED_PERCENT &&
+           provider_by_mx(replay->conf->snapshot, hosts, 1)->index == PROVIDER_OTHER;
+}
+
 static void
 print_log(const struct replay *replay, const struct prospect *prospect, struct buf *out)
 {
@@ -99,6 +114,12 @@ print_log(const struct replay *replay, const struct prospect *prospect, struct b
                percent(figures->deferred, figures->recipients),
                percent(figures->bounced, figures->recipients));
     print_left_out(figures, out);
+    if (is_relayhost(replay))
+        buf_printf(
+            out,
+            "! %.0f %% of all tries were at %.60s: if that is a relayhost, providers are only "
+            "told by\n  the domains that the configuration names, not by MX hosts\n",
+            percent(figures->relayed_there, figures->relayed), figures->relay_host);
     if (figures->back_ms > 60 * MINUTE_MS)
         buf_printf(out,
                    "! times of the log go back by up to %s: is a file named twice, or are there "

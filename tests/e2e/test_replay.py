@@ -410,6 +410,18 @@ def test_streams_that_a_log_does_not_tell(site):
     assert found["log"]["unsure"] == 5
 
 
+def test_a_relayhost(site):
+    """It takes all the mail, so that it tells of no provider."""
+    text = campaign(200).text().replace("@big.test", "@other.test")
+    relayed = text.replace("relay=mx.test[", "relay=relay.site.test[")
+    assert replay(site(), "-", input=relayed)["log"]["relay_host"] == "relay.site.test"
+    shown = postpool("-c", site(), "replay", "-", input=relayed).stdout
+    assert "! 100 % of all tries were at relay.site.test: if that is a relayhost" in shown
+    mixed = relayed.replace("relay.site.test[", "mx.c.test[", 50)
+    for other in (mixed, text):  # several hosts, and one of a provider
+        assert "relayhost" not in postpool("-c", site(), "replay", "-", input=other).stdout
+
+
 def test_no_recipient_is_told(site):
     """Addresses of people are nobody's business in such a report."""
     def change(conf):

@@ -156,6 +156,9 @@ test_one_message(void **state)
     assert_int_equal(figures->bounced, 1);
     assert_int_equal(figures->first_ms, begin_ms);
     assert_int_equal(figures->last_ms, begin_ms + 7000);
+    assert_int_equal(figures->relayed, 2); /* not the one that no host heard of */
+    assert_int_equal(figures->relayed_there, 1);
+    assert_string_equal(figures->relay_host, "mx1.mx.big.test");
 }
 
 /* However often it is tried, a recipient came once; each reply counts. */
@@ -356,6 +359,27 @@ test_stream_of_sendmail(void **state)
     hear(0, "qmgr", "A: from=<a@client.test>, size=100, nrcpt=1 (queue active)");
     hear(2, "smtp", "A: to=<b@x.test>, " SENT);
     expect_stream("client", "tx");
+}
+
+/* What a filter hands back is its client's who handed it in. */
+static void
+test_stream_behind_a_filter(void **state)
+{
+    struct err err;
+
+    (void)state;
+    assert_int_equal(mapping_add(&world.mapping, world.conf->snapshot, "bulk=login:app-*", &err),
+                     0);
+    hear(0, "submission/smtpd", "A: client=x[192.0.2.7], sasl_method=PLAIN, sasl_username=app-1");
+    hear(0, "cleanup", "A: message-id=<1@x>");
+    hear(0, "qmgr", "A: from=<a@site.test>, size=100, nrcpt=1 (queue active)");
+    hear_coming(1, "B", "a@site.test", "localhost[127.0.0.1]");
+    hear(2, "smtp",
+         "A: to=<b@x.test>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, dsn=2.0.0, status=sent (250 "
+         "2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as B)");
+    hear(2, "qmgr", "A: removed");
+    hear(3, "smtp", "B: to=<b@x.test>, " SENT);
+    expect_stream("bulk", "bulk");
 }
 
 /* Postfix makes bounces itself: no milter looks at them. */
@@ -559,6 +583,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_beginning, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_streams, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stream_of_sendmail, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stream_behind_a_filter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stream_of_a_bounce, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stream_by_tag, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stream_by_mapping, set_up, tear_down),
