@@ -52,34 +52,50 @@ unpack(uint64_t token)
     return result;
 }
 
+/* Its breaker, or, with what is said of a message itself, its standing alone. */
 static enum world_accused
 accused_by(const struct reply_rule *rule)
 {
-    if (rule->reaction.suspend_ms == 0 && rule->reaction.slow_ms == 0)
-        return WORLD_NOBODY;
     switch (rule->accused) {
     case ACCUSED_ADDRESS:
         return WORLD_ADDRESS;
     case ACCUSED_ADDRESS_PROVIDER:
         return WORLD_ADDRESS_PROVIDER;
     case ACCUSED_ACCOUNT:
+    case ACCUSED_CONTENT:
         return WORLD_ACCOUNT;
     default:
         return WORLD_NOBODY;
     }
 }
 
-/* Does the refusal say nothing of who sent it?  As policyd/warmups_hear.c has it. */
+/* Does something follow when the rule fits? */
 static bool
-is_excused(const struct reply_rule *rule)
+acts(const struct reply_rule *rule)
 {
-    return rule != NULL && (rule->accused == ACCUSED_RECIPIENT ||
-                            rule->accused == ACCUSED_GREYLIST || rule->accused == ACCUSED_PROVIDER);
+    return rule != NULL && (rule->reaction.suspend_ms > 0 || rule->reaction.slow_ms > 0);
+}
+
+/* Of a try that failed, and of which nothing follows by its rule. */
+static enum world_result
+failure_of(const struct arrival *arrival)
+{
+    enum accused accused = arrival->rule != NULL ? arrival->rule->accused : ACCUSED_NONE;
+    bool bounced = arrival->status == MAILLOG_BOUNCED;
+
+    if (!arrival->reached)
+        return bounced ? WORLD_UNREACHED : WORLD_EXCUSED;
+    if (accused == ACCUSED_RECIPIENT && bounced)
+        return WORLD_BOUNCED;
+    if (accused == ACCUSED_RECIPIENT || accused == ACCUSED_GREYLIST || accused == ACCUSED_PROVIDER)
+        return WORLD_EXCUSED;
+    return WORLD_REFUSED;
 }
 
 /*
- * A try that no server heard of is put off, as with other excuses: it counts, because a later one
- * came to something.  Only what came to nothing gives its grant back.
+ * As policyd/breakers.c, warmups_hear.c and standings_hear.c have it, but for this: a try that no
+ * server heard of is put off, and counts, because a later one came to something.  Only what
+ * came to nothing gives its grant back.
  */
 static struct result
 result_of(const struct conf *conf, const struct arrival *arrival)
@@ -87,21 +103,15 @@ result_of(const struct conf *conf, const struct arrival *arrival)
     const struct reply_rule *rule = arrival->rule;
     struct result result = {.rule = conf->replies.count};
 
-    result.for_good = arrival->code >= REFUSED_FOR_GOOD;
+    result.for_good = arrival->status == MAILLOG_BOUNCED || arrival->code >= REFUSED_FOR_GOOD;
     if (rule != NULL) {
         result.rule = (size_t)(rule - conf->replies.rules);
         result.accused = accused_by(rule);
     }
     if (arrival->status == MAILLOG_SENT)
         result.result = WORLD_ACCEPTED;
-    else if (result.accused != WORLD_NOBODY)
-        result.result = WORLD_REFUSED;
-    else if (arrival->status == MAILLOG_BOUNCED && !arrival->reached)
-        result.result = WORLD_UNREACHED;
-    else if (is_excused(rule) || !arrival->reached)
-        result.result = arrival->status == MAILLOG_BOUNCED ? WORLD_BOUNCED : WORLD_EXCUSED;
     else
-        result.result = WORLD_REFUSED;
+        result.result = acts(rule) ? WORLD_REFUSED : failure_of(arrival);
     return result;
 }
 
@@ -120,9 +130,11 @@ on_sent(void *arg, const struct world_sent *sent)
     };
     struct tally *waits = &replay->streams[sent->stream->index].waits;
 
-    if (result.accused != WORLD_NOBODY) {
-        reply.reaction = &replay->conf->replies.rules[result.rule].reaction;
-        reply.rule = replay->conf->replies.rules[result.rule].number;
+    if (result.rule < replay->conf->replies.count) {
+        const struct reply_rule *rule = &replay->conf->replies.rules[result.rule];
+
+        reply.reaction = acts(rule) ? &rule->reaction : NULL;
+        reply.rule = rule->number;
     }
     if (sent->at_ms > sent->since_ms) {
         waits->counts[TALLY_SENT] += sent->count;
@@ -168,6 +180,7 @@ begin_world(struct replay *replay, int64_t start_ms)
         .warmup = conf->warmup,
         .suspension = &conf->suspension,
         .probe_ms = conf->suspension_probe_ms,
+        .standing = &conf->standing,
         .zone = conf->warmup_zone,
         .start_ms = start_ms,
         .lifetime_ms = replay->lifetime_ms,

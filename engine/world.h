@@ -120,7 +120,8 @@ struct world_reply {
     enum world_accused accused;      /* with WORLD_REFUSED */
     const struct reaction *reaction; /* that of its rule; NULL: none */
     uint32_t rule;                   /* a number of the rule, not 0 with reaction */
-    bool for_good; /* 5xx: where it suspends an address, its warm-up was blocked */
+    bool for_good; /* 5xx: where it suspends an address, its warm-up was blocked; and an account
+                      answers for it, with WORLD_UNREACHED, too */
 };
 
 /* A reply brought it about that less, or nothing, leaves from there. */

@@ -221,7 +221,10 @@ world_curbs_clear(struct world *world)
 
 /* ------------------------------------------------------------------ replies */
 
-/* A message was accepted: all that is held back of what it left from hears so. */
+/*
+ * A message was accepted, or nothing was said but of its recipient: all that is held back of what
+ * it left from hears so.
+ */
 static void
 speak_well(struct world *world, const struct world_sent *sent)
 {
@@ -305,7 +308,7 @@ world_tell(struct world *world, const struct world_sent *sent, const struct worl
         if (reply->result == WORLD_REFUSED)
             warm->today.refused += reply->count;
     }
-    if (reply->result == WORLD_ACCEPTED)
+    if (reply->result == WORLD_ACCEPTED || reply->result == WORLD_BOUNCED)
         speak_well(world, sent);
     else if (reply->result == WORLD_REFUSED)
         accuse(world, sent, reply);

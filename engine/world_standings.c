@@ -248,8 +248,10 @@ read_reply(const struct world_reply *reply, enum fault *ret_fault)
         *ret_fault = reply->accused == WORLD_ACCOUNT ? FAULT_BLOCK : FAULT_BOUNCE;
         return reply->for_good &&
                (reply->accused == WORLD_ACCOUNT || reply->accused == WORLD_NOBODY);
+    case WORLD_UNREACHED: /* there is no such domain, or none that takes mail */
+        *ret_fault = FAULT_BOUNCE;
+        return reply->for_good;
     case WORLD_EXCUSED:
-    case WORLD_UNREACHED:
         break;
     }
     return false;

@@ -393,6 +393,39 @@ def test_replies_that_would_have_suspended(site):
     assert "  would have suspended b1 at big (1), first on 2026-11-02 10:03 for 2 h\n" in shown
 
 
+def test_accounts_earn_their_grades(site):
+    """By the results of the log: a good one, and one whose recipients do not exist."""
+    unknown = ("dsn=5.1.1, status=bounced (host mx.test[192.0.2.9] said: 550 5.1.1 User unknown "
+               "(in reply to RCPT TO command))")
+    nowhere = ("dsn=5.4.4, status=bounced (Host or domain name not found. Name service error for "
+               "name=big.test type=A: Host not found)")
+    log = Log()
+    for day in range(6):
+        for i in range(100):
+            when = BEGIN + timedelta(days=day, minutes=i)
+            log.message(when, "news@good.bulk.test", (f"r{i}@big.test", SENT, 1))
+            log.message(when, "news@bad.bulk.test",
+                        (f"r{i}@big.test", (unknown, nowhere, SENT)[i % 3], 1))
+
+    def change(conf):
+        conf["addresses"]["n1"] = {"ip": "192.0.2.4", "helo": "n1.test"}
+        conf["addresses"]["q1"] = {"ip": "192.0.2.5", "helo": "q1.test"}
+        conf["pools"] |= {"new": {"addresses": ["n1"]}, "quarantine": {"addresses": ["q1"]}}
+        conf["streams"][0]["match"].append({"sender": "*@*.bulk.test"})
+        conf["streams"][0]["grades"] = {"new": "new", "attention": "quarantine"}
+        conf["standing"] = {"volume": 200, "days": 3, "day_volume": 10}
+    found = replay(site(change), "-", input=log.text())
+    assert found["days"][-1]["accounts"] == {"new": 0, "trusted": 1, "attention": 1}
+    (said,) = [w["text"] for w in found["warnings"] if w["what"] == "attention"]
+    assert said.startswith("account bad.bulk.test gets attention: bounces")
+
+    def sent(day):
+        return {its["address"]: its["sent"] for its in found["days"][day]["addresses"]}
+    # without what was for nowhere, which gives its grants back
+    assert set(sent(0)) <= {"n1", "q1"} and sum(sent(0).values()) == 167
+    assert set(sent(5)) == {"b1", "b2", "q1"} and sent(5)["q1"] == 67
+
+
 def test_streams_that_a_log_does_not_tell(site):
     log = Log()
     for i in range(10):
