@@ -144,6 +144,7 @@ def test_by_hand(make_host):
     assert pool_of(lookup, "two.test") == "sandbox"
     host.postpool("grade", "two.test", "attention", "--why", "no friend")
     assert pool_of(lookup, "two.test") == "quarantine"
+    assert "account two.test: attention by root (uid 0): no friend" in host.policyd.log()
     host.restart_policyd()
     assert pool_of(lookup, "one.test") == "shared"
     assert account(host.conf_path, "one.test")["by_hand"]["why"] == "a friend"

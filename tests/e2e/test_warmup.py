@@ -181,6 +181,8 @@ def test_by_hand(make_host):
     host.postpool("warmup", "advance", "a1", "--why", "a friend")
     assert taken(host, 30) == {"a1": 10, "a2": 20}
     host.postpool("warmup", "pause", "a1", "--why", "holidays")
+    assert "address a1: warm-up: advance by root (uid 0): a friend" in host.policyd.log()
+    assert "address a1: warm-up: pause by root (uid 0): holidays" in host.policyd.log()
     assert "stage 2 of 3 (paused)" in host.postpool("status").stdout
     assert "it is paused already" in host.postpool("warmup", "pause", "a1", "--why", "x",
                                                    status=1).stderr
