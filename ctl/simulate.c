@@ -27,6 +27,8 @@
 enum {
     DAYS = 60,
     DAYS_MAX = 3660,
+    FIRST_DAY = 365,   /* 1971-01-01 */
+    LAST_DAY = 365607, /* 2970-12-31 */
     PROGRESS_MS = 200,
     BLOCK_RULE = 1,
     HOUR_MS = 3600 * 1000,
@@ -279,6 +281,8 @@ take_option(struct simulation *simulation, int c, const char *text, struct err *
     case 's':
         if (date_parse(text, &simulation->first_day) < 0)
             return err_set(err, -EINVAL, "\"%s\" is no date, such as 2026-12-01", text);
+        if (simulation->first_day < FIRST_DAY || simulation->first_day > LAST_DAY)
+            return err_set(err, -EINVAL, "%s is before 1971 or after 2970", text);
         return 0;
     case 'd':
         if (!parse_number(text, 1, DAYS_MAX, &number))

@@ -151,6 +151,22 @@ def test_how_many_addresses_a_pool_needs(simulate):
     assert (pool["provider"], pool["cap"], pool["needed"]) == ("google", "hour", 3)
 
 
+def test_with_as_many_as_it_needs_nothing_waits(simulate):
+    def result(count):
+        conf = {key: CONF[key] for key in ("node", "tag_secret_file", "feedback", "warmup")}
+        conf["addresses"] = {f"a{i}": {"ip": f"192.0.2.{i + 1}", "helo": f"a{i}.test",
+                                       "caps": {"hour": 400}} for i in range(count)}
+        conf["pools"] = {"p": {"addresses": list(conf["addresses"])}}
+        conf["streams"] = [{"name": "all", "pool": "p", "match": []}]
+        said = simulate("--volume", "all=23000/day", "--days", 3, conf=conf)
+        return said["pools"][0]["needed"], said["streams"][0]["waited"]
+
+    needed, waited = result(3)
+    assert needed > 4 and waited > 0
+    assert result(needed) == (needed, 0)
+    assert result(needed - 1)[1] > 0
+
+
 def test_too_many_addresses_are_said(simulate):
     conf = copy.deepcopy(CONF)
     conf["pools"]["fast"]["addresses"] = ["a1", "d1", "c1"]
@@ -249,6 +265,8 @@ MISTAKES = [
     (["--volume", "bulk=1/day,bulk=2/day"], '--volume: stream "bulk" is there twice'),
     (["--volume", "bulk=1/day", "--days", "0"], '--days: "0" is no number from 1 to 3660'),
     (["--volume", "bulk=1/day", "--start", "tomorrow"], '--start: "tomorrow" is no date'),
+    (["--volume", "bulk=1/day", "--start", "9999-12-31"],
+     "--start: 9999-12-31 is before 1971 or after 2970"),
     (["--volume", "bulk=1/day", "--providers", "gogle=9"],
      '--providers: there is no provider "gogle"; there are: other, google, yahoo'),
     (["--volume", "bulk=1/day", "--providers", "google=70,yahoo=31"],
