@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 10 * 1000, WORLD_BREAKERS_MAX = 40000 };
+enum { TICK_MS = 10 * 1000, CALM_MS = 10 * 60 * 1000, WORLD_BREAKERS_MAX = 40000 };
 
 /* ----------------------------------------------------------------- breakers */
 
@@ -63,9 +63,9 @@ find(struct world *world, enum world_accused scope, const struct address *addres
         its->name = world_must(world, strdup(name));
     its->next = *slot;
     *slot = its;
+    its->next_of_all = world->all_breakers;
+    world->all_breakers = its;
     world->breaker_count++;
-    if (world->tick_ms == INT64_MAX)
-        world->tick_ms = world->now_ms + TICK_MS;
     return its;
 }
 
@@ -178,45 +178,62 @@ note_events(struct world *world, const struct world_breaker *its, bool blocked)
         warm->today.events |= WARMUP_WARNED;
 }
 
+/* Nothing is left of what was wrong with it. */
+static void
+forget(struct world *world, struct world_breaker *its)
+{
+    struct world_breaker **link =
+        &world->breakers[slot_of(its->scope, its->address, its->provider, its->name)];
+
+    while (*link != its)
+        link = &(*link)->next;
+    *link = its->next;
+    free(its->name);
+    free(its);
+    world->breaker_count--;
+}
+
+/* Does time change what holds there? */
+static bool
+is_busy(const struct world *world, const struct world_breaker *its)
+{
+    return its->breaker.state != BREAKER_CLOSED || its->breaker.slow_until_ms > world->now_ms;
+}
+
 void
 world_tick(struct world *world)
 {
-    world->tick_ms = world->now_ms + TICK_MS;
-    for (size_t i = 0; i < WORLD_SLOTS; i++) {
-        struct world_breaker **link = &world->breakers[i];
+    struct world_breaker **link = &world->all_breakers;
+    int64_t wait_ms = CALM_MS;
 
-        while (*link != NULL) {
-            struct world_breaker *its = *link;
-            enum breaker_change change =
-                breaker_advance(&its->breaker, world->setup.suspension, world->now_ms);
+    while (*link != NULL) {
+        struct world_breaker *its = *link;
+        enum breaker_change change =
+            breaker_advance(&its->breaker, world->setup.suspension, world->now_ms);
 
-            set_curb(world, its, change);
-            note_events(world, its, false);
-            if (!breaker_is_idle(&its->breaker, world->setup.suspension, world->now_ms)) {
-                link = &its->next;
-                continue;
-            }
-            *link = its->next;
-            free(its->name);
-            free(its);
-            world->breaker_count--;
+        set_curb(world, its, change);
+        note_events(world, its, false);
+        if (is_busy(world, its))
+            wait_ms = TICK_MS;
+        if (!breaker_is_idle(&its->breaker, world->setup.suspension, world->now_ms)) {
+            link = &its->next_of_all;
+            continue;
         }
+        *link = its->next_of_all;
+        forget(world, its);
     }
-    if (world->breaker_count == 0)
-        world->tick_ms = INT64_MAX;
+    world->tick_ms = world->breaker_count > 0 ? world->now_ms + wait_ms : INT64_MAX;
 }
 
 void
 world_curbs_clear(struct world *world)
 {
-    for (size_t i = 0; i < WORLD_SLOTS; i++)
-        while (world->breakers[i] != NULL) {
-            struct world_breaker *its = world->breakers[i];
+    while (world->all_breakers != NULL) {
+        struct world_breaker *its = world->all_breakers;
 
-            world->breakers[i] = its->next;
-            free(its->name);
-            free(its);
-        }
+        world->all_breakers = its->next_of_all;
+        forget(world, its);
+    }
 }
 
 /* ------------------------------------------------------------------ replies */
@@ -275,6 +292,8 @@ accuse(struct world *world, const struct world_sent *sent, const struct world_re
     change = breaker_hit(&its->breaker, world->setup.suspension, reply->reaction, reply->rule, "",
                          world->now_ms);
     set_curb(world, its, change);
+    if (world->tick_ms > world->now_ms + TICK_MS)
+        world->tick_ms = world->now_ms + TICK_MS;
     note_events(world, its, reply->for_good);
     tell_suspension(world, its, reply->rule, change);
 }

@@ -70,6 +70,7 @@ struct world_warm {
 
 struct world_breaker {
     struct world_breaker *next; /* of the same slot */
+    struct world_breaker *next_of_all;
     const struct address *address;
     const struct provider *provider;
     char *name; /* account or domain, owned; NULL */
@@ -142,6 +143,7 @@ struct world {
     int64_t midnight_ms, turn_ms; /* the next ones */
 
     struct world_breaker *breakers[WORLD_SLOTS];
+    struct world_breaker *all_breakers;
     size_t breaker_count;
     int64_t tick_ms;
 
