@@ -44,6 +44,15 @@ standing_count(struct standing_figures *figures, const struct fault_limits *limi
     add(figures, &one);
 }
 
+void
+standing_blame(struct standing_figures *figures, enum fault fault)
+{
+    struct standing_figures one = {.results = 0};
+
+    one.faults[fault] = 1;
+    add(figures, &one);
+}
+
 bool
 standing_is_over(uint32_t faults, uint64_t allowed)
 {
@@ -94,6 +103,17 @@ node_id(const char *node)
     return hash_sip(key, node, strlen(node)) & INT64_MAX;
 }
 
+/* What is counted grows. */
+static bool
+is_older(const struct standing_figures *figures, const struct standing_figures *than)
+{
+    bool older = figures->results < than->results;
+
+    for (int i = 0; i < FAULTS; i++)
+        older |= figures->faults[i] < than->faults[i];
+    return older;
+}
+
 bool
 standing_note(struct standing *standing, int32_t day, const char *node, uint32_t heard_s,
               const struct standing_figures *figures)
@@ -112,9 +132,7 @@ standing_note(struct standing *standing, int32_t day, const char *node, uint32_t
         its = &standing->nodes[standing->node_count++];
         *its = (struct standing_node){.node = id};
     }
-    if (figures->results < its->figures.results ||
-        figures->faults[FAULT_COMPLAINT] < its->figures.faults[FAULT_COMPLAINT] ||
-        memcmp(&its->figures, figures, sizeof(*figures)) == 0)
+    if (is_older(figures, &its->figures) || memcmp(&its->figures, figures, sizeof(*figures)) == 0)
         return false;
     its->figures = (struct standing_figures){0};
     add(&its->figures, figures);

@@ -94,6 +94,9 @@ struct standing {
     size_t past_count;
 };
 
+/* A fault of mail whose result was counted before: a complaint, or a bounce that comes late. */
+void standing_blame(struct standing_figures *figures, enum fault fault);
+
 /* A result: with a fault, or without: FAULTS.  A complaint is beside the results. */
 void standing_count(struct standing_figures *figures, const struct fault_limits *limits,
                     enum fault fault);

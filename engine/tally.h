@@ -1,6 +1,6 @@
 /*
  * What happened to some mail, counted: sent, deferred and bounced by whom the
- * reply accused, and how long delivery took.  A value; sums of sums are sums.
+ * reply accused, how long delivery took, and what came back later.  A value; sums of sums are sums.
  *
  * Delays are kept in buckets of a logarithmic scale: the first is all below 100
  * ms, each of the others goes up to twice the one before, the last has no end.
@@ -26,7 +26,9 @@ enum tally_counter {
     TALLY_DEFERRED,                                 /* all of these, by class */
     TALLY_BOUNCED = TALLY_DEFERRED + TALLY_CLASSES, /* by class */
     TALLY_DELAY = TALLY_BOUNCED + TALLY_CLASSES,    /* of what was sent, by bucket */
-    TALLY_COUNTERS = TALLY_DELAY + TALLY_DELAYS,
+    TALLY_COMPLAINTS = TALLY_DELAY + TALLY_DELAYS,  /* of recipients of what was sent */
+    TALLY_RETURNED, /* sent, and bounced later by a server that had taken it */
+    TALLY_COUNTERS,
 };
 
 struct tally {

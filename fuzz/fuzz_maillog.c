@@ -48,6 +48,8 @@ parse(struct span ident, struct span message, const char *text, size_t size)
     MUST(is_in(line.recipient, text, size) && is_in(line.relay, text, size));
     MUST(is_in(line.dsn, text, size) && is_in(line.reply, text, size));
     MUST(is_in(line.stream, text, size) && line.unmet < REQUIRE_BIT(REQUIRE_COUNT));
+    MUST(is_in(line.id, text, size) && is_in(line.account, text, size));
+    MUST(is_in(line.address, text, size) && is_in(line.domain, text, size));
     MUST((line.unmet != 0) == (line.kind == MAILLOG_UNMET));
     MUST(line.queue_id.length <= MAILLOG_QUEUE_ID_MAX || line.kind == MAILLOG_OTHER);
     if (line.kind == MAILLOG_RESULT) {

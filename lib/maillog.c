@@ -3,8 +3,8 @@
  */
 #include "lib/maillog.h"
 
-#include "engine/require.h"
 #include "lib/logtext.h"
+#include "lib/milterlog.h"
 
 #include <string.h>
 
@@ -400,41 +400,6 @@ of_delivery(struct maillog *line, struct cursor *reader)
     return MAILLOG_OTHER;
 }
 
-/* "list_unsubscribe one_from"; false: there is a word that is no name. */
-static bool
-read_unmet(struct span names, unsigned *ret_set)
-{
-    struct cursor reader = {names.start, names.start + names.length};
-    unsigned set = 0;
-    enum require require;
-
-    while (cursor_left(&reader) > 0) {
-        struct span word = {reader.at, cursor_left(&reader)};
-
-        if (!cursor_take_until(&reader, " ", &word))
-            reader.at = reader.end;
-        if (!require_find(word.start, word.length, &require))
-            return false;
-        set |= REQUIRE_BIT(require);
-    }
-    *ret_set = set;
-    return set != 0;
-}
-
-/* "require: stream=bulk, unmet=one_click one_from, then=warn, from=<...>", ours. */
-static enum maillog_kind
-of_milter(struct maillog *line, struct cursor *reader)
-{
-    struct span names;
-
-    if (!cursor_take(reader, "require: "))
-        return MAILLOG_OTHER;
-    return cursor_take(reader, "stream=") && cursor_take_until(reader, ", unmet=", &line->stream) &&
-                   cursor_take_until(reader, ", then=", &names) && read_unmet(names, &line->unmet)
-               ? MAILLOG_UNMET
-               : MAILLOG_ODD;
-}
-
 static void
 read_ident(struct span ident, struct maillog *line)
 {
@@ -473,8 +438,7 @@ maillog_parse(struct span ident, struct span message, struct maillog *ret_line)
     } programs[] = {
         {"qmgr", of_qmgr},           {"smtp", of_delivery},   {"error", of_delivery},
         {"cleanup", of_cleanup},     {"bounce", of_delivery}, {"lmtp", of_delivery},
-        {"postsuper", of_postsuper}, {"milter", of_milter},   {"smtpd", of_smtpd},
-        {"pickup", of_pickup},
+        {"postsuper", of_postsuper}, {"smtpd", of_smtpd},     {"pickup", of_pickup},
     };
     struct cursor reader = {message.start, message.start + message.length};
 
@@ -486,6 +450,8 @@ maillog_parse(struct span ident, struct span message, struct maillog *ret_line)
     }
     if (!take_queue_id(&reader, &ret_line->queue_id))
         return;
+    if (logtext_is(ident, "postpool/milter"))
+        ret_line->kind = milterlog_read(ret_line, &reader);
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
         if (logtext_is(ret_line->daemon, programs[i].daemon))
             ret_line->kind = programs[i].read(ret_line, &reader);

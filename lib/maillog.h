@@ -29,18 +29,20 @@ enum {
 };
 
 enum maillog_kind {
-    MAILLOG_OTHER,   /* nothing of ours */
-    MAILLOG_CLIENT,  /* somebody hands a message in: queue_id, client, login */
-    MAILLOG_NEW,     /* cleanup has begun a message: queue_id, message_id */
-    MAILLOG_ACTIVE,  /* qmgr has taken it up: queue_id, sender */
-    MAILLOG_RESULT,  /* of one recipient: queue_id and all the rest */
-    MAILLOG_SAID,    /* one of several servers failed, the next is asked: queue_id, reply */
-    MAILLOG_EXPIRED, /* it waited too long and goes back to its sender: queue_id, sender */
-    MAILLOG_REMOVED, /* it left the queue, or comes again under another id: queue_id */
-    MAILLOG_HELD,    /* nobody delivers it until an admin lets it go: queue_id */
-    MAILLOG_SWEPT,   /* so many were removed or held at once, named before or not: count */
-    MAILLOG_UNMET,   /* our milter misses what its stream requires: queue_id, stream, unmet */
-    MAILLOG_ODD,     /* begins like one of these, and cannot be trusted */
+    MAILLOG_OTHER,     /* nothing of ours */
+    MAILLOG_CLIENT,    /* somebody hands a message in: queue_id, client, login */
+    MAILLOG_NEW,       /* cleanup has begun a message: queue_id, message_id */
+    MAILLOG_ACTIVE,    /* qmgr has taken it up: queue_id, sender */
+    MAILLOG_RESULT,    /* of one recipient: queue_id and all the rest */
+    MAILLOG_SAID,      /* one of several servers failed, the next is asked: queue_id, reply */
+    MAILLOG_EXPIRED,   /* it waited too long and goes back to its sender: queue_id, sender */
+    MAILLOG_REMOVED,   /* it left the queue, or comes again under another id: queue_id */
+    MAILLOG_HELD,      /* nobody delivers it until an admin lets it go: queue_id */
+    MAILLOG_SWEPT,     /* so many were removed or held at once, named before or not: count */
+    MAILLOG_UNMET,     /* our milter misses what its stream requires: queue_id, stream, unmet */
+    MAILLOG_COMPLAINT, /* our milter read one: stream, ... domain; empty: whose mail is not told */
+    MAILLOG_RETURNED,  /* our milter read a bounce: likewise */
+    MAILLOG_ODD,       /* begins like one of these, and cannot be trusted */
 };
 
 enum maillog_status {
@@ -85,6 +87,11 @@ struct maillog {
     int count;
     int64_t delay_ms;     /* since the message came in; -1: not there */
     struct span stream;   /* its name, as the milter has it */
+    struct span id;       /* of the tag or mark */
+    bool by_mark;         /* else by a tag */
+    struct span account;  /* of the mark */
+    struct span address;  /* its name */
+    struct span domain;   /* of the recipient */
     unsigned unmet;       /* a set, REQUIRE_BIT() */
     int64_t delays_ms[4]; /* before qmgr, in qmgr, connecting, sending; -1: not there */
 };

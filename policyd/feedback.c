@@ -129,6 +129,7 @@ feedback_follow(struct feedback *feedback, const struct place *from, struct queu
     feedback->begun = true;
     feedback->queued = queued != NULL ? queued : queued_new();
     deferred_free(feedback->deferred); /* its lines may come again */
+    seen_clear(&feedback->reported);
     feedback->deferred = deferred_new();
     open_log(feedback, from);
     event_active(feedback->waits, EV_TIMEOUT, 0);
@@ -271,6 +272,7 @@ feedback_free(struct feedback *feedback)
     event_free(feedback->waits);
     queued_free(feedback->queued);
     deferred_free(feedback->deferred);
+    seen_clear(&feedback->reported);
     free(feedback->path);
     free(feedback);
 }
@@ -308,6 +310,11 @@ add_text(const struct feedback *feedback, struct buf *text)
                    " given back",
                    figures->lines, figures->results, figures->unknown, figures->spent,
                    figures->given_back);
+    if (feedback->conf->complaint_addresses.count > 0)
+        buf_printf(text,
+                   "\nfeedback: %" PRIu64 " complaints and late bounces, %" PRIu64
+                   " more of messages that had one, %" PRIu64 " that name no mail of ours",
+                   figures->reports, figures->repeated, figures->foreign);
     if (feedback->offs >= FEEDBACK_OFF_RESULTS)
         buf_printf(text, "\nfeedback: its times are %s -- %s", off_text(feedback, off),
                    off_means(feedback));
@@ -335,6 +342,9 @@ add_json(const struct feedback *feedback, struct json *json)
     json_number(json, "given_back", (long long)figures->given_back);
     json_number(json, "unknown", (long long)figures->unknown);
     json_number(json, "odd", (long long)figures->odd);
+    json_number(json, "reports", (long long)figures->reports);
+    json_number(json, "reports_repeated", (long long)figures->repeated);
+    json_number(json, "reports_foreign", (long long)figures->foreign);
     json_number(json, "off_ms", feedback->offs >= FEEDBACK_OFF_RESULTS ? feedback->clock_ms : 0);
     json_close(json, '}');
 }

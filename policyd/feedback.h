@@ -7,6 +7,9 @@
  * A message that waited too long is returned to those that were deferred in its last
  * delivery, which are kept until then (policyd/deferred.h).
  *
+ * Of complaints and late bounces (policyd/reported.h) each message counts once: who got one could
+ * tell of it as often as he likes.  What is known of that is forgotten when the daemon ends.
+ *
  * Whoever keeps what came of the log over a restart (policyd/hours.h) keeps the
  * place and what is known of the queue with it, and has the log followed from
  * there: so it hears of each line once.  The others hear again, after a restart,
@@ -34,6 +37,7 @@ struct feedback;
 struct json;
 struct place;
 struct queued;
+struct reported;
 
 enum {
     FEEDBACK_LISTENERS_MAX = 12,
@@ -48,8 +52,11 @@ struct feedback_figures {
     uint64_t results; /* of recipients */
     uint64_t spent;   /* grants that they settled */
     uint64_t given_back;
-    uint64_t unknown; /* of messages that the log did not tell of before */
-    uint64_t odd;     /* lines that cannot be trusted */
+    uint64_t unknown;  /* of messages that the log did not tell of before */
+    uint64_t odd;      /* lines that cannot be trusted */
+    uint64_t reports;  /* complaints and late bounces that were told of */
+    uint64_t foreign;  /* of these lines, those that name no mail of ours */
+    uint64_t repeated; /* what a message was told of before */
 };
 
 /* Who wants to know; each may be NULL.  Called from the loop, in the order of the log. */
@@ -65,6 +72,8 @@ struct feedback_listener {
     void (*on_wait)(void *arg, const struct outcome *outcome);
     /* A message does not meet what its stream requires; unmet: a set, REQUIRE_BIT(). */
     void (*on_unmet)(void *arg, struct span stream, unsigned unmet);
+    /* A complaint, or a bounce that comes late: of each message one of both, SEEN_MOST. */
+    void (*on_reported)(void *arg, const struct reported *reported);
     bool replays; /* hears, and alone, what feedback_follow() goes back to; and no on_gone then */
     void *arg;    /* not ours */
 };

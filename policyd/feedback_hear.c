@@ -6,6 +6,7 @@
  */
 #include "policyd/feedback_inside.h"
 
+#include "engine/hash.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/log.h"
@@ -16,8 +17,10 @@
 #include "policyd/eximlog.h"
 #include "policyd/outcome.h"
 #include "policyd/queued.h"
+#include "policyd/reported.h"
 #include "policyd/volume.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -216,6 +219,39 @@ on_unmet(struct feedback *feedback, const struct maillog *line)
             feedback->listeners[i].on_unmet(feedback->listeners[i].arg, line->stream, line->unmet);
 }
 
+/* Of each message one complaint and one bounce: true for the first. */
+static bool
+is_first(struct feedback *feedback, const struct reported *reported)
+{
+    static const uint8_t key[HASH_KEY_SIZE] = "postpool report";
+    char text[TAG_ID_LENGTH + 2];
+    int length =
+        snprintf(text, sizeof(text), "%c%s", reported->complaint ? 'c' : 'b', reported->id);
+
+    return seen_note(&feedback->reported, hash_sip(key, text, (size_t)length));
+}
+
+static void
+on_reported(struct feedback *feedback, const struct maillog_time *time, const struct maillog *line)
+{
+    struct outcome_view view = view_of(feedback);
+    struct reported reported;
+
+    if (!reported_make(&view, time, line, &reported)) {
+        feedback->figures.foreign += !feedback->again && line->stream.length == 0;
+        return;
+    }
+    if (!is_first(feedback, &reported)) {
+        feedback->figures.repeated += !feedback->again;
+        return;
+    }
+    feedback->figures.reports += !feedback->again;
+    for (size_t i = 0; i < feedback->listener_count; i++)
+        if (feedback->listeners[i].on_reported != NULL &&
+            (feedback->listeners[i].replays || !feedback->again))
+            feedback->listeners[i].on_reported(feedback->listeners[i].arg, &reported);
+}
+
 /* What an admin took away with postsuper, by ids or, without a word of them, all. */
 static void
 on_swept(struct feedback *feedback, int count)
@@ -299,6 +335,10 @@ feedback_hear(struct feedback *feedback, const struct maillog_frame *frame)
         break;
     case MAILLOG_UNMET:
         on_unmet(feedback, &line);
+        break;
+    case MAILLOG_COMPLAINT:
+    case MAILLOG_RETURNED:
+        on_reported(feedback, &frame->time, &line);
         break;
     case MAILLOG_EXPIRED:
         on_expired(feedback, &frame->time, line.queue_id);

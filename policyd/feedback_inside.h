@@ -6,6 +6,7 @@
 #ifndef POLICYD_FEEDBACK_INSIDE_H
 #define POLICYD_FEEDBACK_INSIDE_H
 
+#include "engine/seen.h"
 #include "policyd/feedback.h"
 #include "policyd/place.h"
 
@@ -26,8 +27,9 @@ struct feedback {
     unsigned quiet;       /* looks at the end since a line came */
     struct queued *queued;
     struct deferred *deferred;
-    int named;           /* messages that postsuper named since it said how many */
-    struct event *waits; /* those in queued that wait are told of */
+    struct seen reported; /* messages that were told of, by id and kind */
+    int named;            /* messages that postsuper named since it said how many */
+    struct event *waits;  /* those in queued that wait are told of */
     struct feedback_listener listeners[FEEDBACK_LISTENERS_MAX];
     size_t listener_count;
     struct feedback_figures figures;

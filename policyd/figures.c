@@ -6,6 +6,7 @@
 #include "engine/snapshot.h"
 #include "lib/mem.h"
 #include "policyd/lookup.h"
+#include "policyd/reported.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,8 @@ carry_over(struct figures *figures, const struct figures *before)
             continue;
         figures->by_stream[stream->index] = before->by_stream[i];
         memcpy(figures->unmet[stream->index], before->unmet[i], sizeof(*figures->unmet));
+        figures->complaints[stream->index] = before->complaints[i];
+        figures->returned[stream->index] = before->returned[i];
     }
     for (size_t i = 0; i < then->address_count; i++)
         if (moves[i] != UINT32_MAX) {
@@ -48,6 +51,8 @@ figures_new(const struct snapshot *snapshot, const struct figures *before)
     figures->by_address = mem_array(snapshot->address_count, sizeof(uint64_t));
     figures->exceeded = mem_array(snapshot->address_count, sizeof(uint64_t));
     figures->unmet = mem_array(snapshot->stream_count, sizeof(*figures->unmet));
+    figures->complaints = mem_array(snapshot->stream_count, sizeof(uint64_t));
+    figures->returned = mem_array(snapshot->stream_count, sizeof(uint64_t));
     if (before != NULL)
         carry_over(figures, before);
     return figures;
@@ -62,6 +67,8 @@ figures_free(struct figures *figures)
     free(figures->by_address);
     free(figures->exceeded);
     free(figures->unmet);
+    free(figures->complaints);
+    free(figures->returned);
     free(figures);
 }
 
@@ -90,4 +97,10 @@ figures_count_unmet(struct figures *figures, struct span stream, unsigned unmet)
 
     for (int i = 0; of != NULL && i < REQUIRE_COUNT; i++)
         figures->unmet[of->index][i] += (unmet & REQUIRE_BIT(i)) != 0;
+}
+
+void
+figures_count_reported(struct figures *figures, const struct reported *reported)
+{
+    (reported->complaint ? figures->complaints : figures->returned)[reported->stream->index]++;
 }

@@ -1,6 +1,7 @@
 /*
- * How many decisions each stream and each address got since the start, and how
- * many messages did not meet what their stream requires.
+ * How many decisions each stream and each address got since the start, how
+ * many messages did not meet what their stream requires, and how many were complained of
+ * or came back later.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,6 +14,7 @@
 #include <stdint.h>
 
 struct lookup_result;
+struct reported;
 struct snapshot;
 
 struct figures {
@@ -26,6 +28,8 @@ struct figures {
     uint64_t busy;                    /* likewise, for the stream having enough under way */
     uint64_t *exceeded;               /* by address.index: sent over a cap */
     uint64_t (*unmet)[REQUIRE_COUNT]; /* by stream.index: messages, as the log tells */
+    uint64_t *complaints;             /* by stream.index, likewise */
+    uint64_t *returned;
 };
 
 /* Start with nothing, or with what before had for the same names.  before may be NULL. */
@@ -37,5 +41,7 @@ void figures_count(struct figures *figures, const struct lookup_result *result);
 
 /* A message of that stream; unmet: a set, REQUIRE_BIT().  A stream that is gone does not count. */
 void figures_count_unmet(struct figures *figures, struct span stream, unsigned unmet);
+
+void figures_count_reported(struct figures *figures, const struct reported *reported);
 
 #endif

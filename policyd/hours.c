@@ -10,15 +10,16 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "lib/replies.h"
 #include "policyd/breakers.h"
 #include "policyd/control.h"
 #include "policyd/feedback.h"
 #include "policyd/hours_advice.h"
+#include "policyd/hours_count.h"
 #include "policyd/hours_report.h"
 #include "policyd/hours_share.h"
 #include "policyd/hours_thread.h"
 #include "policyd/outcome.h"
+#include "policyd/reported.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -64,64 +65,6 @@ struct hours {
 
 /* ----------------------------------------------------------------- counting */
 
-/* That of first and its ladder that has the address; NULL: none has. */
-static const struct pool *
-pool_of_ladder(const struct pool *first, const struct address *address)
-{
-    for (size_t i = 0; first != NULL && i <= first->overflow_count; i++) {
-        const struct pool *at = i == 0 ? first : first->overflow[i - 1];
-
-        if (at == address->of)
-            return at;
-        for (size_t j = 0; j < at->member_count; j++)
-            if (at->members[j].address == address)
-                return at;
-    }
-    return NULL;
-}
-
-/* From which pool of its stream's ladders did it leave?  From none: the first is to blame. */
-static const struct pool *
-pool_of(const struct stream *stream, const struct address *address)
-{
-    const struct pool *pool;
-
-    if (address == NULL)
-        return stream->pool;
-    pool = pool_of_ladder(stream->pool, address);
-    for (size_t i = 0; i < GRADES && pool == NULL; i++)
-        pool = pool_of_ladder(stream->by_grade[i], address);
-    if (pool == NULL)
-        pool = address->of;
-    return pool != NULL ? pool : stream->pool;
-}
-
-static void
-count(struct tally *tally, const struct outcome *outcome)
-{
-    int class = outcome->own || outcome->late ? (int)ACCUSED_NONE
-                : outcome->rule != NULL       ? (int)outcome->rule->accused
-                                              : TALLY_CLASSES - 1;
-
-    switch (outcome->status) {
-    case MAILLOG_SENT:
-        tally->counts[TALLY_SENT]++;
-        if (outcome->delay_ms >= 0)
-            tally->counts[TALLY_DELAY + tally_delay_bucket(outcome->delay_ms)]++;
-        break;
-    case MAILLOG_DEFERRED:
-        tally->counts[TALLY_DEFERRED + class]++;
-        tally->counts[TALLY_FULL] += outcome->full;
-        tally->counts[TALLY_RESCUED] += outcome->rescued;
-        break;
-    case MAILLOG_BOUNCED:
-        tally->counts[TALLY_BOUNCED + class]++;
-        break;
-    case MAILLOG_OTHER_STATUS:
-        break;
-    }
-}
-
 static int64_t
 hour_of(const struct hours *hours, int64_t at_ms)
 {
@@ -162,31 +105,27 @@ on_outcome(void *arg, const struct outcome *outcome)
 {
     static const struct timeval at_once = {0, 0};
     struct hours *hours = arg;
-    const char *pool, *address = outcome->blamed != NULL ? outcome->blamed->name : "";
-    struct tally *mail, *account = NULL;
-    int64_t hour;
 
     if (hours->state != COUNTING || !is_ours(outcome))
         return;
-    pool = pool_of(outcome->stream, outcome->blamed)->name;
-    hour = hour_of(hours, outcome->at_ms);
-    mail = tallies_at(hours->tallies, TALLIES_MAIL, hour,
-                      (const char *const[TALLIES_NAMES]){outcome->stream->name, pool, address,
-                                                         outcome->provider->name});
-    if (mail != NULL)
-        account = tallies_at(
-            hours->tallies, TALLIES_ACCOUNTS, hour,
-            (const char *const[TALLIES_NAMES]){outcome->account, outcome->stream->name, pool});
-    if (account == NULL) {
+    if (!hours_count_outcome(hours->tallies, hour_of(hours, outcome->at_ms), outcome)) {
         go_deaf(hours);
         return;
     }
-    count(mail, outcome);
-    count(account, outcome);
     hours->counted++;
     hours->waiting++;
     if (tallies_count(hours->tallies) >= HURRY && !hours->keeping)
         event_add(hours->timer, &at_once);
+}
+
+static void
+on_reported(void *arg, const struct reported *reported)
+{
+    struct hours *hours = arg;
+
+    if (hours->state == COUNTING &&
+        !hours_count_reported(hours->tallies, hour_of(hours, reported->at_ms), reported))
+        go_deaf(hours);
 }
 
 /* An address was suspended in that time (of day): at a provider, or, NULL, as a whole. */
@@ -406,6 +345,7 @@ hours_new(const struct hours_start *start)
     hours->timer = mem_must(evtimer_new(start->base, on_timer, hours));
     feedback_listen(feedback, &(struct feedback_listener){.on_outcome = on_outcome,
                                                           .on_expired = on_outcome,
+                                                          .on_reported = on_reported,
                                                           .replays = true,
                                                           .arg = hours});
     is_new = access(hours->path, F_OK) < 0; /* no place is kept that would be waited for */

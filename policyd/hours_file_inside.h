@@ -48,6 +48,7 @@ struct hours_file {
     sqlite3 *db;
     char *path;
     int64_t page_size;
+    int version;                    /* of its tables as it was opened; 0: it is new */
     int64_t counted_hour, accounts; /* so many it has, in this transaction; -1: not counted */
     char id[17];                    /* HOURS_ID_SIZE */
     sqlite3_stmt *statements[STATEMENTS];

@@ -18,7 +18,7 @@
 
 static_assert(TALLY_CLASSES == ACCUSED_COUNT + 1, "a class for each that is accused, and one");
 
-enum { APPLICATION_ID = 0x70706669, FILE_VERSION = 2 };
+enum { APPLICATION_ID = 0x70706669, FILE_VERSION = 3, FILE_OLDEST = 2 };
 
 /* The first three are made from the counters. */
 static const char *const texts[STATEMENTS] = {
@@ -70,6 +70,10 @@ hours_file_counter(int counter)
         return "no_room";
     if (counter == TALLY_RESCUED)
         return "rescued";
+    if (counter == TALLY_COMPLAINTS)
+        return "complaints";
+    if (counter == TALLY_RETURNED)
+        return "returned";
     if (counter >= TALLY_DELAY)
         snprintf(name, sizeof(names[0]), "delay_%d", counter - TALLY_DELAY);
     else
@@ -169,15 +173,18 @@ check(struct hours_file *file, struct err *err)
         r = hours_file_fail(file, err);
     else if (sqlite3_column_int(statement, 0) > 0 &&
              (sqlite3_column_int(statement, 1) != APPLICATION_ID ||
-              sqlite3_column_int(statement, 2) != FILE_VERSION))
+              sqlite3_column_int(statement, 2) < FILE_OLDEST ||
+              sqlite3_column_int(statement, 2) > FILE_VERSION))
         r = err_set(err, -EINVAL,
                     "%s: is the database of another program, or of another version of this one; "
                     "name another figures.path, or move it away",
                     file->path);
     else
         r = 0;
-    if (r == 0)
+    if (r == 0) {
+        file->version = sqlite3_column_int(statement, 2);
         file->page_size = sqlite3_column_int64(statement, 3);
+    }
     sqlite3_finalize(statement);
     return r;
 }
@@ -223,6 +230,18 @@ add_tables(struct buf *sql, bool shared)
                id, prefix, columns, id);
 }
 
+/* Version 2 had no counters behind the delays. */
+static void
+add_upgrade(struct buf *sql)
+{
+    static const char *const tables[] = {"mail", "accounts", "shared_mail", "shared_accounts"};
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+        for (int j = TALLY_COMPLAINTS; j < TALLY_COUNTERS; j++)
+            buf_printf(sql, "ALTER TABLE %s ADD COLUMN %s INTEGER NOT NULL DEFAULT 0;", tables[i],
+                       hours_file_counter(j));
+}
+
 static int
 make_tables(struct hours_file *file, struct err *err)
 {
@@ -232,6 +251,8 @@ make_tables(struct hours_file *file, struct err *err)
     buf_puts(&sql, "BEGIN IMMEDIATE;");
     add_tables(&sql, false);
     add_tables(&sql, true);
+    if (file->version == 2)
+        add_upgrade(&sql);
     buf_printf(&sql,
                "CREATE TABLE IF NOT EXISTS queue (id TEXT PRIMARY KEY, sender TEXT NOT NULL, "
                "heard INTEGER NOT NULL, waits TEXT, since_ms INTEGER NOT NULL) WITHOUT ROWID;"

@@ -137,6 +137,15 @@ has_suspended(const struct hours_report *report)
     return by == HOURS_BY_ADDRESS || by == HOURS_BY_PROVIDER || by == HOURS_BY_HOUR;
 }
 
+/* Is there anything of what comes back later? */
+static bool
+has_reported(const struct hours_report *report)
+{
+    const uint64_t *counts = report->sums.total.tally.counts;
+
+    return counts[TALLY_COMPLAINTS] > 0 || counts[TALLY_RETURNED] > 0;
+}
+
 static void
 print_line(const struct hours_report *report, const char *name, int width,
            const struct hours_sum *sum, struct buf *text)
@@ -152,6 +161,9 @@ print_line(const struct hours_report *report, const char *name, int width,
     buf_printf(text, "%-*s  %10" PRIu64 "  %10" PRIu64 "  %9" PRIu64 "  %6.2f %%  %7" PRIu64, width,
                name, tally->counts[TALLY_SENT], tally_deferred(tally), tally_bounced(tally),
                100 * bounce_share(tally), tally->counts[TALLY_RESCUED]);
+    if (has_reported(report))
+        buf_printf(text, "  %10" PRIu64 "  %5" PRIu64, tally->counts[TALLY_COMPLAINTS],
+                   tally->counts[TALLY_RETURNED]);
     if (has_suspended(report))
         buf_printf(text, "  %9s", suspended);
     buf_printf(text, "  %8s  %8s  %8s\n", p50, p95, p99);
@@ -229,6 +241,19 @@ print_kept(const struct hours_report *report, struct buf *text)
                    units_print_duration(report->kept_ms, kept));
 }
 
+/* Beside what was sent in that time, which they are not all about. */
+static void
+print_reported(const struct tally *tally, struct buf *text)
+{
+    uint64_t sent = tally->counts[TALLY_SENT];
+
+    buf_printf(text, "complaints: %" PRIu64, tally->counts[TALLY_COMPLAINTS]);
+    if (sent > 0)
+        buf_printf(text, ", %.3f %% of what was sent",
+                   100.0 * (double)tally->counts[TALLY_COMPLAINTS] / (double)sent);
+    buf_printf(text, "; sent, and bounced later: %" PRIu64 "\n", tally->counts[TALLY_RETURNED]);
+}
+
 void
 hours_report_print(const struct hours_report *report, struct buf *text)
 {
@@ -245,6 +270,8 @@ hours_report_print(const struct hours_report *report, struct buf *text)
     buf_puts(text, "\n");
     buf_printf(text, "%-*s  %10s  %10s  %9s  %8s  %7s", width, hours_by_text(report->question.by),
                "sent", "deferrals", "bounced", "bounces", "rescued");
+    if (has_reported(report))
+        buf_printf(text, "  %10s  %5s", "complaints", "later");
     buf_printf(text, has_suspended(report) ? "  %9s" : "%s",
                has_suspended(report) ? "suspended" : "");
     buf_printf(text, "  %8s  %8s  %8s\n", "p50", "p95", "p99");
@@ -263,6 +290,8 @@ hours_report_print(const struct hours_report *report, struct buf *text)
     print_classes(&sums->total.tally, "deferrals likewise", TALLY_DEFERRED, text);
     buf_printf(text, "; of these for want of room under caps: %" PRIu64 "\n",
                sums->total.tally.counts[TALLY_FULL]);
+    if (has_reported(report))
+        print_reported(&sums->total.tally, text);
     if (report->question.by == HOURS_BY_STREAM)
         hours_slo_print(&report->sums, report->snapshot, text);
     hours_advice_print(report->advice, text);
@@ -291,6 +320,8 @@ add_sum(struct json *json, const struct hours_report *report, const struct hours
     json_real(json, "bounce_share", bounce_share(tally));
     json_number(json, "rescued", (long long)tally->counts[TALLY_RESCUED]);
     json_number(json, "no_room", (long long)tally->counts[TALLY_FULL]);
+    json_number(json, "complaints", (long long)tally->counts[TALLY_COMPLAINTS]);
+    json_number(json, "returned", (long long)tally->counts[TALLY_RETURNED]);
     if (has_suspended(report))
         json_number(json, "suspended_ms", sum->suspended_ms);
     add_classes(json, "deferred_by", tally, TALLY_DEFERRED);

@@ -131,6 +131,14 @@ on_unmet(void *arg, struct span stream, unsigned unmet)
     figures_count_unmet(policyd->figures, stream, unmet);
 }
 
+static void
+on_reported(void *arg, const struct reported *reported)
+{
+    struct policyd *policyd = arg;
+
+    figures_count_reported(policyd->figures, reported);
+}
+
 static int32_t
 on_quiet(void *arg, const char *recipient)
 {
@@ -388,6 +396,7 @@ init_feedback(struct policyd *policyd)
     feedback_listen(policyd->feedback, &(struct feedback_listener){.on_outcome = on_outcome,
                                                                    .on_gone = on_gone,
                                                                    .on_unmet = on_unmet,
+                                                                   .on_reported = on_reported,
                                                                    .arg = policyd});
     feedback_listen(policyd->feedback,
                     &(struct feedback_listener){.on_outcome = slo_on_outcome, .arg = policyd->slo});

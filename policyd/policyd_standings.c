@@ -28,7 +28,9 @@ policyd_init_standings(struct policyd *policyd)
     });
     volume_listen(policyd->volume, &(struct volume_listener){standings_on_put, standings_on_record,
                                                              policyd->standings});
-    feedback_listen(
-        policyd->feedback,
-        &(struct feedback_listener){.on_outcome = standings_on_outcome, .arg = policyd->standings});
+    feedback_listen(policyd->feedback,
+                    &(struct feedback_listener){.on_outcome = standings_on_outcome,
+                                                .on_expired = standings_on_expired,
+                                                .on_reported = standings_on_reported,
+                                                .arg = policyd->standings});
 }

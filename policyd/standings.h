@@ -33,6 +33,7 @@ struct control_call;
 struct event_base;
 struct json;
 struct outcome;
+struct reported;
 struct standings;
 
 enum {
@@ -69,6 +70,8 @@ enum grade standings_grade(void *standings, const char *account);
 
 /* For feedback_listen(). */
 void standings_on_outcome(void *standings, const struct outcome *outcome);
+void standings_on_expired(void *standings, const struct outcome *outcome);
+void standings_on_reported(void *standings, const struct reported *reported);
 
 /* A recipient says that mail of the account was not wanted.  at_ms: when; time of day. */
 void standings_complaint(struct standings *standings, const char *account, int64_t at_ms);

@@ -9,6 +9,7 @@
 #include "lib/conf.h"
 #include "lib/mem.h"
 #include "policyd/outcome.h"
+#include "policyd/reported.h"
 
 #include <stdio.h>
 
@@ -103,10 +104,9 @@ watch(const struct standings *standings, struct standings_item *item, const stru
     return true;
 }
 
-void
-standings_on_outcome(void *arg, const struct outcome *outcome)
+static void
+hear(struct standings *standings, const struct outcome *outcome)
 {
-    struct standings *standings = arg;
     int64_t at_s = outcome->at_ms / 1000;
     int32_t day = standings_day(at_s);
     struct standing_figures *figures;
@@ -131,18 +131,54 @@ standings_on_outcome(void *arg, const struct outcome *outcome)
 }
 
 void
-standings_complaint(struct standings *standings, const char *account, int64_t at_ms)
+standings_on_outcome(void *arg, const struct outcome *outcome)
 {
-    static const struct fault_limits none;
+    hear(arg, outcome);
+}
+
+/*
+ * Nobody refused it for good, but a server had days to take it: what that said last counts.  Not
+ * where none was reached, nor where postpool itself held it back.
+ */
+void
+standings_on_expired(void *arg, const struct outcome *outcome)
+{
+    if (outcome->reply.origin == REPLY_SAID)
+        hear(arg, outcome);
+}
+
+/* Of mail whose result was counted before, on whichever host. */
+static void
+blame(struct standings *standings, const char *account, int64_t at_ms, enum fault fault)
+{
+    int64_t at_s = at_ms / 1000;
     struct standing_figures *figures;
     struct standings_item *item;
 
     if (!standings->conf->snapshot->has_grades)
         return;
     item = standings_make(standings, account);
-    figures = item != NULL ? standings_figures(standings, item, standings_day(at_ms / 1000)) : NULL;
+    if (item == NULL || at_s < item->skip_s)
+        return;
+    figures = standings_figures(standings, item, standings_day(at_s));
     if (figures == NULL)
         return;
-    standing_count(figures, &none, FAULT_COMPLAINT);
+    standing_blame(figures, fault);
+    if (at_s > item->heard_s)
+        item->heard_s = (uint32_t)at_s;
     standings_touch(standings, item);
+}
+
+void
+standings_complaint(struct standings *standings, const char *account, int64_t at_ms)
+{
+    blame(standings, account, at_ms, FAULT_COMPLAINT);
+}
+
+void
+standings_on_reported(void *arg, const struct reported *reported)
+{
+    if (reported->account[0] != '\0')
+        blame(arg, reported->account, reported->at_ms,
+              reported->complaint ? FAULT_COMPLAINT : FAULT_BOUNCE);
 }

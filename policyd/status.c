@@ -97,6 +97,8 @@ add_streams(struct json *json, const struct status *status)
                     (long long)pace_waiting(status->pace, &snapshot->streams[i], &oldest_ms));
         json_number(json, "oldest_waiting_ms", oldest_ms);
         add_unmet(json, status, &snapshot->streams[i]);
+        json_number(json, "complaints", (long long)status->figures->complaints[i]);
+        json_number(json, "returned", (long long)status->figures->returned[i]);
         json_number(json, "opens_in_ms", opens_in_ms(&snapshot->streams[i]));
         slo_json(status->slo, &snapshot->streams[i], json);
         json_close(json, '}');
@@ -251,6 +253,20 @@ print_unmet(struct buf *text, const struct status *status)
         buf_puts(text, "what streams require: the milter's log tells; counted with feedback.log\n");
 }
 
+/* "bulk: 12 complaints, 3 bounces that came late" */
+static void
+print_reported(struct buf *text, const struct status *status)
+{
+    for (size_t i = 0; i < status->conf->snapshot->stream_count; i++) {
+        unsigned long long complaints = status->figures->complaints[i];
+        unsigned long long returned = status->figures->returned[i];
+
+        if (complaints > 0 || returned > 0)
+            buf_printf(text, "%s: %llu complaints, %llu bounces that came late\n",
+                       status->conf->snapshot->streams[i].name, complaints, returned);
+    }
+}
+
 /* What the table has no room for. */
 static void
 print_closed(struct buf *text, const struct snapshot *snapshot)
@@ -307,6 +323,7 @@ status_text(const struct status *status)
     buf_puts(&text, "\n");
     print_streams(&text, status, width);
     print_unmet(&text, status);
+    print_reported(&text, status);
     print_closed(&text, snapshot);
     slo_print(status->slo, &text);
     buf_printf(&text, "\n%-*s  %-39s  %-9s  %12s\n", width, "address", "ip", "here", "decisions");

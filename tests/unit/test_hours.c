@@ -110,6 +110,46 @@ test_names(void **state)
     assert_string_equal(hours_file_counter(TALLY_DEFERRED + ACCUSED_GREYLIST), "deferred_greylist");
     assert_string_equal(hours_file_counter(TALLY_BOUNCED + ACCUSED_COUNT), "bounced_unknown");
     assert_string_equal(hours_file_counter(TALLY_DELAY + 23), "delay_23");
+    assert_string_equal(hours_file_counter(TALLY_COMPLAINTS), "complaints");
+    assert_string_equal(hours_file_counter(TALLY_RETURNED), "returned");
+}
+
+/* A file of before complaints were counted has what it had, and counts on. */
+static void
+test_upgrade(void **state)
+{
+    static const char *const tables[] = {"mail", "accounts", "shared_mail", "shared_accounts"};
+    struct hours_sums sums;
+
+    (void)state;
+    hours_world_mail(HOUR, "bulk", "p", "b1", "google")->counts[TALLY_DELAY + 23] = 7;
+    hours_world_account(HOUR, "a.test", "bulk", "p")->counts[TALLY_SENT] = 8;
+    hours_world_commit();
+    for (size_t i = 0; i < COUNT(tables); i++) {
+        char *sql = mem_printf("ALTER TABLE %s DROP COLUMN complaints; ALTER TABLE %s DROP COLUMN "
+                               "returned; PRAGMA user_version = 2",
+                               tables[i], tables[i]);
+
+        assert_int_equal(sqlite3_exec(hours_file_db(hours_world.file), sql, NULL, NULL, NULL),
+                         SQLITE_OK);
+        free(sql);
+    }
+    for (int i = 1; i < 3; i++) {
+        hours_world_reopen();
+        hours_world_begin();
+        hours_world_mail(HOUR, "bulk", "p", "b1", "google")->counts[TALLY_COMPLAINTS] = 2;
+        hours_world_account(HOUR, "a.test", "bulk", "p")->counts[TALLY_RETURNED] = 3;
+        hours_world_commit();
+        sums = hours_world_sums_of(HOURS_BY_STREAM, HOUR, HOUR);
+        assert_int_equal(sums.total.tally.counts[TALLY_DELAY + 23], 7);
+        assert_int_equal(sums.total.tally.counts[TALLY_COMPLAINTS], 2 * i);
+        hours_sums_clear(&sums);
+        sums = hours_world_sums_of(HOURS_BY_ACCOUNT, HOUR, HOUR);
+        assert_int_equal(sums.total.tally.counts[TALLY_SENT], 8);
+        assert_int_equal(sums.total.tally.counts[TALLY_RETURNED], 3 * i);
+        hours_sums_clear(&sums);
+    }
+    hours_world_begin();
 }
 
 /* A transaction that fails changes nothing: here the file is open to be read alone. */
@@ -334,6 +374,7 @@ run(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_keeps, hours_world_setup, hours_world_teardown),
         cmocka_unit_test(test_names),
+        cmocka_unit_test_setup_teardown(test_upgrade, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_all_or_nothing, hours_world_setup,
                                         hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_sums, hours_world_setup, hours_world_teardown),

@@ -59,7 +59,7 @@ test_written(void **state)
     hours_page_add(&page, TALLIES_SUSPENDED, names, &(struct tally){{60000}});
     hours_page_end(&page);
     assert_true(reads(page.text.data, page.text.length,
-                      "0 bulk pool b1 one 0=7 44=7; 1 a b:\n   0=7 44=7; 2 bulk pool 0=60000; "));
+                      "0 bulk pool b1 one 0=7 46=7; 1 a b:\n   0=7 46=7; 2 bulk pool 0=60000; "));
     for (size_t i = 0; i < page.text.length; i++) { /* never past the end; at a row's end: less */
         char *part = mem_strndup(page.text.data, i);
         bool whole = i > 0 && part[i - 1] == '\n' && (i == page.text.length || i < 20);

@@ -192,6 +192,36 @@ test_table(void **state)
     free(text);
 }
 
+/* What comes back later has its columns where there is any. */
+static void
+test_reported(void **state)
+{
+    char *text;
+
+    (void)state;
+    some_mail();
+    hours_world_mail(HOUR, "bulk", "p", "b1", "google")->counts[TALLY_COMPLAINTS] = 9;
+    hours_world_mail(HOUR, "bulk", "p", "", "google")->counts[TALLY_RETURNED] = 2;
+    hours_world_commit();
+    hours_world_begin();
+    text = report(HOURS_BY_ADDRESS, false, NULL);
+    assert_non_null(strstr(
+        text,
+        "address        sent   deferrals    bounced   bounces  rescued  complaints  later  "
+        "suspended       p50       p95       p99\n"
+        "b1              900           7        100   10.00 %        7           9      0       "
+        "90 s     1.6 s      96 s     101 s\n"
+        "(none)            0          30          0    0.00 %        0           0      2          "
+        "-         -         -         -\n"));
+    assert_non_null(strstr(text,
+                           "under caps: 30\ncomplaints: 9, 1.000 % of what was sent; sent, and "
+                           "bounced later: 2\n"));
+    free(text);
+    text = report(HOURS_BY_STREAM, true, NULL);
+    assert_non_null(strstr(text, "\"no_room\":30,\"complaints\":9,\"returned\":2,"));
+    free(text);
+}
+
 /* Whose figures are in it, and how far those of others are. */
 static void
 test_hosts(void **state)
@@ -252,7 +282,8 @@ test_json(void **state)
         "86400,"
         "\"nodes\":[\"mta1\"],\"rows\":[{\"address\":\"b1\",\"sent\":900,\"deferred\":7,"
         "\"bounced\":100,"
-        "\"bounce_share\":0.10000000000000001,\"rescued\":7,\"no_room\":0,\"suspended_ms\":90000,"
+        "\"bounce_share\":0.10000000000000001,\"rescued\":7,\"no_room\":0,\"complaints\":0,"
+        "\"returned\":0,\"suspended_ms\":90000,"
         "\"deferred_by\":{\"address\":7},\"bounced_by\":{\"recipient\":99,"
         "\"unknown\":1},\"delay_p50_ms\":1600,"));
     assert_non_null(strstr(text, "\"warnings\":[]}\n"));
@@ -347,6 +378,7 @@ run(void)
         cmocka_unit_test_setup_teardown(test_kept, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_table, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_slo, hours_world_setup, hours_world_teardown),
+        cmocka_unit_test_setup_teardown(test_reported, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_hosts, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_json, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_mixed, hours_world_setup, hours_world_teardown),

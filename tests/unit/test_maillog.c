@@ -368,15 +368,77 @@ test_unmet(void **state)
         assert_int_equal(parse(others[i]), MAILLOG_OTHER);
 }
 
+/* What it tells of reports: facts in their order, and strangers' text behind them. */
+static void
+test_reports(void **state)
+{
+    static const char *const odd[] = {
+        MILTER "4A: complaint: incidents=1, type=abuse",
+        MILTER "4A: complaint: type=, incidents=1",
+        MILTER "4A: complaint: type=abuse, incidents=1, id=abc",
+        MILTER "4A: complaint: type=abuse, incidents=1, stream=bulk, id=abc",
+        MILTER "4A: complaint: type=abuse, incidents=1, stream=bulk, id=abc, by=me",
+        MILTER "4A: complaint: type=abuse, incidents=1, address=b1, stream=bulk, id=abc, by=mark",
+        MILTER "4A: complaint: type=abuse, incidents=1, account=a.test",
+        MILTER "4A: complaint: type=abuse, incidents=1, from=x",
+        MILTER "4A: complaint: type=abuse, incidents=1, stream=bulk, id=abc, by=mark, account=",
+        MILTER "4A: bounce: status=5.1.1, recipients=1",
+        MILTER "4A: bounce: recipients=1 and more",
+    };
+    static const char *const others[] = {
+        MILTER "4A: feedback: type=not-spam, incidents=1, stream=bulk, id=abc, by=mark",
+        MILTER "4A: delay: recipients=1, stream=bulk, id=abc, by=mark",
+        MILTER "complaint: type=abuse, incidents=1",
+        SMTP "4A: complaint: type=abuse, incidents=1, stream=bulk, id=abc, by=mark",
+        "Nov  5 10:11:12 mx postfix/milter[9]: 4A: complaint: type=abuse, incidents=1",
+        "Nov  5 10:11:12 mx x/postpool/milter[9]: 4A: complaint: type=abuse, incidents=1",
+    };
+
+    (void)state;
+    assert_int_equal(parse(MILTER "4A: complaint: type=opt-out, incidents=3, stream=bulk-2, "
+                                  "id=abcdefghij23, by=mark, account=a.test, address=b1, "
+                                  "domain=b.test, from=\"x, stream=y\", to=\"z\""),
+                     MAILLOG_COMPLAINT);
+    assert_span(line.queue_id, "4A");
+    assert_span(line.stream, "bulk-2");
+    assert_span(line.id, "abcdefghij23");
+    assert_true(line.by_mark);
+    assert_span(line.account, "a.test");
+    assert_span(line.address, "b1");
+    assert_span(line.domain, "b.test");
+    assert_int_equal(parse(MILTER "4A: bounce: recipients=1, status=5.1.1, stream=bulk, id=abc, "
+                                  "by=tag, source=2001:db8::1"),
+                     MAILLOG_RETURNED);
+    assert_span(line.stream, "bulk");
+    assert_false(line.by_mark);
+    assert_int_equal(line.account.length + line.address.length + line.domain.length, 0);
+    assert_int_equal(
+        parse(MILTER "4A: bounce: recipients=1, came_to=\", stream=bulk, id=a, by=mark"),
+        MAILLOG_RETURNED);
+    assert_int_equal(line.stream.length, 0);
+    for (size_t i = 0; i < COUNT(odd); i++)
+        if (parse(odd[i]) != MAILLOG_ODD)
+            fail_msg("%s", odd[i]);
+    for (size_t i = 0; i < COUNT(others); i++)
+        if (parse(others[i]) != MAILLOG_OTHER)
+            fail_msg("%s", others[i]);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_result), cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_queue),  cmocka_unit_test(test_client),
-        cmocka_unit_test(test_others), cmocka_unit_test(test_unmet),
-        cmocka_unit_test(test_forged), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_time),   cmocka_unit_test(test_time_around_new_year),
+        cmocka_unit_test(test_result),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_client),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_unmet),
+        cmocka_unit_test(test_reports),
+        cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_time_around_new_year),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

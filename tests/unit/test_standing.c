@@ -229,6 +229,30 @@ test_complaints(void **state)
     assert_int_equal(account.standing.since, FIRST + 2);
 }
 
+/* A bounce that comes late is none of the day's results, and one more that is not allowed. */
+static void
+test_blame(void **state)
+{
+    struct account account;
+
+    (void)state;
+    begin(&account);
+    exactly(&account, 1000, FAULTS);
+    next_day(&account);
+    for (int i = 0; i < 5; i++)
+        standing_blame(&account.own[0], FAULT_BOUNCE);
+    note(&account);
+    assert_int_equal(standing_today(&account.standing).results, 0);
+    assert_int_equal(standing_today(&account.standing).faults[FAULT_BOUNCE], 5);
+    assert_int_equal(standing_today(&account.standing).allowed[FAULT_BOUNCE], 0);
+    account.own[0].faults[FAULT_BOUNCE] = 4; /* an older note comes behind a newer one */
+    note(&account);
+    assert_int_equal(standing_today(&account.standing).faults[FAULT_BOUNCE], 5);
+    account.own[0].faults[FAULT_BOUNCE] = 200;
+    note(&account);
+    assert_int_equal(account.standing.grade, GRADE_ATTENTION);
+}
+
 /* A good sender that turns bad: known before one in a hundred messages of its campaign. */
 static void
 test_turns_bad(void **state)
@@ -441,6 +465,7 @@ main(void)
         cmocka_unit_test(test_attention_and_back),
         cmocka_unit_test(test_attention_stays),
         cmocka_unit_test(test_complaints),
+        cmocka_unit_test(test_blame),
         cmocka_unit_test(test_turns_bad),
         cmocka_unit_test(test_small_senders_do_not_flap),
         cmocka_unit_test(test_nodes_agree),

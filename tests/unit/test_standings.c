@@ -11,6 +11,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "policyd/outcome.h"
+#include "policyd/reported.h"
 #include "policyd/standings.h"
 #include "policyd/standings_inside.h"
 
@@ -511,6 +512,73 @@ test_complaints(void **state)
                         "complaints: 5 of 100 results of some days, 0.1 allowed");
 }
 
+/* What a server had days to take is as good as refused, by its last words. */
+static void
+test_expired(void **state)
+{
+    static const struct {
+        const char *words;
+        enum reply_origin origin;
+        unsigned results, bounces, blocks;
+    } cases[] = {
+        {"452 4.2.2 full", REPLY_SAID, 1, 1, 0},
+        {"450 4.7.1 spam", REPLY_SAID, 2, 1, 1},
+        {"450 4.7.1 blocked", REPLY_SAID, 2, 1, 1},
+        {"Connection timed out", REPLY_CONNECT, 2, 1, 1},
+        {"postpool: no room under the caps", REPLY_LOCAL, 2, 1, 1},
+    };
+    struct world *w = *state;
+    struct host *host = &w->hosts[0];
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct outcome outcome = {.at_ms = w->time_s * 1000,
+                                  .account = "a.test",
+                                  .stream = &host->conf->snapshot->streams[0],
+                                  .status = MAILLOG_BOUNCED,
+                                  .expired = true};
+        const struct standing_figures *figures;
+
+        reply_read_words(cases[i].words, strlen(cases[i].words), &outcome.reply);
+        outcome.reply.origin = cases[i].origin;
+        outcome.rule = replies_find(&host->conf->replies, NULL, &outcome.reply);
+        standings_on_expired(host->standings, &outcome);
+        figures = &standings_find(host->standings, "a.test")->days[0].figures;
+        assert_int_equal(figures->results, cases[i].results);
+        assert_int_equal(figures->faults[FAULT_BOUNCE], cases[i].bounces);
+        assert_int_equal(figures->faults[FAULT_BLOCK], cases[i].blocks);
+    }
+}
+
+/* Complaints, and bounces that come late; those that the log tells again are known. */
+static void
+test_reported(void **state)
+{
+    struct world *w = *state;
+    struct reported reported = {.complaint = true, .account = "a.test"};
+
+    told(w, 0, "a.test", 100, NULL);
+    settle(w);
+    w->time_s += 2;
+    reported.at_ms = w->time_s * 1000;
+    standings_on_reported(w->hosts[0].standings, &reported);
+    reported.complaint = false;
+    for (int i = 0; i < 3; i++)
+        standings_on_reported(w->hosts[0].standings, &reported);
+    settle(w);
+    assert_int_equal(standing_today(known(w, 1, "a.test")).faults[FAULT_COMPLAINT], 1);
+    assert_int_equal(standing_today(known(w, 1, "a.test")).faults[FAULT_BOUNCE], 3);
+    assert_int_equal(standing_today(known(w, 1, "a.test")).results, 100);
+    stop(w, 0);
+    start(w, 0);
+    reported.at_ms -= 1000;
+    standings_on_reported(w->hosts[0].standings, &reported);
+    settle(w);
+    assert_int_equal(standing_today(known(w, 0, "a.test")).faults[FAULT_BOUNCE], 3);
+    reported.account[0] = '\0'; /* not told */
+    standings_on_reported(w->hosts[0].standings, &reported);
+    assert_null(standings_find(w->hosts[0].standings, ""));
+}
+
 static void
 test_json(void **state)
 {
@@ -618,6 +686,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_bad_store, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_complaints, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_expired, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reported, setup, teardown),
         cmocka_unit_test_setup_teardown(test_campaign, setup, teardown),
         cmocka_unit_test_setup_teardown(test_campaign_with_complaints, setup, teardown),
         cmocka_unit_test_setup_teardown(test_json, setup, teardown),
