@@ -113,6 +113,9 @@ print_log(const struct replay *replay, const struct prospect *prospect, struct b
                percent(figures->sent, figures->recipients),
                percent(figures->deferred, figures->recipients),
                percent(figures->bounced, figures->recipients));
+    if (figures->before > 0)
+        buf_printf(out, "%s recipients are of messages whose beginning the log does not have\n",
+                   prospect_number(figures->before, numbers[0]));
     print_left_out(figures, out);
     if (is_relayhost(replay))
         buf_printf(
@@ -231,7 +234,8 @@ print_peaks(const struct replay *replay, struct buf *out)
         for (size_t j = 0; j < snapshot->provider_count; j++)
             if (world_peak(replay->world, &snapshot->pools[i], &snapshot->providers[j]).day > 0)
                 print_peak(replay, &snapshot->pools[i], &snapshot->providers[j], out);
-    buf_puts(out, "of: what the caps of the pool's addresses let pass in that time\n");
+    if (snapshot->has_caps)
+        buf_puts(out, "of: what the caps of the pool's addresses let pass in that time\n");
 }
 
 /* ------------------------------------------------------------------- replies */

@@ -443,6 +443,19 @@ def test_streams_that_a_log_does_not_tell(site):
     assert found["log"]["unsure"] == 5
 
 
+def test_a_log_that_begins_in_the_midst(site):
+    """Half of the messages were there before: of some nothing is known, of others the sender."""
+    log = campaign(20)
+    lines = log.text().splitlines(keepends=True)
+    text = "".join(line for line in lines if not any(
+        f"{i:06d}: " in line and ("cleanup" in line or "smtpd" in line or i < 5) and "smtp[" not in line
+        for i in range(1, 11)))
+    shown = postpool("-c", site(), "replay", "-", input=text).stdout
+    assert "16 recipients of 16 messages left for other hosts, in 16 tries" in shown
+    assert "\n6 recipients are of messages whose beginning the log does not have\n" in shown
+    assert "left out, tries: 4 of messages that came before the log\n" in shown
+
+
 def test_a_relayhost(site):
     """It takes all the mail, so that it tells of no provider."""
     text = campaign(200).text().replace("@big.test", "@other.test")
