@@ -19,28 +19,58 @@
 #include <string.h>
 
 enum {
-    COLUMNS_MAX = 8, /* addresses side by side; --json has all */
-    NAME_WIDTH = 16,
+    COLUMNS_MAX = 6, /* addresses side by side; --json has all */
+    NAME_WIDTH = 16, /* at least, as are the others */
     WIDTH = 12,
     CELL_SIZE = 64,
-    WARNINGS_MAX = 20,
+    ALIKE_MAX = 5, /* warnings of one kind */
+    NAMES_MAX = 8,
 };
+
+static void
+put_wide(struct buf *out, uint64_t number, int width)
+{
+    char text[PROSPECT_NUMBER_SIZE];
+
+    buf_printf(out, " %*s", width, prospect_number(number, text));
+}
 
 static void
 put(struct buf *out, uint64_t number)
 {
-    char text[PROSPECT_NUMBER_SIZE];
+    put_wide(out, number, WIDTH);
+}
 
-    buf_printf(out, " %*s", WIDTH, prospect_number(number, text));
+static int
+wider(int width, const char *name)
+{
+    return (int)strlen(name) > width ? (int)strlen(name) : width;
+}
+
+/* Of the first column of all tables. */
+static int
+first_width(const struct prospect *prospect)
+{
+    const struct snapshot *snapshot = prospect->conf->snapshot;
+    int width = NAME_WIDTH;
+
+    for (size_t i = 0; i < snapshot->stream_count; i++)
+        width = wider(width, snapshot->streams[i].name);
+    for (size_t i = 0; i < snapshot->pool_count; i++)
+        width = wider(width, snapshot->pools[i].name);
+    for (size_t i = 0; i < snapshot->address_count; i++)
+        if (snapshot->addresses[i].schedule != NULL)
+            width = wider(width, snapshot->addresses[i].name);
+    return width;
 }
 
 static void
-put_date(struct buf *out, int32_t day)
+put_date(const struct prospect *prospect, int32_t day, struct buf *out)
 {
     char date[DATE_SIZE];
 
     date_print(day, date);
-    buf_printf(out, "%-*s", NAME_WIDTH, date);
+    buf_printf(out, "%-*s", first_width(prospect), date);
 }
 
 /* ------------------------------------------------------------------ streams */
@@ -50,16 +80,16 @@ print_streams(const struct prospect *prospect, struct buf *out)
 {
     const struct snapshot *snapshot = prospect->conf->snapshot;
 
-    buf_printf(out, "%-*s %*s %*s %*s %*s %*s %*s %*s\n", NAME_WIDTH, "stream", WIDTH, "came in",
-               WIDTH, "sent", WIDTH, "at once", WIDTH, "waited", WIDTH, "returned", WIDTH,
-               "still waits", WIDTH, "longest");
+    buf_printf(out, "%-*s %*s %*s %*s %*s %*s %*s %*s\n", first_width(prospect), "stream", WIDTH,
+               "came in", WIDTH, "sent", WIDTH, "at once", WIDTH, "waited", WIDTH, "returned",
+               WIDTH, "still waits", WIDTH, "longest");
     for (size_t i = 0; i < snapshot->stream_count; i++) {
         struct world_stream its = world_stream(prospect->world, &snapshot->streams[i]);
         char longest[UNITS_SPAN_SIZE];
 
         if (its.offered == 0)
             continue;
-        buf_printf(out, "%-*s", NAME_WIDTH, snapshot->streams[i].name);
+        buf_printf(out, "%-*s", first_width(prospect), snapshot->streams[i].name);
         put(out, its.offered);
         put(out, its.sent);
         put(out, its.at_once);
@@ -83,10 +113,11 @@ print_waits(const struct prospect *prospect, struct buf *out)
         if (its.sent == 0 || its.at_once == its.sent)
             continue;
         if (!begun)
-            buf_printf(out, "\n%-*s %9s %9s %9s %9s %9s %9s %9s %9s\n", NAME_WIDTH, "sent within",
-                       "1 min", "10 min", "1 h", "6 h", "1 d", "2 d", "5 d", "later");
+            buf_printf(out, "\n%-*s %9s %9s %9s %9s %9s %9s %9s %9s\n", first_width(prospect),
+                       "sent within", "1 min", "10 min", "1 h", "6 h", "1 d", "2 d", "5 d",
+                       "later");
         begun = true;
-        buf_printf(out, "%-*s", NAME_WIDTH, snapshot->streams[i].name);
+        buf_printf(out, "%-*s", first_width(prospect), snapshot->streams[i].name);
         for (size_t j = 0; j < WORLD_WAITS; j++)
             buf_printf(out, " %7.1f %%", (double)its.waits[j] * 100 / (double)its.sent);
         buf_puts(out, "\n");
@@ -98,6 +129,7 @@ print_waits(const struct prospect *prospect, struct buf *out)
 struct column {
     const struct address *address;
     uint64_t sent;
+    int width;
 };
 
 static int
@@ -128,7 +160,8 @@ choose_columns(const struct prospect *prospect, bool warm, struct column columns
     size_t count = 0, kept;
 
     for (size_t i = 0; i < snapshot->address_count; i++) {
-        struct column column = {&snapshot->addresses[i], 0};
+        struct column column = {&snapshot->addresses[i], 0,
+                                wider(WIDTH, snapshot->addresses[i].name)};
 
         for (size_t j = 0; j < snapshot->stream_count; j++)
             column.sent += world_sent_of(prospect->world, column.address, &snapshot->streams[j]);
@@ -149,7 +182,7 @@ static void
 put_names(struct buf *out, const struct column *columns, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        buf_printf(out, " %*.*s", WIDTH, WIDTH, columns[i].address->name);
+        buf_printf(out, " %*s", columns[i].width, columns[i].address->name);
 }
 
 static void
@@ -159,7 +192,8 @@ print_days(const struct prospect *prospect, struct buf *out)
     struct column columns[COLUMNS_MAX];
     size_t all, count = choose_columns(prospect, false, columns, &all);
 
-    buf_printf(out, "\n%-*s %*s %*s", NAME_WIDTH, "sent on", WIDTH, "in all", WIDTH, "still waits");
+    buf_printf(out, "\n%-*s %*s %*s", first_width(prospect), "sent on", WIDTH, "in all", WIDTH,
+               "still waits");
     put_names(out, columns, count);
     buf_printf(out, all > count ? " %*s\n" : "\n", WIDTH, "others");
     for (size_t i = 0; i < world_days(prospect->world); i++) {
@@ -170,12 +204,12 @@ print_days(const struct prospect *prospect, struct buf *out)
             sent += day.addresses[j].sent;
         for (size_t j = 0; j < snapshot->stream_count; j++)
             waiting += day.streams[j].waiting;
-        put_date(out, day.day);
+        put_date(prospect, day.day, out);
         put(out, sent);
         put(out, waiting);
         for (size_t j = 0; j < count; j++) {
             shown += day.addresses[columns[j].address->index].sent;
-            put(out, day.addresses[columns[j].address->index].sent);
+            put_wide(out, day.addresses[columns[j].address->index].sent, columns[j].width);
         }
         if (all > count)
             put(out, sent - shown);
@@ -210,14 +244,14 @@ mark_of(enum warmup_result result)
 }
 
 static void
-put_cell(struct buf *out, const struct world_address *its, bool over)
+put_cell(struct buf *out, const struct world_address *its, bool over, int width)
 {
     char number[PROSPECT_NUMBER_SIZE], cell[CELL_SIZE];
 
     snprintf(cell, sizeof(cell), "%s%c",
              its->allowance == WARMUP_UNLIMITED ? "full" : prospect_number(its->allowance, number),
              over ? mark_of((enum warmup_result)its->result) : ' ');
-    buf_printf(out, " %*s", WIDTH, cell);
+    buf_printf(out, " %*s", width, cell);
 }
 
 /* How many days are worth a line: until all have their full volume. */
@@ -239,28 +273,70 @@ days_of_warmups(const struct prospect *prospect, const struct column *columns, s
     return days;
 }
 
+/* Addresses that come to the same. */
+struct group {
+    char *text;
+    struct buf names;
+    size_t count;
+};
+
+static char *
+end_of(const struct prospect *prospect, const struct address *address, const struct warmup *warmup)
+{
+    int32_t full = prospect_full_day(prospect, address);
+    char date[DATE_SIZE];
+
+    if (full < 0)
+        return mem_printf("%s, stage %zu of %zu at the end", address->schedule->name,
+                          warmup_stage(warmup, address->schedule) + 1,
+                          address->schedule->stage_count);
+    date_print(full, date);
+    return mem_printf("%s, full volume from %s on", address->schedule->name, date);
+}
+
+/* Takes text. */
+static void
+join_group(struct group **groups, size_t *count, const char *name, char *text)
+{
+    struct group *its;
+    size_t i = 0;
+
+    while (i < *count && strcmp((*groups)[i].text, text) != 0)
+        i++;
+    if (i == *count) {
+        *groups = mem_resize(*groups, ++*count, sizeof(**groups));
+        (*groups)[i] = (struct group){.text = text};
+    } else {
+        free(text);
+    }
+    its = &(*groups)[i];
+    if (its->count++ < NAMES_MAX)
+        buf_printf(&its->names, "%s%s", its->count > 1 ? ", " : "", name);
+}
+
 static void
 print_full(const struct prospect *prospect, struct buf *out)
 {
     const struct snapshot *snapshot = prospect->conf->snapshot;
+    struct group *groups = NULL;
+    size_t count = 0;
 
     for (size_t i = 0; i < snapshot->address_count; i++) {
         const struct address *address = &snapshot->addresses[i];
         const struct warmup *warmup = world_warmup(prospect->world, address);
-        int32_t full = prospect_full_day(prospect, address);
-        char date[DATE_SIZE];
 
-        if (warmup == NULL)
-            continue;
-        buf_printf(out, "%-*s %s: ", NAME_WIDTH, address->name, address->schedule->name);
-        if (full >= 0) {
-            date_print(full, date);
-            buf_printf(out, "full volume from %s on\n", date);
-        } else {
-            buf_printf(out, "stage %zu of %zu at the end\n",
-                       warmup_stage(warmup, address->schedule) + 1, address->schedule->stage_count);
-        }
+        if (warmup != NULL)
+            join_group(&groups, &count, address->name, end_of(prospect, address, warmup));
     }
+    for (size_t i = 0; i < count; i++) {
+        buf_puts(out, buf_text(&groups[i].names));
+        if (groups[i].count > NAMES_MAX)
+            buf_printf(out, " and %zu more", groups[i].count - NAMES_MAX);
+        buf_printf(out, ": %s\n", groups[i].text);
+        buf_clear(&groups[i].names);
+        free(groups[i].text);
+    }
+    free(groups);
 }
 
 static void
@@ -272,16 +348,16 @@ print_warmups(const struct prospect *prospect, struct buf *out)
 
     if (count == 0)
         return;
-    buf_printf(out, "\n%-*s", NAME_WIDTH, "may send on");
+    buf_printf(out, "\n%-*s", first_width(prospect), "may send on");
     put_names(out, columns, count);
     buf_printf(out, "\n");
     for (size_t i = 0; i < days; i++) {
         struct world_day day = world_day(prospect->world, i);
 
-        put_date(out, day.day);
+        put_date(prospect, day.day, out);
         for (size_t j = 0; j < count; j++)
             put_cell(out, &day.addresses[columns[j].address->index],
-                     i + 1 < world_days(prospect->world));
+                     i + 1 < world_days(prospect->world), columns[j].width);
         buf_puts(out, "\n");
     }
     buf_puts(out, "+ it went on; = it was held; - it went back; . nothing was sent\n\n");
@@ -299,7 +375,7 @@ print_grades(const struct prospect *prospect, struct buf *out)
 
     if (!world_has_standings(prospect->world))
         return;
-    buf_printf(out, "\n%-*s", NAME_WIDTH, "accounts on");
+    buf_printf(out, "\n%-*s", first_width(prospect), "accounts on");
     for (int i = 0; i < GRADES; i++)
         buf_printf(out, " %*s", WIDTH, grade_text((enum grade)i));
     buf_puts(out, "\n");
@@ -310,7 +386,7 @@ print_grades(const struct prospect *prospect, struct buf *out)
         before = day;
         if (same && i + 1 < days)
             continue;
-        put_date(out, day.day);
+        put_date(prospect, day.day, out);
         for (int j = 0; j < GRADES; j++)
             put(out, day.grades[j]);
         buf_puts(out, "\n");
@@ -340,15 +416,16 @@ print_pools(const struct prospect *prospect, struct buf *out)
 {
     const struct snapshot *snapshot = prospect->conf->snapshot;
 
-    buf_printf(out, "\n%-*s %*s %*s %*s %*s  %s\n", NAME_WIDTH, "pool", WIDTH, "addresses", WIDTH,
-               "needs", WIDTH, "most an hour", WIDTH, "most a day", "because of");
+    buf_printf(out, "\n%-*s %*s %*s %*s %*s  %s\n", first_width(prospect), "pool", WIDTH,
+               "addresses", WIDTH, "needs", WIDTH, "most an hour", WIDTH, "most a day",
+               "because of");
     for (size_t i = 0; i < snapshot->pool_count; i++) {
         const struct pool *pool = &snapshot->pools[i];
         struct world_peak peak = world_peak(prospect->world, pool, NULL);
         uint64_t sent = world_sent_from(prospect->world, pool);
         char number[PROSPECT_NUMBER_SIZE];
 
-        buf_printf(out, "%-*s", NAME_WIDTH, pool->name);
+        buf_printf(out, "%-*s", first_width(prospect), pool->name);
         put(out, pool->member_count);
         put(out, need_of(prospect->world, pool).addresses);
         put(out, peak.hour);
@@ -367,12 +444,19 @@ static void
 print_warnings(const struct prospect *prospect, struct buf *out)
 {
     struct prospect_warnings warnings;
+    size_t alike = 0;
 
     prospect_warnings(prospect, &warnings);
-    for (size_t i = 0; i < warnings.count && i < WARNINGS_MAX; i++)
-        buf_printf(out, "%s! %s\n", i == 0 ? "\n" : "", warnings.items[i].text);
-    if (warnings.count > WARNINGS_MAX)
-        buf_printf(out, "! and %zu more; --json has all\n", warnings.count - WARNINGS_MAX);
+    for (size_t i = 0; i < warnings.count; i++) {
+        const char *what = warnings.items[i].what;
+        bool same = i > 0 && strcmp(what, warnings.items[i - 1].what) == 0;
+
+        alike = same ? alike + 1 : 1;
+        if (alike <= ALIKE_MAX)
+            buf_printf(out, "%s! %s\n", i == 0 ? "\n" : "", warnings.items[i].text);
+        else if (i + 1 == warnings.count || strcmp(what, warnings.items[i + 1].what) != 0)
+            buf_printf(out, "! and %zu more like that; --json has all\n", alike - ALIKE_MAX);
+    }
     prospect_clear(&warnings);
 }
 

@@ -239,6 +239,23 @@ def test_accounts_earn_their_grades(simulate):
     assert "Mail of bulk is taken for that of trusted accounts: --accounts bulk=NUMBER" in text
 
 
+def test_many_addresses_with_long_names_are_readable(simulate):
+    conf = {key: CONF[key] for key in ("node", "tag_secret_file", "feedback", "warmup")}
+    warm = {"warmup": {"schedule": "conservative", "started": "2026-11-20"}}
+    conf["addresses"] = {f"mail-out-of-frankfurt-{i:02}": {
+        "ip": f"192.0.2.{i + 1}", "helo": f"a{i}.test", **warm} for i in range(20)}
+    conf["pools"] = {"p": {"addresses": list(conf["addresses"])}}
+    conf["streams"] = [{"name": "all", "pool": "p", "match": []}]
+    text = simulate("--volume", "all=9000/day", "--days", 4, conf=conf, as_json=False)
+    table = text[text.index("\nsent on "):].splitlines()[1:6]
+    assert len(table[0].split("mail-out-of-frankfurt-")) == 7 and table[0].endswith("others")
+    assert len({len(line) for line in table}) == 1
+    assert re.search(r"^mail-out-of-frankfurt-\d\d, .* and \d+ more: conservative, stage \d of 21 "
+                     r"at the end$", text, re.M)
+    assert "! and 15 more like that; --json has all" in text
+    assert len([line for line in text.splitlines() if "does not reach" in line]) == 5
+
+
 def test_the_same_again_is_the_same(simulate):
     options = ("--volume", "bulk=9000/day,transactional=3000/day", "--days", 6, "--refused", "9")
     first = simulate(*options)
