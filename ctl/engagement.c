@@ -107,15 +107,6 @@ view_open(const char *path, struct view *ret_view, struct err *err)
     return 0;
 }
 
-static bool
-has_warm(const struct pool *pool)
-{
-    for (size_t i = 0; i < pool->member_count; i++)
-        if (pool->members[i].address->schedule == NULL)
-            return true;
-    return false;
-}
-
 /* Streams whose mail to others has nowhere to go. */
 static void
 warn_of_streams(const struct conf *conf)
@@ -123,16 +114,13 @@ warn_of_streams(const struct conf *conf)
     const struct snapshot *snapshot = conf->snapshot;
 
     for (size_t i = 0; i < snapshot->stream_count && snapshot->engaged_weeks > 0; i++) {
-        const struct pool *pool = snapshot->streams[i].pool;
-        bool warm = has_warm(pool);
+        const struct stream *stream = &snapshot->streams[i];
 
-        for (size_t j = 0; j < pool->overflow_count && !warm; j++)
-            warm = has_warm(pool->overflow[j]);
-        if (!warm)
+        if (!stream_has_warm(stream))
             fprintf(stderr,
                     "postpool: stream %s: all addresses of pool %s warm up, and its overflow has "
                     "no other -- recipients that were not active of late wait\n",
-                    snapshot->streams[i].name, pool->name);
+                    stream->name, stream->pool->name);
     }
 }
 

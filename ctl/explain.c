@@ -17,6 +17,7 @@
 #include "lib/err.h"
 #include "lib/explained.h"
 #include "lib/header.h"
+#include "lib/hint.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/presence.h"
@@ -28,7 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADERS_MAX = 64 };
+enum { HEADERS_MAX = 64, DAY_S = 24 * 3600 };
 
 /* The message that is asked about. */
 struct asked {
@@ -47,6 +48,8 @@ struct story {
     const struct stream *stream;
     const char *why; /* how the stream was found */
     char id[TAG_SENDER_SIZE];
+    enum hint hint;
+    int32_t day; /* that the hint tells, or the tag; TAG_NO_DAY */
     bool bypass;
     const struct pool *pool; /* as far as it can be known without the daemon */
     struct decision decision;
@@ -136,6 +139,12 @@ parse(int argc, char **argv, struct ctl *ctl, struct asked *asked, int *ret_stat
     return true;
 }
 
+static int32_t
+today(void)
+{
+    return (int32_t)(clock_ms(CLOCK_REALTIME) / 1000 / DAY_S);
+}
+
 static void
 find_stream(const struct conf *conf, struct asked *asked, struct story *story)
 {
@@ -152,7 +161,10 @@ find_stream(const struct conf *conf, struct asked *asked, struct story *story)
         fprintf(stderr, "postpool: %s cannot be read, so that no tag is known to be genuine\n",
                 conf->tag_secret_file);
     story->stream = tagged_stream(conf, sender, story->id);
+    story->day = TAG_NO_DAY;
     if (tag_find(sender, &tag) && tag_verify(conf->secret, &tag) && conf->secret_known) {
+        story->day = tag_day(conf->secret, tag.id);
+        story->hint = story->day != TAG_NO_DAY ? HINT_DAY : HINT_NONE;
         story->why = strcmp(tag.stream, story->stream->name) == 0
                          ? "the tag says so"
                          : "the tag is genuine, but its stream is gone; the sender alone tells";
@@ -164,6 +176,7 @@ find_stream(const struct conf *conf, struct asked *asked, struct story *story)
         story->why = "such a sender is not tagged; it alone tells";
     } else {
         story->stream = classify(conf->snapshot, &asked->facts);
+        story->hint = hint_read(&conf->hint, &asked->facts, today(), &story->day);
         story->why = story->stream->match_count == 0 ? "no stream before it matches"
                                                      : "the first one that matches";
     }
@@ -217,11 +230,12 @@ ask_daemon(const struct ctl *ctl, const struct conf *conf, const struct asked *a
     addr_domain(asked->facts.sender, sender, sizeof(sender));
     if (account == NULL)
         account = sender;
-    question = mem_printf(
-        "explain %s %llx %s %s %s %llx%s", story->stream->name,
-        (unsigned long long)decide_key(story->id, domain), domain[0] != '\0' ? domain : "-",
-        account[0] != '\0' ? account : "-", sender[0] != '\0' ? sender : "-",
-        (unsigned long long)engagement_hash(asked->recipient), ctl->json ? " json" : "");
+    question = mem_printf("explain %s %llx %s %s %s %llx %d%s", story->stream->name,
+                          (unsigned long long)decide_key(story->id, domain),
+                          domain[0] != '\0' ? domain : "-", account[0] != '\0' ? account : "-",
+                          sender[0] != '\0' ? sender : "-",
+                          (unsigned long long)engagement_hash(asked->recipient), (int)story->day,
+                          ctl->json ? " json" : "");
     if (ctl_ask(conf, question, &answer) < 0)
         fprintf(stderr, "postpool: so nothing is known of caps, suspensions and grades\n");
     free(question);
@@ -251,6 +265,23 @@ print_times(const struct story *story)
     printf("\n");
 }
 
+static void
+print_hint(const struct story *story)
+{
+    char date[HINT_TEXT_SIZE];
+
+    if (story->hint == HINT_REFUSED)
+        printf("hint       does not count: none of warmup.hint.match holds\n");
+    else if (story->hint == HINT_ODD)
+        printf(
+            "hint       does not count: it is none of warmup.hint.values, and no days or date\n");
+    else if (story->hint == HINT_DAY && story->day == HINT_NEVER)
+        printf("hint       the recipient never was active\n");
+    else if (story->hint == HINT_DAY)
+        printf("hint       the recipient was active on %s, %d days ago\n",
+               hint_print(story->hint, story->day, date), (int)hint_quiet(story->day, today()));
+}
+
 /* How the daemon's answer begins when it tells the pool, too. */
 #define GRADE_LINE "grade "
 #define GRADE_MEMBER "\"grade\":"
@@ -269,6 +300,7 @@ print_text(const struct story *story, const char *told)
     if (told == NULL || strncmp(told, GRADE_LINE, strlen(GRADE_LINE)) != 0)
         printf("pool       %s\n", story->pool->name);
     print_times(story);
+    print_hint(story);
     if (told == NULL)
         explained_text(&story->decision, &(struct explained_with){0}, &text);
     fputs(told != NULL ? told : buf_text(&text), stdout);
@@ -294,6 +326,7 @@ print_json(const struct story *story, const char *told)
 {
     struct buf text = {0};
     struct json json = {.out = &text};
+    char hint[HINT_TEXT_SIZE];
 
     json_open(&json, NULL, '{');
     json_text(&json, "stream", story->stream->name);
@@ -303,6 +336,8 @@ print_json(const struct story *story, const char *told)
         json_text(&json, "pool", story->bypass ? NULL : story->pool->name);
     if (!story->bypass)
         add_times(story, &json);
+    if (story->hint != HINT_NONE)
+        json_text(&json, "hint", hint_print(story->hint, story->day, hint));
     if (told != NULL) {
         buf_printf(&text, ",%.*s", (int)strcspn(told, "\n"), told); /* members, without braces */
     } else if (story->bypass) {

@@ -6,7 +6,6 @@
 #include "engine/glob.h"
 #include "engine/snapshot.h"
 
-#include <stdbool.h>
 #include <strings.h>
 
 static bool
@@ -77,15 +76,13 @@ match_holds(const struct match *match, const struct facts *facts)
     return true;
 }
 
-static bool
-stream_takes(const struct stream *stream, const struct facts *facts)
+bool
+classify_any(const struct match *matches, size_t count, const struct facts *facts)
 {
-    if (stream->match_count == 0)
-        return true;
-    for (size_t i = 0; i < stream->match_count; i++)
-        if (match_holds(&stream->matches[i], facts))
+    for (size_t i = 0; i < count; i++)
+        if (match_holds(&matches[i], facts))
             return true;
-    return false;
+    return count == 0;
 }
 
 const struct stream *
@@ -94,7 +91,7 @@ classify(const struct snapshot *snapshot, const struct facts *facts)
     size_t last = snapshot->stream_count - 1;
 
     for (size_t i = 0; i < last; i++)
-        if (stream_takes(&snapshot->streams[i], facts))
+        if (classify_any(snapshot->streams[i].matches, snapshot->streams[i].match_count, facts))
             return &snapshot->streams[i];
     return &snapshot->streams[last];
 }

@@ -8,8 +8,10 @@
 
 #include "engine/ip.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
+struct match;
 struct snapshot;
 struct stream;
 
@@ -40,5 +42,8 @@ struct facts {
  * that is the same as without, it is sure.
  */
 const struct stream *classify(const struct snapshot *snapshot, const struct facts *facts);
+
+/* Do the conditions of any of the groups hold, or are there none? */
+bool classify_any(const struct match *matches, size_t count, const struct facts *facts);
 
 #endif

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void
-stream_clear(struct stream *stream)
+void
+matches_free(struct match *matches, size_t count)
 {
-    for (size_t i = 0; i < stream->match_count; i++) {
-        struct match *match = &stream->matches[i];
+    for (size_t i = 0; i < count; i++) {
+        struct match *match = &matches[i];
 
         for (size_t j = 0; j < match->condition_count; j++) {
             struct condition *condition = &match->conditions[j];
@@ -27,7 +27,33 @@ stream_clear(struct stream *stream)
         }
         free(match->conditions);
     }
-    free(stream->matches);
+    free(matches);
+}
+
+static bool
+has_warm(const struct pool *pool)
+{
+    for (size_t i = 0; i < pool->member_count; i++)
+        if (pool->members[i].address->schedule == NULL)
+            return true;
+    return false;
+}
+
+bool
+stream_has_warm(const struct stream *stream)
+{
+    const struct pool *pool = stream->pool;
+    bool warm = has_warm(pool);
+
+    for (size_t i = 0; i < pool->overflow_count && !warm; i++)
+        warm = has_warm(pool->overflow[i]);
+    return warm;
+}
+
+static void
+stream_clear(struct stream *stream)
+{
+    matches_free(stream->matches, stream->match_count);
     free(stream->hours);
     zone_free(stream->zone);
     free(stream->zone_name);

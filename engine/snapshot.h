@@ -181,6 +181,12 @@ struct snapshot {
     unsigned require;   /* what any stream requires */
 };
 
+/* Frees the list, too. */
+void matches_free(struct match *matches, size_t count);
+
+/* Is any address of its pool, or of the pools on the ladder behind it, not in warm-up? */
+bool stream_has_warm(const struct stream *stream);
+
 /* Takes NULL. */
 void snapshot_free(struct snapshot *snapshot);
 

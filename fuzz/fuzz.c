@@ -64,6 +64,9 @@ static const char site[] =
     "           { name = \"ladder\"; pool = \"ladder\"; match = (\n"
     "               { sender = \"<>\"; }, { client = \"10.1.0.0/16\"; header = \"X-Two\"; } ); },\n"
     "           { name = \"default\"; pool = \"many\"; match = (); } );\n"
+    "warmup: { hint = { header = \"X-Engaged\"; values = { high = \"7d\"; low = \"never\"; }; "
+    "match = "
+    "( { sasl_user = \"app-*\"; }, { header = \"X-Two\"; } ); }; };\n"
     "complaints: { addresses = ( \"fbl@*\", \"*@bounces.test\" ); };\n"
     "bypass = ( \"internal.test\" );\n";
 

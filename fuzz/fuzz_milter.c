@@ -45,6 +45,9 @@ check_tag(const struct session *session, const struct verdict *verdict)
     MUST(tag_find(sender, &tag));
     MUST(tag_verify(session->conf->secret, &tag));
     MUST(strcmp(tag.stream, verdict->stream->name) == 0 && strcmp(tag.id, verdict->id) == 0);
+    MUST((tag_day(session->conf->secret, tag.id) != TAG_NO_DAY) == (verdict->hint == HINT_DAY));
+    if (verdict->hint == HINT_DAY)
+        MUST(tag_day(session->conf->secret, tag.id) == verdict->hint_day);
     MUST(tag_remove(sender) == 1 && strcmp(sender, session->sender) == 0);
     free(sender);
 }
@@ -92,6 +95,7 @@ end_of_message(struct client *client)
         /* The null sender is left alone; any other is tagged, or said to be too odd. */
         MUST(verdict.tag + verdict.too_odd == (session->sender[0] != '\0'));
     }
+    MUST(verdict.hint == HINT_NONE || session->hint_headers > 0);
     if (verdict.tag)
         check_tag(session, &verdict);
     if (verdict.mark[0] != '\0')

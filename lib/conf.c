@@ -397,6 +397,8 @@ read_root(struct conf_reader *reader, config_setting_t *root)
     note_caps(reader->conf->snapshot);
     if (addresses != NULL && pools != NULL)
         conf_warn_pools(reader, addresses, pools);
+    if (reader->conf->hint.header != NULL)
+        conf_warn_hint(reader, member_of(config_setting_get_member(root, "warmup"), "hint"));
     read_secret(reader);
 }
 
@@ -475,6 +477,7 @@ conf_unref(struct conf *conf)
     replies_clear(&conf->replies); /* names providers of the snapshot */
     snapshot_free(conf->snapshot);
     zone_free(conf->warmup_zone);
+    hint_rules_clear(&conf->hint);
     free(conf->file);
     free(conf->internal);
     free(conf->dns_servers);
@@ -494,7 +497,9 @@ each_key(const struct conf_key *table, const char *path,
     static const struct {
         const char *path;
         const struct conf_key *keys;
-    } nested[] = {{"pools.NAME.addresses", conf_member_keys}, {"streams.match", conf_match_keys}};
+    } nested[] = {{"pools.NAME.addresses", conf_member_keys},
+                  {"streams.match", conf_match_keys},
+                  {"warmup.hint.match", conf_match_keys}};
 
     for (const struct conf_key *key = table; key->name != NULL; key++) {
         bool by_name = key->keys == conf_address_keys || key->keys == conf_pool_keys ||

@@ -17,6 +17,7 @@
 #include "engine/standing.h"
 #include "engine/warmup.h"
 #include "lib/dnslist.h"
+#include "lib/hint.h"
 #include "lib/nameserver.h"
 #include "lib/replies.h"
 
@@ -111,6 +112,7 @@ struct conf {
     struct zone *warmup_zone;   /* whose days count; NULL: UTC */
     char *engagement_path;      /* the file of recipients and their activity, or "none" */
     struct conf_list engaged;   /* as written */
+    struct hint_rules hint;
 
     struct standing_rules standing; /* how accounts are graded */
     struct fault_limits standing_limits;

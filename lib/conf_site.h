@@ -13,6 +13,8 @@
 
 #include "lib/conf_key.h"
 
+struct match;
+struct snapshot;
 struct stream;
 
 extern const struct conf_key conf_address_keys[];
@@ -26,6 +28,7 @@ extern const struct conf_key conf_store_keys[]; /* likewise */
 extern const struct conf_key conf_suspension_keys[];
 extern const struct conf_key conf_figures_keys[];
 extern const struct conf_key conf_warmup_keys[];         /* likewise */
+extern const struct conf_key conf_hint_keys[];           /* likewise */
 extern const struct conf_key conf_schedule_keys[];       /* one of warmup.schedules */
 extern const struct conf_key conf_address_warmup_keys[]; /* members of struct address */
 extern const struct conf_key conf_complaints_keys[];
@@ -49,6 +52,14 @@ void conf_read_providers(struct conf_reader *reader, config_setting_t *setting);
 /* Make conf.dns_servers of conf.dns_server_text, which the group "dns" gave. */
 void conf_read_dns(struct conf_reader *reader, config_setting_t *servers);
 
+/* Groups of conditions.  *ret_matches is the caller's, see matches_free(). */
+void conf_read_matches(struct conf_reader *reader, config_setting_t *setting,
+                       struct match **ret_matches, size_t *ret_count);
+
+/* The milter keeps only headers that somebody asks for: this one, those of matches. */
+void conf_note_header(struct snapshot *snapshot, const char *name);
+void conf_note_headers(struct snapshot *snapshot, const struct match *matches, size_t count);
+
 /* Make stream.hours of the text, and stream.zone by stream.zone_name; item is the stream's. */
 void conf_read_hours(struct conf_reader *reader, config_setting_t *item, const char *text,
                      struct stream *stream);
@@ -59,6 +70,10 @@ void conf_check_suspension(struct conf_reader *reader, config_setting_t *steps);
 /* The group "warmup", and then, when the addresses are known, theirs; both may be NULL. */
 void conf_read_warmup(struct conf_reader *reader, config_setting_t *warmup);
 void conf_check_warmup(struct conf_reader *reader, config_setting_t *addresses);
+
+/* The group "warmup.hint", which may be NULL; and warnings, when it is there and streams are. */
+void conf_read_hint(struct conf_reader *reader, config_setting_t *hint);
+void conf_warn_hint(struct conf_reader *reader, config_setting_t *hint);
 
 /* Where the figures are, beside the store's file or in one of their own; path may be NULL. */
 void conf_check_figures(struct conf_reader *reader, config_setting_t *path);

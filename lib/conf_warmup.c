@@ -51,6 +51,8 @@ const struct conf_key conf_warmup_keys[] = {
      "In each week of a warm-up, seven stages: within which time recipients must have been active; "
      "behind them anybody passes.",
      NULL, NULL},
+    {"hint", KEY_GROUP, 0, NULL, 0, 0, "A header that tells when a recipient was active.",
+     conf_hint_keys, NULL},
     {"schedules", KEY_OWN, 0, "", 0, 0, "Schedules of one's own, by name.", conf_schedule_keys,
      NULL},
     CONF_KEY_END,
@@ -320,6 +322,7 @@ conf_read_warmup(struct conf_reader *reader, config_setting_t *warmup)
 
     check_engagement(reader, member_of(warmup, "engagement"));
     read_engaged(reader, member_of(warmup, "engaged"));
+    conf_read_hint(reader, member_of(warmup, "hint"));
 
     conf->warmup.idle_days = (int)(conf->warmup_idle_ms / DAY_MS);
     if (conf->warmup_idle_ms % DAY_MS != 0)

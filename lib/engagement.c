@@ -145,17 +145,29 @@ read_date(const char *text, int32_t *ret_day)
     return date_parse(date, ret_day) == 0;
 }
 
-static int
-read_when(const char *text, int32_t today, int32_t *ret_day, struct err *err)
+int
+engagement_parse_day(const char *text, int32_t today, int32_t *ret_day)
 {
     int32_t day;
 
     if (!read_days(text, today, &day) && !read_date(text, &day))
-        return err_set(err, -EINVAL,
-                       "has no date such as 2026-11-27 and no number of days behind the recipient");
+        return -EINVAL;
     if (day > today + 1 || day > ENGAGEMENT_DAY_MAX)
-        return err_set(err, -EINVAL, "has a date that is yet to come");
+        return -ERANGE;
     *ret_day = day;
+    return 0;
+}
+
+static int
+read_when(const char *text, int32_t today, int32_t *ret_day, struct err *err)
+{
+    int r = engagement_parse_day(text, today, ret_day);
+
+    if (r == -ERANGE)
+        return err_set(err, -EINVAL, "has a date that is yet to come");
+    if (r < 0)
+        return err_set(err, r,
+                       "has no date such as 2026-11-27 and no number of days behind the recipient");
     return 0;
 }
 

@@ -35,6 +35,12 @@ uint64_t engagement_hash(const char *address);
 int engagement_parse_hash(const char *text, uint64_t *ret_hash);
 
 /*
+ * When it was active: a date, also with a time behind, or a number of days that ended today, "12"
+ * or "12d".  0; -EINVAL: it is none; or -ERANGE: it is yet to come.
+ */
+int engagement_parse_day(const char *text, int32_t today, int32_t *ret_day);
+
+/*
  * One line: an address or the hash of one, and when it was active last, a date or a number of
  * days that ended today.  Returns 1 with *ret_word set, 0 for one that says nothing, or -EINVAL
  * with the reason.

@@ -41,7 +41,7 @@ mark_print(const uint8_t secret[static CONF_SECRET_SIZE], const char *stream, co
 {
     struct mark mark;
 
-    if (!is_account(account) || strlen(stream) > STREAM_NAME_MAX || strlen(id) > TAG_ID_LENGTH)
+    if (!is_account(account) || strlen(stream) > STREAM_NAME_MAX || strlen(id) > TAG_ID_MAX)
         return false;
     strcpy(mark.stream, stream);
     strcpy(mark.id, id);
@@ -76,7 +76,7 @@ mark_read(const uint8_t secret[static CONF_SECRET_SIZE], const char *text, struc
         return false;
     strcpy(lower, text);
     addr_lower(lower);
-    if (!take(&at, STREAM_NAME_MAX, '.', mark.stream) || !take(&at, TAG_ID_LENGTH, '.', mark.id) ||
+    if (!take(&at, STREAM_NAME_MAX, '.', mark.stream) || !take(&at, TAG_ID_MAX, '.', mark.id) ||
         !take(&at, MARK_MAC_LENGTH, ':', mac) || !is_account(at))
         return false;
     strcpy(mark.account, at);

@@ -21,12 +21,12 @@
 enum {
     MARK_MAC_LENGTH = 16,
     MARK_ACCOUNT_MAX = 180,
-    MARK_SIZE = STREAM_NAME_MAX + 1 + TAG_ID_LENGTH + 1 + MARK_MAC_LENGTH + 1 + MARK_ACCOUNT_MAX + 1
+    MARK_SIZE = STREAM_NAME_MAX + 1 + TAG_ID_MAX + 1 + MARK_MAC_LENGTH + 1 + MARK_ACCOUNT_MAX + 1
 };
 
 struct mark {
     char stream[STREAM_NAME_MAX + 1];
-    char id[TAG_ID_LENGTH + 1];
+    char id[TAG_ID_MAX + 1];
     char account[MARK_ACCOUNT_MAX + 1]; /* of a-z, 0-9, "-", "." and "_" */
 };
 

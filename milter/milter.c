@@ -206,14 +206,16 @@ remove_headers(SMFICTX *ctx, const char *name, unsigned count)
     return r;
 }
 
-/* What passes for ours. */
+/* What passes for ours, and what is for us alone. */
 static int
 remove_own(SMFICTX *ctx, const struct session *session)
 {
     const struct conf *conf = session->conf;
     int r = remove_headers(ctx, conf->stream_header, session->own_headers);
 
-    return r == MI_SUCCESS ? remove_headers(ctx, conf->mark_header, session->own_marks) : r;
+    if (r == MI_SUCCESS)
+        r = remove_headers(ctx, conf->mark_header, session->own_marks);
+    return r == MI_SUCCESS ? remove_headers(ctx, conf->hint.header, session->hint_headers) : r;
 }
 
 static int
@@ -261,9 +263,10 @@ act(SMFICTX *ctx, const struct session *session, const struct verdict *verdict,
     const char *queue_id)
 {
     sfsistat answer = SMFIS_CONTINUE;
+    char hint[HINT_TEXT_SIZE];
 
     if (verdict->stream == NULL)
-        /* The site's own mail to itself: only what passes for ours goes. */
+        /* The site's own mail to itself is left as it is otherwise. */
         return remove_own(ctx, session) == MI_SUCCESS ? SMFIS_CONTINUE : SMFIS_TEMPFAIL;
     if (verdict->unmet != 0)
         answer = say_unmet(ctx, session, verdict, queue_id);
@@ -277,8 +280,9 @@ act(SMFICTX *ctx, const struct session *session, const struct verdict *verdict,
         log_warn("%s: sender <%s> cannot carry a tag -- the sender alone will tell the stream",
                  queue_id, session->sender);
     else
-        log_info("%s: stream=%s, id=%s, from=<%s>", queue_id, verdict->stream->name, verdict->id,
-                 session->sender);
+        log_info("%s: stream=%s, id=%s, from=<%s>%s%s", queue_id, verdict->stream->name,
+                 verdict->id, session->sender, verdict->hint != HINT_NONE ? ", hint=" : "",
+                 hint_print(verdict->hint, verdict->hint_day, hint));
     return SMFIS_CONTINUE;
 }
 

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { DAY_S = 24 * 3600 };
+
 struct session *
 session_new(void)
 {
@@ -42,6 +44,7 @@ session_reset(struct session *session)
     session->own_headers = 0;
     session->own_marks = 0;
     session->has_feedback_id = false;
+    session->hint_headers = 0;
     session->strip_counts = NULL;
     session->report = NULL;
     session->bulk = (struct bulk){0};
@@ -208,6 +211,21 @@ is_asked_for(const struct snapshot *snapshot, const char *name)
     return false;
 }
 
+/* Of one that is removed. */
+static void
+count_header(struct session *session, const char *name)
+{
+    const struct conf *conf = session->conf;
+
+    if (conf->hint.header != NULL && strcasecmp(name, conf->hint.header) == 0) {
+        session->hint_headers++;
+        return; /* if it is to be stripped, too, that is once enough */
+    }
+    for (size_t i = 0; i < conf->strip.count; i++)
+        if (strcasecmp(name, conf->strip.items[i]) == 0)
+            session->strip_counts[i]++;
+}
+
 void
 session_header(struct session *session, const char *name, const char *value)
 {
@@ -231,9 +249,7 @@ session_header(struct session *session, const char *name, const char *value)
     session->has_feedback_id |= strcasecmp(name, "Feedback-ID") == 0;
     if (conf->snapshot->require != 0)
         bulk_header(&session->bulk, name, value);
-    for (size_t i = 0; i < conf->strip.count; i++)
-        if (strcasecmp(name, conf->strip.items[i]) == 0)
-            session->strip_counts[i]++;
+    count_header(session, name);
     if (at == SESSION_HEADERS_MAX || !is_asked_for(conf->snapshot, name))
         return;
     header_unfold(value, line);
@@ -301,6 +317,10 @@ session_verdict(const struct session *session, uint64_t random, int64_t now_s,
     tag_id(random, now_s, ret_verdict->id);
     if (session->sender[0] == '\0')
         return; /* the null sender is never tagged */
+    ret_verdict->hint =
+        hint_read(&conf->hint, &facts, (int32_t)(now_s / DAY_S), &ret_verdict->hint_day);
+    if (ret_verdict->hint == HINT_DAY)
+        tag_add_day(conf->secret, ret_verdict->id, ret_verdict->hint_day);
     if (session->sender_usable && tag_add(conf->secret, session->sender, ret_verdict->stream->name,
                                           ret_verdict->id, ret_verdict->sender) == 0)
         ret_verdict->tag = true;

@@ -12,6 +12,7 @@
 
 #include "engine/classify.h"
 #include "lib/feedback_id.h"
+#include "lib/hint.h"
 #include "lib/mark.h"
 #include "lib/tag.h"
 #include "milter/bulk.h"
@@ -49,6 +50,7 @@ struct session {
     char *header_texts[SESSION_HEADERS_MAX]; /* owned: name, NUL, value */
     unsigned own_headers;                    /* how many stream headers came with it */
     unsigned own_marks;                      /* how many headers of marks */
+    unsigned hint_headers;                   /* likewise of hints */
     bool has_feedback_id;
     unsigned *strip_counts;            /* owned: how many of each header in conf->strip */
     struct report_reader *report;      /* owned; NULL: it came to no complaint address */
@@ -89,6 +91,8 @@ char *session_report(struct session *session);
 struct verdict {
     const struct stream *stream; /* NULL: nothing; the message is none of ours */
     char id[TAG_ID_MAX + 1];
+    enum hint hint; /* HINT_DAY: the id tells hint_day */
+    int32_t hint_day;
     bool tag; /* change the sender to what stands in sender */
     char sender[TAG_SENDER_SIZE];
     bool too_odd;                       /* the sender cannot carry a tag; it stays as it is */

@@ -243,7 +243,7 @@ choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool
     question.key = decide_key(mail->message_id, mail->domain);
     question.account = account_of(view, mail);
     if (view->quiet != NULL)
-        question.quiet_days = view->quiet(view->arg, mail->recipient);
+        question.quiet_days = view->quiet(view->arg, mail->message_id, mail->recipient);
     result->decided = true;
     decide(&question, ret_decision);
     if (ret_decision->refused && result->words == NULL && question.avoid[0] != NULL) {

@@ -50,6 +50,7 @@ struct look {
 
 struct engagements {
     char *path; /* owned; "none" */
+    bool hints; /* the site has them, so that somebody knows of activity */
     struct loaded now;
     struct identity known;
     char *refused; /* why the last one was; owned; NULL: it was not */
@@ -182,13 +183,19 @@ unload_aside(struct loaded *loaded)
         pthread_detach(thread);
 }
 
+static const char *
+without(const struct engagements *engagements)
+{
+    return engagements->hints ? "hints alone tell of activity" : "nobody is asked for activity";
+}
+
 static void
 refuse(struct engagements *engagements, const struct look *look)
 {
     if (engagements->refused == NULL || strcmp(engagements->refused, look->err.msg) != 0)
         log_warn("%s %s -- %s", engagements->path, look->err.msg,
                  engagements->now.bytes != NULL ? "the one before stays in use"
-                                                : "nobody is asked for activity");
+                                                : without(engagements));
     free(engagements->refused);
     engagements->refused = mem_strdup(look->err.msg);
 }
@@ -203,7 +210,7 @@ take_over(struct engagements *engagements, struct look *look)
         return; /* taken over or refused, as it was */
     if (look->r == -ENOENT) {
         if (was)
-            log_info("%s: there is none any more, nobody is asked for activity", engagements->path);
+            log_info("%s: there is none any more, %s", engagements->path, without(engagements));
         unload_aside(&engagements->now);
     } else if (look->r < 0) {
         refuse(engagements, look);
@@ -329,6 +336,7 @@ engagements_set_conf(struct engagements *engagements, const struct conf *conf)
         engagements->path = mem_strdup(conf->engagement_path);
         engagements->known = (struct identity){0};
     }
+    engagements->hints = conf->hint.header != NULL;
     engagements_look(engagements, NULL);
 }
 
@@ -340,7 +348,7 @@ engagements_quiet_hash(const struct engagements *engagements, uint64_t hash, int
     int32_t day;
 
     if (engagements->now.bytes == NULL)
-        return 0;
+        return engagements->hints ? DECIDE_NEVER_ACTIVE : 0;
     day = engagement_day(&engagements->now.engagement, hash);
     if (day < 0)
         return DECIDE_NEVER_ACTIVE;
@@ -351,7 +359,7 @@ int32_t
 engagements_quiet(const struct engagements *engagements, const char *recipient, int32_t today)
 {
     if (engagements->now.bytes == NULL)
-        return 0;
+        return engagements_quiet_hash(engagements, 0, today);
     return engagements_quiet_hash(engagements, engagement_hash(recipient), today);
 }
 
@@ -383,6 +391,7 @@ engagements_new(struct event_base *base, const struct conf *conf)
     struct look look;
 
     engagements->path = mem_strdup(conf->engagement_path);
+    engagements->hints = conf->hint.header != NULL;
     if (pipe2(engagements->ends, O_CLOEXEC | O_NONBLOCK) < 0)
         abort(); /* no descriptors left at the start */
     look_begin(engagements, &look);

@@ -6,7 +6,7 @@
  * reads it, 8 bytes for a recipient, and the loop only takes over what is whole and right.
  * What it is told of, and each 30 s a file that is another, is read; while that is looked at
  * the one before is used, and it stays when the new one is damaged.  Without a file nobody is
- * asked for activity.
+ * asked for activity, unless the site has hints: then nothing is known of those without one.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -10,8 +10,10 @@
 #include "engine/snapshot.h"
 #include "lib/clock.h"
 #include "lib/explained.h"
+#include "lib/hint.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/tag.h"
 #include "policyd/breakers.h"
 #include "policyd/engagements.h"
 #include "policyd/mx.h"
@@ -30,6 +32,7 @@ struct wanted {
     char account[METERS_ACCOUNT_MAX + 1];
     char sender[256];
     uint64_t hash; /* of the recipient */
+    int32_t day;   /* of the message's hint; TAG_NO_DAY */
     bool json;
 };
 
@@ -37,12 +40,13 @@ static bool
 parse(const char *arguments, struct wanted *wanted)
 {
     char json[8] = "";
-    int count =
-        sscanf(arguments, "%32s %" SCNx64 " %255s %255s %255s %" SCNx64 " %7s", wanted->stream,
-               &wanted->key, wanted->domain, wanted->account, wanted->sender, &wanted->hash, json);
+    int count = sscanf(arguments, "%32s %" SCNx64 " %255s %255s %255s %" SCNx64 " %" SCNd32 " %7s",
+                       wanted->stream, &wanted->key, wanted->domain, wanted->account,
+                       wanted->sender, &wanted->hash, &wanted->day, json);
 
     wanted->json = strcmp(json, "json") == 0;
-    return count == 6 || (count == 7 && wanted->json);
+    return (count == 7 || (count == 8 && wanted->json)) && wanted->day >= TAG_NO_DAY &&
+           wanted->day <= TAG_DAY_MAX;
 }
 
 /* "-" is none. */
@@ -145,7 +149,7 @@ explain_answer(const struct explain *explain, const char *arguments, struct buf 
     struct wanted wanted;
 
     if (!parse(arguments, &wanted)) {
-        buf_puts(answer, "error: explain STREAM KEY DOMAIN ACCOUNT SENDER HASH [json]");
+        buf_puts(answer, "error: explain STREAM KEY DOMAIN ACCOUNT SENDER HASH DAY [json]");
         return;
     }
     question.stream =
@@ -158,7 +162,10 @@ explain_answer(const struct explain *explain, const char *arguments, struct buf 
     question.provider = provider_of(explain, wanted.domain);
     question.domain = known(wanted.domain);
     question.account_name = known(wanted.sender);
-    question.quiet_days = engagements_quiet_hash(explain->engagements, wanted.hash, explain->today);
+    question.quiet_days =
+        wanted.day != TAG_NO_DAY
+            ? hint_quiet(wanted.day, explain->today)
+            : engagements_quiet_hash(explain->engagements, wanted.hash, explain->today);
     with.quiet_days = question.quiet_days;
     if (meters != NULL && known(wanted.account) != NULL)
         question.account = meters_account(meters, question.stream->index, wanted.account);

@@ -31,10 +31,10 @@ struct explain {
 };
 
 /*
- * arguments: "STREAM KEY DOMAIN ACCOUNT SENDER HASH [json]": the stream's name, the
+ * arguments: "STREAM KEY DOMAIN ACCOUNT SENDER HASH DAY [json]": the stream's name, the
  * key of decide_key() in hexadecimal, the recipient's domain or "-", the account
  * whose caps count or "-", the sender's domain or "-", engagement_hash() of the
- * recipient in hexadecimal.  The answer is text, or the
+ * recipient in hexadecimal, the day of its hint or TAG_NO_DAY.  The answer is text, or the
  * members of a JSON object; it begins with the account's grade, and the pool, where the
  * stream has pools for grades.
  */

@@ -106,8 +106,11 @@ struct lookup_view {
                     struct lookup_history *ret_history);
     /* Are results read from the log, so that refusals are counted?  NULL: they are not. */
     bool (*counted)(void *arg);
-    /* Days since the recipient was active, as in struct decide_question.  NULL: nobody knows. */
-    int32_t (*quiet)(void *arg, const char *recipient);
+    /*
+     * Days since the recipient was active, as in struct decide_question; message_id may tell a
+     * hint.  NULL: nobody asks.
+     */
+    int32_t (*quiet)(void *arg, const char *message_id, const char *recipient);
     void *arg; /* of all five */
     /* What is thought of an account, the domain of a sender, lower case.  NULL: no stream cares. */
     enum grade (*grade)(void *arg, const char *account);

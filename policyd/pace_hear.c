@@ -56,7 +56,7 @@ account_of(const struct pace *pace, const struct stream *stream, const char *acc
 
 /* How long ago its recipient was active: in weeks of a warm-up that would not let it pass. */
 static unsigned
-behind_of(const struct pace *pace, const char *recipient)
+behind_of(const struct pace *pace, const char *message_id, const char *recipient)
 {
     const struct snapshot *snapshot = pace->conf->snapshot;
     struct lookup_view view;
@@ -66,7 +66,7 @@ behind_of(const struct pace *pace, const char *recipient)
     pace->start.view(pace->start.arg, &view);
     if (view.quiet == NULL)
         return 0;
-    days = view.quiet(view.arg, recipient);
+    days = view.quiet(view.arg, message_id, recipient);
     while (weeks < snapshot->engaged_weeks && days > (int32_t)snapshot->engaged_days[weeks])
         weeks++;
     return weeks;
@@ -98,7 +98,7 @@ wait_for_room(struct pace *pace, const struct outcome *outcome, bool urgent)
         .stream = outcome->stream->index,
         .provider = outcome->provider->index,
         .account = account_of(pace, outcome->stream, outcome->account),
-        .behind = behind_of(pace, outcome->recipient),
+        .behind = behind_of(pace, outcome->message_id, outcome->recipient),
     };
     struct waiter what = {
         .since_ms = since_of(outcome),
@@ -280,7 +280,7 @@ on_hit(void *arg, const struct deferral *deferral)
         return;
     kind = (struct waiting_kind){stream->index, provider->index,
                                  account_of(pace, stream, deferral->account),
-                                 behind_of(pace, deferral->recipient)};
+                                 behind_of(pace, deferral->message_id, deferral->recipient)};
     pace->hits++;
     waiting_add(pace->waiting, &kind,
                 &(struct waiter){

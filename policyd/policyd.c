@@ -140,11 +140,14 @@ on_reported(void *arg, const struct reported *reported)
 }
 
 static int32_t
-on_quiet(void *arg, const char *recipient)
+on_quiet(void *arg, const char *message_id, const char *recipient)
 {
     struct policyd *policyd = arg;
+    int32_t day = tag_day(policyd->conf->secret, message_id), today = policyd_today();
 
-    return engagements_quiet(policyd->engagements, recipient, policyd_today());
+    if (day != TAG_NO_DAY)
+        return hint_quiet(day, today); /* it is newer than the file */
+    return engagements_quiet(policyd->engagements, recipient, today);
 }
 
 /* Providers have caps, or replies of theirs that accuse an address there. */

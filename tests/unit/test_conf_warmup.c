@@ -211,6 +211,42 @@ static const struct mistake of_warmup[] = {
      "\"1d\", "
      "\"1d\", \"1d\", \"1d\", \"1d\", \"1d\" ); };",
      "warmup.engaged: 14 weeks are too many, write at most 13"},
+    {"warmup: { hint = 5; };", "warmup.hint: is a number, a group { ... } is needed"},
+    {"warmup: { hint = { heder = \"X\"; }; };",
+     "warmup.hint.heder: unknown key, did you mean \"header\"?"},
+    {"warmup: { hint = { header = \"X Y\"; match = (); }; };",
+     "warmup.hint.header: \"X Y\" is no header name"},
+    {"warmup: { hint = { header = \"Subject\"; match = (); }; };",
+     "warmup.hint.header: \"Subject\" belongs to the message itself and cannot be taken away; take "
+     "a name such as \"X-Engagement\""},
+    {"warmup: { hint = { header = \"x-postpool-stream\"; match = (); }; };",
+     "warmup.hint.header: \"x-postpool-stream\" has a meaning already, take a name of its own such "
+     "as \"X-Engagement\""},
+    {"warmup: { hint = { header = \"X-Postpool-Mark\"; match = (); }; };",
+     "warmup.hint.header: \"X-Postpool-Mark\" has a meaning already"},
+    {"warmup: { hint = { match = (); }; };",
+     "warmup.hint: values and match need the header that they are about"},
+    {"warmup: { hint = { header = \"X\"; }; };",
+     "warmup.hint: match is missing: whose hints count, such as ( { sasl_user = \"app\"; } ); () "
+     "for all of the site's own mail"},
+    {"warmup: { hint = { header = \"X\"; match = ( { user = \"app\"; } ); }; };",
+     "warmup.hint.match.1.user: unknown key"},
+    {"warmup: { hint = { header = \"X\"; match = ( { client = \"10\"; } ); }; };",
+     "warmup.hint.match.1.client: \"10\" is no address or network"},
+    {"warmup: { hint = { header = \"X\"; match = (); values = ( \"high\" ); }; };",
+     "warmup.hint.values: a group of words is needed, { high = \"7d\"; low = \"never\"; }"},
+    {"warmup: { hint = { header = \"X\"; match = (); values = { high = 7; }; }; };",
+     "warmup.hint.values.high: is a number, a text in quotes is needed"},
+    {"warmup: { hint = { header = \"X\"; match = (); values = { high = \"7\"; }; }; };",
+     "warmup.hint.values.high: \"7\" is no time, write whole days up to \"3660d\", such as "
+     "\"7d\", or \"never\""},
+    {"warmup: { hint = { header = \"X\"; match = (); values = { high = \"36h\"; }; }; };",
+     "warmup.hint.values.high: \"36h\" is no time"},
+    {"warmup: { hint = { header = \"X\"; match = (); values = { high = \"3661d\"; }; }; };",
+     "warmup.hint.values.high: \"3661d\" is no time"},
+    {"warmup: { hint = { header = \"X\"; match = (); values = { high = \"7d\"; High = "
+     "\"8d\"; }; }; };",
+     "warmup.hint.values.High: is there already as high, letter case means nothing"},
     {"warmup: { schedules = 5; };", "warmup.schedules: a group of schedules is needed, { slow = { "
                                     "days = ( 50, 100, 200 ); }; }"},
     {"warmup: { schedules: { slow = 5; }; };",

@@ -290,6 +290,10 @@ test_quiet(void **state)
     assert_int_equal(quiet_of(place, "other@example.org"), DECIDE_NEVER_ACTIVE);
     assert_int_equal(file_write_bytes(place->path, words, 100, &err), 0);
     assert_int_equal(quiet_of(place, "user5@example.org"), 0); /* it is damaged */
+    place->conf->hint.header = mem_strdup("X-Engaged"); /* where hints tell, others are not known */
+    assert_int_equal(quiet_of(place, "user5@example.org"), DECIDE_NEVER_ACTIVE);
+    assert_int_equal(file_write_bytes(place->path, words, make(100), &err), 0);
+    assert_int_equal(quiet_of(place, "user5@example.org"), 5);
 }
 
 int

@@ -40,6 +40,7 @@ test_round_trip(void **state)
 static void
 test_longest(void **state)
 {
+    static const char long_id[] = "abcdefghij23abcd"; /* with a day */
     char account[MARK_ACCOUNT_MAX + 2], text[MARK_SIZE], stream[STREAM_NAME_MAX + 1];
     struct mark mark;
 
@@ -48,9 +49,9 @@ test_longest(void **state)
     memset(stream, 's', sizeof(stream));
     stream[STREAM_NAME_MAX] = '\0';
     account[MARK_ACCOUNT_MAX + 1] = '\0';
-    assert_false(mark_print(secret, stream, id, account, text));
+    assert_false(mark_print(secret, stream, long_id, account, text));
     account[MARK_ACCOUNT_MAX] = '\0';
-    assert_true(mark_print(secret, stream, id, account, text));
+    assert_true(mark_print(secret, stream, long_id, account, text));
     assert_int_equal(strlen(text), MARK_SIZE - 1);
     assert_true(mark_read(secret, text, &mark));
 }

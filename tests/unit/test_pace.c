@@ -49,6 +49,20 @@ test_room(void **state)
     pace_world_assert_woken("");
 }
 
+/* Those to recipients that were active of late go first, by the message's hint, too. */
+static void
+test_active_first(void **state)
+{
+    (void)state;
+    pace_world_defer(2, "Q1");
+    pace_world_defer(2, "Q2");
+    pace_world.now_ms += 1000;
+    pace_world_defer(2, "B3");
+    pace_world.room = true;
+    pace_world_run_until(4000);
+    pace_world_assert_woken("B3 Q1 Q2 ");
+}
+
 /* Its lookup never came: the grant goes back, and it is woken again, whatever the hour. */
 static void
 test_woken_in_vain(void **state)
@@ -420,6 +434,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_room, pace_world_set_up, pace_world_tear_down),
+        cmocka_unit_test_setup_teardown(test_active_first, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test(test_woken_in_vain),
         cmocka_unit_test_setup_teardown(test_given_up, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_all_given_up, pace_world_set_up, pace_world_tear_down),

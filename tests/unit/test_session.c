@@ -429,6 +429,61 @@ test_require(void **state)
     session_free(session);
 }
 
+static const char hinting[] =
+    "warmup: { hint: { header = \"X-Engaged\"; values = { high = \"7d\"; }; match = ( { "
+    "sasl_user = \"app\"; } ); }; };\n"
+    "milter: { strip = ( \"x-engaged\" ); };\n";
+
+static void
+expect_hint(const char *user, const char *sender, const char *value, enum hint hint, int32_t day)
+{
+    struct session *session = session_new();
+    struct verdict verdict;
+    struct tag tag;
+
+    session_mail(session, unit_conf_with(hinting), sender, NULL, user);
+    session_rcpt(session, "<x@one.test>", "smtp");
+    if (value != NULL)
+        session_header(session, "x-Engaged", value);
+    session_verdict(session, 1, NOW_S, &verdict);
+    assert_int_equal(verdict.hint, hint);
+    assert_int_equal(tag_day(session->conf->secret, verdict.id), day);
+    if (verdict.tag) {
+        assert_true(tag_find(verdict.sender, &tag));
+        assert_true(tag_verify(session->conf->secret, &tag));
+        assert_string_equal(tag.id, verdict.id);
+    }
+    /* It goes, whoever gave it; and once, although it is to be stripped, too. */
+    assert_int_equal(session->hint_headers, value != NULL);
+    assert_int_equal(session->strip_counts[0], 0);
+    session_reset(session);
+    assert_int_equal(session->hint_headers, 0);
+    session_free(session);
+}
+
+/* The hint of who may give one becomes a part of the id; the null sender has no tag for it. */
+static void
+test_hint(void **state)
+{
+    enum { TODAY = NOW_S / (24 * 3600) };
+    struct session *session;
+
+    (void)state;
+    expect_hint("app", "<joe@a.test>", NULL, HINT_NONE, TAG_NO_DAY);
+    expect_hint("app", "<joe@a.test>", "\r\n  High ", HINT_DAY, TODAY - 7);
+    expect_hint("app", "<joe@a.test>", "12", HINT_DAY, TODAY - 12);
+    expect_hint("app", "<joe@a.test>", "often", HINT_ODD, TAG_NO_DAY);
+    expect_hint("other", "<joe@a.test>", "high", HINT_REFUSED, TAG_NO_DAY);
+    expect_hint("app", "<>", "high", HINT_NONE, TAG_NO_DAY);
+
+    session = session_new(); /* others' mail: it is not ours to change */
+    assert_true(ip_parse("203.0.113.5", &session->client));
+    session_mail(session, unit_conf_with(hinting), "<joe@a.test>", NULL, NULL);
+    session_header(session, "X-Engaged", "high");
+    assert_int_equal(session->hint_headers, 0);
+    session_free(session);
+}
+
 int
 main(void)
 {
@@ -449,6 +504,7 @@ main(void)
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_require),
+        cmocka_unit_test(test_hint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
