@@ -56,6 +56,9 @@ check_report(const struct report *report)
     check_text(report->queue_id, REPORT_WORD_MAX);
     check_text(report->sender, ADDR_MAX);
     MUST(report->tag_count <= REPORT_TAGS_MAX);
+    MUST(report->hop_count <= REPORT_HOPS_MAX && (report->hop_count == 0 || report->returned));
+    for (size_t i = 0; i < report->hop_count; i++)
+        MUST(report->hops[i].family == 4 || report->hops[i].family == 6);
     for (size_t i = 0; i < REPORT_HEADERS_MAX; i++) {
         check_text(report->values[i], REPORT_TEXT_MAX);
         MUST(report->values[i][0] == '\0' || (report->returned && i < NAME_COUNT));
@@ -80,6 +83,9 @@ check_same(const struct report *a, const struct report *b)
     MUST(strcmp(a->sender, b->sender) == 0 && a->tag_count == b->tag_count);
     for (size_t i = 0; i < a->tag_count; i++)
         MUST(strcmp(a->tags[i].id, b->tags[i].id) == 0);
+    MUST(a->hop_count == b->hop_count);
+    for (size_t i = 0; i < a->hop_count; i++)
+        MUST(ip_compare(&a->hops[i], &b->hops[i]) == 0);
     for (size_t i = 0; i < NAME_COUNT; i++)
         MUST(strcmp(a->values[i], b->values[i]) == 0);
     MUST(a->recipient_count == b->recipient_count);

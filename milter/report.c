@@ -190,6 +190,14 @@ on_status(void *arg, const char *name, const char *value)
 }
 
 static void
+take_hop(struct report *report, const char *value)
+{
+    if (report->hop_count < REPORT_HOPS_MAX &&
+        report_read_received(value, &report->hops[report->hop_count]))
+        report->hop_count++;
+}
+
+static void
 on_returned(void *arg, const char *name, const char *value)
 {
     struct report_reader *reader = arg;
@@ -197,6 +205,8 @@ on_returned(void *arg, const char *name, const char *value)
 
     if (strcasecmp(name, "Return-Path") == 0) {
         take_sender(&reader->report, value);
+    } else if (strcasecmp(name, "Received") == 0) {
+        take_hop(&reader->report, value);
     } else if (strcasecmp(name, "Sender") == 0) {
         report_take_address(value, address, sizeof(address));
         take_tag(&reader->report, address);

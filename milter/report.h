@@ -29,6 +29,7 @@
 enum {
     REPORT_RECIPIENTS_MAX = 16, /* that are kept; the others are counted */
     REPORT_TAGS_MAX = 4,
+    REPORT_HOPS_MAX = 8,
     REPORT_HEADERS_MAX = 4, /* that a caller may ask for */
     REPORT_ADDRESS_MAX = 320,
     REPORT_TEXT_MAX = 250, /* of a text that is cut where it is longer */
@@ -76,6 +77,8 @@ struct report {
     struct tag tags[REPORT_TAGS_MAX]; /* each is somebody's word until it is verified */
 
     bool returned; /* the message, or its header, came back */
+    size_t hop_count;
+    struct ip hops[REPORT_HOPS_MAX]; /* by it: who handed it in, the last one first */
     char values[REPORT_HEADERS_MAX][REPORT_TEXT_MAX + 1]; /* of the headers asked for, in it */
 
     size_t recipient_count; /* may be more than are kept */

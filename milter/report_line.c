@@ -91,20 +91,23 @@ add_message(struct buf *line, const struct conf *conf, const struct report *repo
         buf_printf(line, ", account=%s", mark.account);
 }
 
+/* By the report, else by the hosts that the message passed: nearest to us, but not behind us. */
 static void
 add_source(struct buf *line, const struct conf *conf, const struct report *report)
 {
-    const struct address *address;
+    const struct address *address = NULL;
     char source[IP_TEXT_SIZE];
 
-    if (report->source.family == 0)
-        return;
-    address = find_address(conf->snapshot, &report->source);
-    ip_print(&report->source, source);
-    if (address != NULL)
+    if (report->source.family != 0)
+        address = find_address(conf->snapshot, &report->source);
+    for (size_t i = 0; i < report->hop_count && report->source.family == 0 && address == NULL; i++)
+        address = find_address(conf->snapshot, &report->hops[i]);
+    if (address != NULL) {
         buf_printf(line, ", address=%s", address->name);
-    else
+    } else if (report->source.family != 0) {
+        ip_print(&report->source, source);
         buf_printf(line, ", source=%s", source);
+    }
 }
 
 static const char *

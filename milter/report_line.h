@@ -7,10 +7,10 @@
  *
  * Stream and id are there when a tag or a mark is genuine, account when a mark is.  No tag leaves
  * the site: what has one is told by a host of the site itself.  address is there when the report
- * names an IP of ours, and domain, of the recipient, when it looks like one: what else is told
- * is strangers' word, as these two are.  What is their
- * text stands behind all else, in double quotes, where " and \ have a \ in
- * front, and is cut, so that it cannot be taken for anything else.
+ * names an IP of ours, or one that handed on what came back, and domain, of the recipient, when it
+ * looks like one: what else is told is strangers' word, as these two are.  What is their text
+ * stands behind all else, in double quotes, where " and \ have a \ in front, and is cut, so that it
+ * cannot be taken for anything else.
  *
  * SPDX-License-Identifier: MIT
  */

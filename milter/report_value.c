@@ -181,6 +181,39 @@ report_take_ip(const char *value, struct ip *out)
     ip_parse(text, out);
 }
 
+/*
+ * "from helo (name [192.0.2.1]) by ...": what is an IP between brackets, of either kind.  RFC 5321,
+ * section 4.4; some write "from helo (EHLO helo) (192.0.2.1)" or "([192.0.2.1] helo=helo)".
+ */
+bool
+report_read_received(const char *value, struct ip *ret_ip)
+{
+    const char *by = strstr(value, " by ");
+    const char *end = by != NULL ? by : value + strlen(value);
+
+    if (strncasecmp(value, "from ", 5) != 0)
+        return false;
+    for (const char *at = value; at < end; at++) {
+        size_t length = strcspn(at + 1, "]) ;");
+        struct ip ip = {0};
+
+        if (*at != '[' && (*at != '(' || at[1] == '['))
+            continue;
+        if (length < IP_TEXT_SIZE + sizeof("IPv6:")) {
+            char text[IP_TEXT_SIZE + sizeof("IPv6:")];
+
+            memcpy(text, at + 1, length);
+            text[length] = '\0';
+            report_take_ip(text, &ip);
+        }
+        if (ip.family != 0) {
+            *ret_ip = ip;
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 report_take_count(const char *value, unsigned max, unsigned *out)
 {

@@ -28,6 +28,9 @@ void report_take_word(const char *value, char out[static REPORT_WORD_MAX + 1]);
  */
 void report_take_address(const char *value, char *out, size_t size);
 
+/* The IP of who handed the message in, by a Received field; false: it tells none. */
+bool report_read_received(const char *value, struct ip *ret_ip);
+
 void report_take_ip(const char *value, struct ip *out); /* also "[192.0.2.1]", "IPv6:2001:db8::1" */
 void report_take_count(const char *value, unsigned max, unsigned *out); /* more than max is max */
 void report_take_status(const char *value, char out[static REPORT_STATUS_MAX + 1]);

@@ -146,6 +146,32 @@ def kill_while(node, writer, hand_on, kills, seed):
     hand_on(writer.path.read_text())
 
 
+def test_reports_count_once(make_node):
+    """Complaints and late bounces, each of another message, while the daemon is killed."""
+    reports, kills = (5000, 50) if LONG else (600, 6)
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    print("seed", seed)
+    node = make_node()
+    wait_for(lambda: figures(node)["written_ms_ago"] >= 0, what="the first place to be kept")
+    digits = "abcdefghijklmnopqrstuvwxyz234567"
+    wanted = Counter()
+    for number in range(reports):
+        what = chance.choice(("complaint: type=abuse, incidents=1", "bounce: recipients=1"))
+        key = digits[number // 1024] + digits[number // 32 % 32] + digits[number % 32]
+        told = maillog.line("x", f"4A: {what}, stream=bulk, id=abcdefghi{key}, by=mark, "
+                                 "account=a.test, address=b1, domain=one.test, to=\"x\"")
+        append(node, told.replace("postfix/x[", "postpool/milter["))
+        wanted["complaints" if what[0] == "c" else "returned"] += 1
+        if number % (reports // kills) == reports // kills // 2:
+            kill(node, chance)
+    wait_total(node, **wanted)
+    for by, name in (("address", "b1"), ("stream", "bulk"), ("account", "a.test"),
+                     ("provider", "one")):
+        (row,) = report(node, "--by", by)["rows"]
+        assert row[by] == name and {key: row[key] for key in wanted} == wanted
+
+
 SOURCES = (20000, 40) if LONG else (1500, 6)  # results, kills
 
 

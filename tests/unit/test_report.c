@@ -342,6 +342,45 @@ test_genuine(void **state)
     free(text);
 }
 
+/* Who handed it in, by what each server in between has written; the last one first. */
+static void
+test_hops(void **state)
+{
+    static const struct {
+        const char *received, *ip;
+    } cases[] = {
+        {"from a1.test (b.test [192.0.2.1])\n\tby mx.test (Postfix) with ESMTP id 4A", "192.0.2.1"},
+        {"from a1.test (b.test [IPv6:2001:db8::1]) by mx.test", "2001:db8::1"},
+        {"from x (EHLO a1.test) (192.0.2.2)\n  by mx.test with SMTP; Thu", "192.0.2.2"},
+        {"from [192.0.2.3] (helo=a1.test) by mx.test", "192.0.2.3"},
+        {"from a1.test ([192.0.2.4]:5555 helo=a1.test) by mx.test", "192.0.2.4"},
+        {"from a1.test ([::ffff:192.0.2.4] by mx.test", "::ffff:192.0.2.4"},
+        {"from a1.test ([198.51.100.1", "198.51.100.1"},
+        {"from a1.test (unknown) by mx.test ([192.0.2.5])", NULL},
+        {"by mx.test (8.1) id x; ([192.0.2.5])", NULL},
+        {"from (((([[[[ (a b", NULL},
+        {"", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *text = mem_printf("Content-Type: message/rfc822\n\nReceived: %s\n\nReceived: from a "
+                                "([192.0.2.9]) by b\n",
+                                cases[i].received);
+        struct report_reader *reader = read_long(text, "", 0, "");
+        const struct report *report = report_end(reader);
+        struct ip ip;
+
+        if (report->hop_count != (cases[i].ip != NULL))
+            fail_msg("%s: %zu", cases[i].received, report->hop_count);
+        assert_true(cases[i].ip == NULL || ip_parse(cases[i].ip, &ip));
+        if (cases[i].ip != NULL && ip_compare(&report->hops[0], &ip) != 0)
+            fail_msg("%s", cases[i].received);
+        report_reader_free(reader);
+        free(text);
+    }
+}
+
 static void
 test_is_complaint(void **state)
 {
@@ -380,7 +419,7 @@ main(void)
         cmocka_unit_test(test_many_tags),    cmocka_unit_test(test_endless),
         cmocka_unit_test(test_too_long),     cmocka_unit_test(test_long_line),
         cmocka_unit_test(test_nul),          cmocka_unit_test(test_genuine),
-        cmocka_unit_test(test_is_complaint),
+        cmocka_unit_test(test_is_complaint), cmocka_unit_test(test_hops),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

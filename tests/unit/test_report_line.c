@@ -99,6 +99,27 @@ test_source(void **state)
     }
 }
 
+/* Where the report itself does not say: by the way that the message went, from its end. */
+static void
+test_hops(void **state)
+{
+    struct report report = complaint_from(NULL);
+
+    (void)state;
+    report.hop_count = 3;
+    assert_true(ip_parse("198.51.100.1", &report.hops[0]));
+    assert_true(ip_parse("192.0.2.1", &report.hops[1]));
+    assert_true(ip_parse("127.0.1.1", &report.hops[2])); /* of the host itself, to itself */
+    expect(&report, "f@a.test",
+           "complaint: type=abuse, incidents=1, address=n1, came_to=\"f@a.test\"");
+    assert_true(ip_parse("192.0.2.2", &report.source));
+    expect(&report, "f@a.test",
+           "complaint: type=abuse, incidents=1, source=192.0.2.2, came_to=\"f@a.test\"");
+    report.source.family = 0;
+    report.hop_count = 1;
+    expect(&report, "f@a.test", "complaint: type=abuse, incidents=1, came_to=\"f@a.test\"");
+}
+
 /* Stream and id, wherever a genuine tag stands; else they are not there. */
 static void
 test_tag(void **state)
@@ -213,9 +234,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),  cmocka_unit_test(test_source),
-        cmocka_unit_test(test_tag),    cmocka_unit_test(test_mark),
-        cmocka_unit_test(test_domain), cmocka_unit_test(test_strangers_text),
+        cmocka_unit_test(test_kinds),          cmocka_unit_test(test_source),
+        cmocka_unit_test(test_hops),           cmocka_unit_test(test_tag),
+        cmocka_unit_test(test_mark),           cmocka_unit_test(test_domain),
+        cmocka_unit_test(test_strangers_text),
     };
     int failed;
 
