@@ -30,6 +30,7 @@ enum tallies_kind {
     TALLIES_MAIL,      /* stream, pool, address ("": none), provider */
     TALLIES_ACCOUNTS,  /* account, stream, pool */
     TALLIES_SUSPENDED, /* address, provider ("": all); counts[0] is milliseconds */
+    TALLIES_UNMET,     /* stream, what it requires; counts[0] is messages without that */
     TALLIES_KINDS,
 };
 

@@ -71,7 +71,7 @@ struct feedback_listener {
     /* Deferred before the start and not tried since, outcome_of_wait(). */
     void (*on_wait)(void *arg, const struct outcome *outcome);
     /* A message does not meet what its stream requires; unmet: a set, REQUIRE_BIT(). */
-    void (*on_unmet)(void *arg, struct span stream, unsigned unmet);
+    void (*on_unmet)(void *arg, int64_t at_ms, struct span stream, unsigned unmet);
     /* A complaint, or a bounce that comes late: of each message one of both, SEEN_MOST. */
     void (*on_reported)(void *arg, const struct reported *reported);
     bool replays; /* hears, and alone, what feedback_follow() goes back to; and no on_gone then */

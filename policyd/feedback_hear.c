@@ -153,6 +153,15 @@ on_result(struct feedback *feedback, const struct maillog_time *time, const stru
             feedback->listeners[i].on_outcome(feedback->listeners[i].arg, &outcome);
 }
 
+/* Of a line; what has no time was written now. */
+static int64_t
+time_of(const struct maillog_time *time, const struct outcome_view *view)
+{
+    int64_t at_ms = maillog_time_ms(time, view->now_ms, view->local_offset_s);
+
+    return at_ms >= 0 ? at_ms : view->now_ms;
+}
+
 /* A message that is returned. */
 struct expired {
     struct feedback *feedback;
@@ -185,9 +194,7 @@ on_expired(struct feedback *feedback, const struct maillog_time *time, struct sp
     struct expired expired = {feedback, view_of(feedback),
                               queued_sender(feedback->queued, queue_id), -1};
 
-    expired.at_ms = maillog_time_ms(time, expired.view.now_ms, expired.view.local_offset_s);
-    if (expired.at_ms < 0)
-        expired.at_ms = expired.view.now_ms;
+    expired.at_ms = time_of(time, &expired.view);
     if (expired.sender != NULL)
         deferred_each(feedback->deferred, queue_id, expire_one, &expired);
     deferred_drop(feedback->deferred, queue_id);
@@ -212,11 +219,15 @@ on_gone(struct feedback *feedback, struct span queue_id, bool held)
 }
 
 static void
-on_unmet(struct feedback *feedback, const struct maillog *line)
+on_unmet(struct feedback *feedback, const struct maillog_time *time, const struct maillog *line)
 {
-    for (size_t i = 0; i < feedback->listener_count && !feedback->again; i++)
-        if (feedback->listeners[i].on_unmet != NULL)
-            feedback->listeners[i].on_unmet(feedback->listeners[i].arg, line->stream, line->unmet);
+    struct outcome_view view = view_of(feedback);
+
+    for (size_t i = 0; i < feedback->listener_count; i++)
+        if (feedback->listeners[i].on_unmet != NULL &&
+            (feedback->listeners[i].replays || !feedback->again))
+            feedback->listeners[i].on_unmet(feedback->listeners[i].arg, time_of(time, &view),
+                                            line->stream, line->unmet);
 }
 
 /* Of each message one complaint and one bounce: true for the first. */
@@ -334,7 +345,7 @@ feedback_hear(struct feedback *feedback, const struct maillog_frame *frame)
             queued_set_heard(feedback->queued, line.queue_id);
         break;
     case MAILLOG_UNMET:
-        on_unmet(feedback, &line);
+        on_unmet(feedback, &frame->time, &line);
         break;
     case MAILLOG_COMPLAINT:
     case MAILLOG_RETURNED:

@@ -128,6 +128,18 @@ on_reported(void *arg, const struct reported *reported)
         go_deaf(hours);
 }
 
+static void
+on_unmet(void *arg, int64_t at_ms, struct span stream, unsigned unmet)
+{
+    struct hours *hours = arg;
+    const struct stream *of =
+        snapshot_find_stream(hours->conf->snapshot, stream.start, stream.length);
+
+    if (hours->state == COUNTING && of != NULL &&
+        !hours_count_unmet(hours->tallies, hour_of(hours, at_ms), of, unmet))
+        go_deaf(hours);
+}
+
 /* An address was suspended in that time (of day): at a provider, or, NULL, as a whole. */
 static void
 add_suspended(struct tallies *tallies, const struct address *address,
@@ -346,6 +358,7 @@ hours_new(const struct hours_start *start)
     feedback_listen(feedback, &(struct feedback_listener){.on_outcome = on_outcome,
                                                           .on_expired = on_outcome,
                                                           .on_reported = on_reported,
+                                                          .on_unmet = on_unmet,
                                                           .replays = true,
                                                           .arg = hours});
     is_new = access(hours->path, F_OK) < 0; /* no place is kept that would be waited for */

@@ -3,6 +3,7 @@
  */
 #include "policyd/hours_count.h"
 
+#include "engine/require.h"
 #include "engine/snapshot.h"
 #include "engine/tallies.h"
 #include "lib/replies.h"
@@ -110,5 +111,23 @@ hours_count_reported(struct tallies *tallies, int64_t hour, const struct reporte
     if (tally == NULL)
         return false;
     tally->counts[counter]++;
+    return true;
+}
+
+bool
+hours_count_unmet(struct tallies *tallies, int64_t hour, const struct stream *stream,
+                  unsigned unmet)
+{
+    for (int i = 0; i < REQUIRE_COUNT; i++) {
+        const char *const names[TALLIES_NAMES] = {stream->name, require_name((enum require)i)};
+        struct tally *tally;
+
+        if ((unmet & REQUIRE_BIT(i)) == 0)
+            continue;
+        tally = tallies_at(tallies, TALLIES_UNMET, hour, names);
+        if (tally == NULL)
+            return false;
+        tally->counts[0]++;
+    }
     return true;
 }

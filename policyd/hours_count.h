@@ -1,5 +1,6 @@
 /*
- * What a result, or what came back later, is counted as: under which names, and as what.  Pure.
+ * What a result, what came back later, or what a message misses is counted as: under which names,
+ * and as what.  Pure.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,12 +12,17 @@
 
 struct outcome;
 struct reported;
+struct stream;
 struct tallies;
 
-/* Both return false when there is no room for it; then part of it may be counted. */
+/* All return false when there is no room for it; then part of it may be counted. */
 bool hours_count_outcome(struct tallies *tallies, int64_t hour, const struct outcome *outcome);
 
 /* Where its account is not told, it is that of none. */
 bool hours_count_reported(struct tallies *tallies, int64_t hour, const struct reported *reported);
+
+/* A message of the stream that misses what it requires; unmet: a set, REQUIRE_BIT(). */
+bool hours_count_unmet(struct tallies *tallies, int64_t hour, const struct stream *stream,
+                       unsigned unmet);
 
 #endif

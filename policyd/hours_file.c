@@ -116,6 +116,7 @@ add_cell(struct hours_file *file, const struct tallies_cell *cell, int accounts,
         [TALLIES_MAIL] = {ADD_MAIL, 4, TALLY_COUNTERS},
         [TALLIES_ACCOUNTS] = {ADD_ACCOUNTS, 3, TALLY_COUNTERS},
         [TALLIES_SUSPENDED] = {ADD_SUSPENDED, 2, 1},
+        [TALLIES_UNMET] = {ADD_UNMET, 2, 1},
     };
     enum statement which = kinds[cell->kind].which;
     int names = kinds[cell->kind].names, r;
@@ -257,12 +258,14 @@ static int
 count_rows(struct hours_file *file, int64_t *ret_rows, struct err *err)
 {
     sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(file->db,
-                                  "SELECT (SELECT count(*) FROM mail) + (SELECT count(*) FROM "
-                                  "accounts) + (SELECT count(*) FROM suspended) + (SELECT "
-                                  "count(*) FROM shared_mail) + (SELECT count(*) FROM "
-                                  "shared_accounts) + (SELECT count(*) FROM shared_suspended)",
-                                  -1, &statement, NULL);
+    int code =
+        sqlite3_prepare_v2(file->db,
+                           "SELECT (SELECT count(*) FROM mail) + (SELECT count(*) FROM "
+                           "accounts) + (SELECT count(*) FROM suspended) + (SELECT "
+                           "count(*) FROM shared_mail) + (SELECT count(*) FROM "
+                           "shared_accounts) + (SELECT count(*) FROM shared_suspended) + (SELECT "
+                           "count(*) FROM unmet) + (SELECT count(*) FROM shared_unmet)",
+                           -1, &statement, NULL);
 
     if (code == SQLITE_OK)
         code = sqlite3_step(statement);

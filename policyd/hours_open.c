@@ -24,6 +24,8 @@ enum { APPLICATION_ID = 0x70706669, FILE_VERSION = 3, FILE_OLDEST = 2 };
 static const char *const texts[STATEMENTS] = {
     [ADD_SUSPENDED] = "INSERT INTO suspended VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
                       "ms = ms + excluded.ms",
+    [ADD_UNMET] = "INSERT INTO unmet VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
+                  "messages = messages + excluded.messages",
     [HAS_ACCOUNT] = "SELECT 1 FROM accounts WHERE hour = ?1 AND account = ?2 AND stream = ?3 AND "
                     "pool = ?4",
     [COUNT_ACCOUNTS] = "SELECT count(*) FROM accounts WHERE hour = ?1",
@@ -37,18 +39,22 @@ static const char *const texts[STATEMENTS] = {
     [OLDEST] = "SELECT min(h) FROM (SELECT min(hour) h FROM mail UNION ALL SELECT min(hour) FROM "
                "accounts UNION ALL SELECT min(hour) FROM suspended UNION ALL SELECT min(hour) FROM "
                "shared_mail UNION ALL SELECT min(hour) FROM shared_accounts UNION ALL SELECT "
-               "min(hour) FROM shared_suspended)",
+               "min(hour) FROM shared_suspended UNION ALL SELECT min(hour) FROM unmet UNION ALL "
+               "SELECT min(hour) FROM shared_unmet)",
     [NEWEST] = "SELECT max(h) FROM (SELECT max(hour) h FROM mail UNION ALL SELECT max(hour) FROM "
                "accounts UNION ALL SELECT max(hour) FROM suspended UNION ALL SELECT max(hour) FROM "
                "shared_mail UNION ALL SELECT max(hour) FROM shared_accounts UNION ALL SELECT "
-               "max(hour) FROM shared_suspended)",
+               "max(hour) FROM shared_suspended UNION ALL SELECT max(hour) FROM unmet UNION ALL "
+               "SELECT max(hour) FROM shared_unmet)",
     [DROP_MAIL] = "DELETE FROM mail WHERE hour = ?1",
     [DROP_ACCOUNTS] = "DELETE FROM accounts WHERE hour = ?1",
     [DROP_SUSPENDED] = "DELETE FROM suspended WHERE hour = ?1",
+    [DROP_UNMET] = "DELETE FROM unmet WHERE hour = ?1",
     [DROP_CHANGES] = "DELETE FROM changes WHERE hour = ?1",
     [DROP_SHARED_MAIL] = "DELETE FROM shared_mail WHERE hour = ?1",
     [DROP_SHARED_ACCOUNTS] = "DELETE FROM shared_accounts WHERE hour = ?1",
     [DROP_SHARED_SUSPENDED] = "DELETE FROM shared_suspended WHERE hour = ?1",
+    [DROP_SHARED_UNMET] = "DELETE FROM shared_unmet WHERE hour = ?1",
     [DROP_SHARED_HOURS] = "DELETE FROM shared_hours WHERE hour <= ?1",
     [RAISE_FLOOR] = "UPDATE own SET floor = max(floor, ?1 + 1)",
     [READ_FLOOR] = "SELECT floor FROM own",
@@ -226,8 +232,11 @@ add_tables(struct buf *sql, bool shared)
                ", PRIMARY KEY (hour, %saccount, stream, pool)) WITHOUT ROWID;"
                "CREATE TABLE IF NOT EXISTS %ssuspended (hour INTEGER NOT NULL, %saddress TEXT NOT "
                "NULL, provider TEXT NOT NULL, ms INTEGER NOT NULL, "
-               "PRIMARY KEY (hour, %saddress, provider)) WITHOUT ROWID;",
-               id, prefix, columns, id);
+               "PRIMARY KEY (hour, %saddress, provider)) WITHOUT ROWID;"
+               "CREATE TABLE IF NOT EXISTS %sunmet (hour INTEGER NOT NULL, %sstream TEXT NOT NULL, "
+               "requirement TEXT NOT NULL, messages INTEGER NOT NULL, "
+               "PRIMARY KEY (hour, %sstream, requirement)) WITHOUT ROWID;",
+               id, prefix, columns, id, prefix, columns, id);
 }
 
 /* Version 2 had no counters behind the delays. */

@@ -8,7 +8,7 @@
 
 #define HEAD "postpool-hour 1 "
 
-enum { REST_BYTES = 4096 }; /* is more than the three rows of what is too much take */
+enum { REST_BYTES = 4096 }; /* is more than the four rows of what is too much take */
 
 static const uint64_t most = UINT64_C(1) << 40; /* in one counter: sums of all that is kept fit */
 
@@ -20,6 +20,7 @@ static const struct {
     [TALLIES_MAIL] = {'m', 4, TALLY_COUNTERS, HOURS_PAGE_MAIL},
     [TALLIES_ACCOUNTS] = {'a', 3, TALLY_COUNTERS, HOURS_PAGE_ACCOUNTS},
     [TALLIES_SUSPENDED] = {'s', 2, 1, HOURS_PAGE_SUSPENDED},
+    [TALLIES_UNMET] = {'u', 2, 1, HOURS_PAGE_UNMET},
 };
 
 int

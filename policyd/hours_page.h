@@ -22,6 +22,7 @@ enum {
     HOURS_PAGE_MAIL = 1000,      /* rows, and so on */
     HOURS_PAGE_ACCOUNTS = 500,
     HOURS_PAGE_SUSPENDED = 500,
+    HOURS_PAGE_UNMET = 500,
     HOURS_PAGE_NODE_SIZE = 65,
 };
 

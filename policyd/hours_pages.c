@@ -19,6 +19,7 @@ static const struct {
     [TALLIES_MAIL] = {"mail", "stream, pool, address, provider", "shared_mail"},
     [TALLIES_ACCOUNTS] = {"accounts", "account, stream, pool", "shared_accounts"},
     [TALLIES_SUSPENDED] = {"suspended", "address, provider", "shared_suspended"},
+    [TALLIES_UNMET] = {"unmet", "stream, requirement", "shared_unmet"},
 };
 
 const char *
@@ -67,6 +68,10 @@ make_select(enum tallies_kind kind)
     buf_printf(&sql, "SELECT %s", kinds[kind].names);
     if (kind == TALLIES_SUSPENDED) {
         buf_puts(&sql, ", ms FROM suspended WHERE hour = ?1 ORDER BY ms DESC");
+        return buf_take(&sql);
+    }
+    if (kind == TALLIES_UNMET) {
+        buf_puts(&sql, ", messages FROM unmet WHERE hour = ?1 ORDER BY messages DESC");
         return buf_take(&sql);
     }
     for (int i = 0; i < TALLY_COUNTERS; i++)

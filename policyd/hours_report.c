@@ -292,8 +292,10 @@ hours_report_print(const struct hours_report *report, struct buf *text)
                sums->total.tally.counts[TALLY_FULL]);
     if (has_reported(report))
         print_reported(&sums->total.tally, text);
-    if (report->question.by == HOURS_BY_STREAM)
+    if (report->question.by == HOURS_BY_STREAM) {
         hours_slo_print(&report->sums, report->snapshot, text);
+        hours_unmet_print(&report->unmet, text);
+    }
     hours_advice_print(report->advice, text);
 }
 
@@ -372,6 +374,8 @@ hours_report_json(const struct hours_report *report, struct buf *text)
     json_open(&json, "total", '{');
     add_sum(&json, report, &sums->total);
     json_close(&json, '}');
+    if (report->question.by == HOURS_BY_STREAM)
+        hours_unmet_json(&report->unmet, &json);
     hours_advice_json(report->advice, &json);
     json_close(&json, '}');
     buf_puts(text, "\n");
@@ -446,7 +450,11 @@ read_sums(struct hours_report *report, struct hours_file *file, struct err *err)
         report->from_ms / TALLIES_HOUR_MS, report->to_ms / TALLIES_HOUR_MS + 1, report->node,
         report->question.node[0] != '\0' ? report->question.node : NULL};
 
-    return hours_sums_read(file, report->question.by, &scope, &report->sums, err);
+    int r = hours_sums_read(file, report->question.by, &scope, &report->sums, err);
+
+    if (r == 0 && report->question.by == HOURS_BY_STREAM)
+        r = hours_unmet_read(file, &scope, &report->unmet, err);
+    return r;
 }
 
 static int
@@ -474,6 +482,7 @@ answer(struct ask *ask, struct hours_file *file, struct err *err)
         (ask->question.json ? hours_report_json : hours_report_print)(&report, &ask->answer);
     hours_advice_free(advice);
     hours_sums_clear(&report.sums);
+    hours_unmet_clear(&report.unmet);
     while (report.node_count > 0)
         free(report.nodes[--report.node_count]);
     free(report.nodes);

@@ -8,6 +8,7 @@
 
 #include "policyd/hours_share.h"
 #include "policyd/hours_sums.h"
+#include "policyd/hours_unmet.h"
 
 struct buf;
 struct conf;
@@ -39,6 +40,7 @@ struct hours_report {
     char **nodes;               /* those whose figures are in it, this one first; owned */
     size_t node_count;
     struct hours_sums sums;
+    struct hours_unmet unmet;          /* HOURS_BY_STREAM */
     const struct hours_advice *advice; /* NULL: none */
     const struct snapshot *snapshot;   /* what streams aim at; NULL: not known */
 };

@@ -181,18 +181,19 @@ hours_sums_pairs(struct hours_file *file, enum hours_pair pair, const struct hou
                  hours_pair_fn *each, void *arg, struct err *err)
 {
     static const struct {
-        const char *first, *second, *table, *and;
+        const char *first, *second, *table, *of, *and;
     } parts[] = {
-        [HOURS_ADDRESS_STREAM] = {"address", "stream", "mail", "AND address <> ''"},
-        [HOURS_POOL_PROVIDER] = {"pool", "provider", "mail", "AND address <> ''"},
-        [HOURS_POOL_ACCOUNT] = {"pool", "account", "accounts", ""},
+        [HOURS_ADDRESS_STREAM] = {"address", "stream", "mail", "sent", "AND address <> ''"},
+        [HOURS_POOL_PROVIDER] = {"pool", "provider", "mail", "sent", "AND address <> ''"},
+        [HOURS_POOL_ACCOUNT] = {"pool", "account", "accounts", "sent", ""},
+        [HOURS_STREAM_UNMET] = {"stream", "requirement", "unmet", "messages", ""},
     };
-    const char *first = parts[pair].first, *second = parts[pair].second;
+    const char *first = parts[pair].first, *second = parts[pair].second, *of = parts[pair].of;
     const char *table = parts[pair].table, *and = parts[pair].and;
-    char *sql = mem_printf("SELECT a, b, sum(sent) n FROM (SELECT %s a, %s b, sent FROM %s "
-                           "WHERE " OWN " %s UNION ALL SELECT %s, %s, sent FROM shared_%s "
+    char *sql = mem_printf("SELECT a, b, sum(c) n FROM (SELECT %s a, %s b, %s c FROM %s "
+                           "WHERE " OWN " %s UNION ALL SELECT %s, %s, %s FROM shared_%s "
                            "WHERE " SHARED " %s) GROUP BY 1, 2 HAVING n > 0 ORDER BY 1, n DESC",
-                           first, second, table, and, first, second, table, and);
+                           first, second, of, table, and, first, second, of, table, and);
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(hours_file_db(file), sql, -1, &statement, NULL);
 

@@ -63,11 +63,19 @@ int hours_sums_read(struct hours_file *file, enum hours_by by, const struct hour
                     struct hours_sums *ret_sums, struct err *err);
 void hours_sums_clear(struct hours_sums *sums);
 
-/* What was sent, by two things: rows of one first come together, the largest of them first. */
-enum hours_pair { HOURS_ADDRESS_STREAM, HOURS_POOL_PROVIDER, HOURS_POOL_ACCOUNT };
+/*
+ * What was sent, by two things: rows of one first come together, the largest of them first.  Of
+ * HOURS_STREAM_UNMET messages without what their stream requires, TALLIES_UNMET.
+ */
+enum hours_pair {
+    HOURS_ADDRESS_STREAM,
+    HOURS_POOL_PROVIDER,
+    HOURS_POOL_ACCOUNT,
+    HOURS_STREAM_UNMET,
+};
 
 /* The names are gone when it returns. */
-typedef void hours_pair_fn(void *arg, const char *first, const char *second, uint64_t sent);
+typedef void hours_pair_fn(void *arg, const char *first, const char *second, uint64_t count);
 
 int hours_sums_pairs(struct hours_file *file, enum hours_pair pair, const struct hours_scope *scope,
                      hours_pair_fn *each, void *arg, struct err *err);

@@ -124,10 +124,11 @@ on_gone(void *arg, const char *queue_id)
 }
 
 static void
-on_unmet(void *arg, struct span stream, unsigned unmet)
+on_unmet(void *arg, int64_t at_ms, struct span stream, unsigned unmet)
 {
     struct policyd *policyd = arg;
 
+    (void)at_ms;
     figures_count_unmet(policyd->figures, stream, unmet);
 }
 

@@ -2,6 +2,7 @@
 """What a stream requires of its messages: warned of, deferred, refused."""
 
 import json
+import time
 
 import pytest
 
@@ -162,7 +163,8 @@ def test_sendmail_gets_it_back(host):
 
 
 def test_counts(make_host):
-    """status counts by stream and requirement what the milter's lines in the log tell."""
+    """By stream and requirement, what the milter's lines in the log tell: since the start in
+    status, and in the report of any time."""
     host = make_host(with_requirements, start=False)
     host.conf["feedback"] = {"log": str(host.postfix.maillog)}
     host.write_conf()
@@ -172,7 +174,8 @@ def test_counts(make_host):
     send(host, ["X-Stream: news", LEAVE])
     refusal(host, ["X-Stream: half", LEAVE])
     with open(host.postfix.maillog, "a", encoding="utf-8") as log:  # what syslogd does
-        log.writelines(f"Nov 27 10:11:12 mta1 {line}\n" for line in said(host, ""))
+        now = time.strftime("%b %e %H:%M:%S")
+        log.writelines(f"{now} mta1 {line}\n" for line in said(host, ""))
 
     def unmet():
         streams = json.loads(host.postpool("--json", "status").stdout)["streams"]
@@ -188,6 +191,17 @@ def test_counts(make_host):
     conf["streams"].insert(0, conf["streams"].pop(3))
     host.reload_conf(conf)
     assert unmet()["half"] == {"one_click": 1, "one_from": 0} and unmet()["news"]["one_click"] == 2
+
+    def reported():
+        report = json.loads(host.postpool("--json", "report", "--by", "stream").stdout)["unmet"]
+        return {s.pop("stream"): s for s in report}
+
+    told = {"half": {"one_click": 1}, "news": {"list_unsubscribe": 1, "one_click": 2}}
+    wait_for(lambda: reported() == told, what="the figures")
+    host.restart_policyd()
+    assert unmet()["news"]["one_click"] == 0 and reported() == told
+    assert ("stream news: messages without what it requires: list_unsubscribe 1, one_click 2\n"
+            in host.postpool("report", "--by", "stream").stdout)
 
 
 def test_reload(make_host):

@@ -101,6 +101,13 @@ hours_world_suspended(int64_t hour, const char *address, const char *provider)
                       (const char *const[TALLIES_NAMES]){address, provider});
 }
 
+struct tally *
+hours_world_unmet(int64_t hour, const char *stream, const char *requirement)
+{
+    return tallies_at(hours_world.tallies, TALLIES_UNMET, hour,
+                      (const char *const[TALLIES_NAMES]){stream, requirement});
+}
+
 struct hours_sums
 hours_world_sums_of(enum hours_by by, int64_t from, int64_t to)
 {

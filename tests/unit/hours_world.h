@@ -45,6 +45,7 @@ struct tally *hours_world_mail(int64_t hour, const char *stream, const char *poo
 struct tally *hours_world_account(int64_t hour, const char *name, const char *stream,
                                   const char *pool);
 struct tally *hours_world_suspended(int64_t hour, const char *address, const char *provider);
+struct tally *hours_world_unmet(int64_t hour, const char *stream, const char *requirement);
 
 /* The caller clears them. */
 struct hours_sums hours_world_sums_of(enum hours_by by, int64_t from, int64_t to);

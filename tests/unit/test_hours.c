@@ -289,6 +289,7 @@ test_old(void **state)
         hours_world_mail(HOUR + i, "bulk", "p", "b1", "google")->counts[TALLY_SENT] = 1;
         hours_world_account(HOUR + i, "a.test", "bulk", "p")->counts[TALLY_SENT] = 1;
         hours_world_suspended(HOUR + i, "b1", "")->counts[0] = 1;
+        hours_world_unmet(HOUR + i, "bulk", "one_click")->counts[0] = 1;
     }
     hours_world_commit();
     hours_world.limits.keep_ms = 24 * (int64_t)TALLIES_HOUR_MS;

@@ -141,8 +141,9 @@ test_bounds(void **state)
     assert_true(hours_page_read(page.text.data, page.text.length, node, count_rows, sums));
     for (int kind = 0; kind < TALLIES_KINDS; kind++)
         assert_int_equal(sums[kind], (UINT64_C(1) << 40) + 4999);
-    assert_int_equal(sums[TALLIES_KINDS],
-                     HOURS_PAGE_MAIL + HOURS_PAGE_ACCOUNTS + HOURS_PAGE_SUSPENDED + TALLIES_KINDS);
+    assert_int_equal(sums[TALLIES_KINDS], HOURS_PAGE_MAIL + HOURS_PAGE_ACCOUNTS +
+                                              HOURS_PAGE_SUSPENDED + HOURS_PAGE_UNMET +
+                                              TALLIES_KINDS);
     hours_page_clear(&page);
 }
 
@@ -216,6 +217,7 @@ page_of(const char *node, int sent)
                    &tally);
     hours_page_add(&page, TALLIES_SUSPENDED, (const char *const[]){"b1", ""},
                    &(struct tally){{5000}});
+    hours_page_add(&page, TALLIES_UNMET, (const char *const[]){"bulk", "one_click"}, &tally);
     hours_page_end(&page);
     return page;
 }
@@ -253,6 +255,50 @@ collect(void *arg, const char *node)
 {
     (void)arg;
     buf_printf(&told, "%s ", node);
+}
+
+static void
+on_pair(void *arg, const char *first, const char *second, uint64_t count)
+{
+    (void)arg;
+    buf_printf(&told, "%s/%s=%d ", first, second, (int)count);
+}
+
+static void
+assert_unmet(const char *node, const char *expected)
+{
+    const struct hours_scope scope = {0, INT64_MAX, "mta1", node};
+
+    assert_int_equal(
+        hours_sums_pairs(hours_world.file, HOURS_STREAM_UNMET, &scope, on_pair, NULL, NULL), 0);
+    assert_string_equal(buf_text(&told), expected);
+    buf_clear(&told);
+}
+
+/* What messages miss is shown to other hosts, and counts together with theirs. */
+static void
+test_unmet(void **state)
+{
+    struct hours_version version;
+    struct hours_page page;
+
+    (void)state;
+    hours_world_unmet(HOUR, "bulk", "one_click")->counts[0] = 7;
+    hours_world_unmet(HOUR, "bulk", "one_from")->counts[0] = 100;
+    send(HOUR, 1);
+    assert_true(take(OTHER, HOUR, 1, "mta2", 10));
+    assert_true(take(OTHER, HOUR, 2, "mta2", 20));
+    assert_unmet(NULL, "bulk/one_from=100 bulk/one_click=27 ");
+    assert_unmet("mta1", "bulk/one_from=100 bulk/one_click=7 ");
+    assert_unmet("mta2", "bulk/one_click=20 ");
+    assert_int_equal(
+        hours_pages_next(hours_world.file, "mta1", INT64_MAX, &version, &page, &left, NULL), 1);
+    assert_string_equal(buf_text(&page.text), "postpool-hour 1 mta1\n"
+                                              "m4:bulk4:pool2:b13:one 0=1\n"
+                                              "a6:a.test4:bulk4:pool 0=1\n"
+                                              "u4:bulk8:one_from 0=100\n"
+                                              "u4:bulk9:one_click 0=7\n");
+    hours_page_clear(&page);
 }
 
 /* Sums are of all hosts, or of one; a page replaces the one before. */
@@ -354,6 +400,7 @@ run(void)
         cmocka_unit_test(test_no_page),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test_setup_teardown(test_changes, hours_world_setup, hours_world_teardown),
+        cmocka_unit_test_setup_teardown(test_unmet, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_sums, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_odd, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_trimmed, hours_world_setup, hours_world_teardown),

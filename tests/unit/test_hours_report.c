@@ -82,8 +82,13 @@ report(enum hours_by by, bool json, const struct hours_advice *advice)
     struct buf text = {0};
 
     report.sums = hours_world_sums_of(by, HOUR, HOUR);
+    assert_int_equal(hours_unmet_read(hours_world.file,
+                                      &(struct hours_scope){HOUR, HOUR, "mta1", hours_world.node},
+                                      &report.unmet, NULL),
+                     0);
     (json ? hours_report_json : hours_report_print)(&report, &text);
     hours_sums_clear(&report.sums);
+    hours_unmet_clear(&report.unmet);
     return buf_take(&text);
 }
 
@@ -140,6 +145,44 @@ test_slo(void **state)
     free(text);
     snapshot = NULL;
     conf_unref(conf);
+}
+
+/* By stream alone, also of those without mail; sums of what came to them, in that time. */
+static void
+test_unmet(void **state)
+{
+    char *text;
+
+    (void)state;
+    some_mail();
+    hours_world_unmet(HOUR, "bulk", "one_click")->counts[0] = 12;
+    hours_world_unmet(HOUR, "bulk", "one_from")->counts[0] = 1;
+    hours_world_unmet(HOUR, "strict", "list_unsubscribe")->counts[0] = 3;
+    hours_world_unmet(HOUR + 1, "strict", "list_unsubscribe")->counts[0] = 100;
+    hours_world_unmet(HOUR, "strict", "a_requirement_to_come")->counts[0] = 7;
+    hours_world_commit();
+    hours_world_begin();
+    hours_world_unmet(HOUR, "bulk", "one_click")->counts[0] = 8;
+    hours_world_commit();
+    hours_world_begin();
+    hours_world_reopen();
+    text = report(HOURS_BY_STREAM, false, NULL);
+    assert_non_null(
+        strstr(text, "\nstream bulk: messages without what it requires: one_click 20, one_from 1\n"
+                     "stream strict: messages without what it requires: list_unsubscribe 3\n"));
+    free(text);
+    text = report(HOURS_BY_STREAM, true, NULL);
+    assert_non_null(strstr(text,
+                           ",\"unmet\":[{\"stream\":\"bulk\",\"one_click\":20,\"one_from\":1},"
+                           "{\"stream\":\"strict\",\"list_unsubscribe\":3}],"));
+    free(text);
+    text = report(HOURS_BY_POOL, true, NULL);
+    assert_null(strstr(text, "unmet"));
+    free(text);
+    hours_world.node = "mta2";
+    text = report(HOURS_BY_STREAM, true, NULL);
+    assert_non_null(strstr(text, "\"unmet\":[],"));
+    free(text);
 }
 
 /* More is asked for than is kept. */
@@ -375,6 +418,7 @@ run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_questions),
+        cmocka_unit_test_setup_teardown(test_unmet, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_kept, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_table, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_slo, hours_world_setup, hours_world_teardown),
