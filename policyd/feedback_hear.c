@@ -235,7 +235,7 @@ static bool
 is_first(struct feedback *feedback, const struct reported *reported)
 {
     static const uint8_t key[HASH_KEY_SIZE] = "postpool report";
-    char text[TAG_ID_LENGTH + 2];
+    char text[TAG_ID_MAX + 2];
     int length =
         snprintf(text, sizeof(text), "%c%s", reported->complaint ? 'c' : 'b', reported->id);
 

@@ -20,7 +20,7 @@ struct reported {
     bool complaint; /* else a bounce */
     int64_t at_ms;  /* time of day, as the line tells; what has none: now */
     const struct stream *stream;
-    char id[TAG_ID_LENGTH + 1];
+    char id[TAG_ID_MAX + 1];
     char account[OUTCOME_DOMAIN_SIZE]; /* "": not told */
     const struct address *address;     /* NULL: not told, or none of ours any more */
     const struct provider *provider;   /* of the recipient; "other" when it is not known */

@@ -48,6 +48,10 @@ test_complaint(void **state)
     assert_string_equal(reported.account, "a.test");
     assert_string_equal(reported.address->name, "b1");
     assert_string_equal(reported.provider->name, "google");
+    /* of a message with a hint */
+    assert_true(make("complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23abcd, "
+                     "by=mark, account=a.test"));
+    assert_string_equal(reported.id, "abcdefghij23abcd");
     /* a host of the site itself: whose it is it does not know */
     assert_true(make("complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23, by=tag"));
     assert_string_equal(reported.account, "");
@@ -76,7 +80,7 @@ test_not_counted(void **state)
     static const char *const lines[] = {
         "complaint: type=abuse, incidents=1, address=b1, domain=gmail.com",
         "complaint: type=abuse, incidents=1, stream=gone, id=abcdefghij23, by=mark, account=a.test",
-        "complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij234, by=mark, account=a.b",
+        "complaint: type=abuse, incidents=1, stream=bulk, id=abcdefghij23abcde, by=mark, account=a",
         "bounce: recipients=1, status=5.1.1",
         "bounce: recipients=1, stream=bulk, id=abcdefghij23, by=tag, account=a.test",
     };
