@@ -28,6 +28,7 @@ def host(make_host):
          "match": [{"header": "X-Stream", "value": "bulk"}]},
         {"name": "default", "pool": "shared", "grades": attention, "match": []}]
     host.conf["standing"] = {"samples": 20}
+    host.conf["warmup"] = {"hint": {"header": "X-Engagement", "match": []}}
     host.conf["complaints"] = {"addresses": [COMPLAINTS, "backup+*@local.test"]}
     host.write_conf()
     host.start()
@@ -52,13 +53,14 @@ def account(host, name):
 
 
 def send(host, sender, count, stream="bulk"):
-    """What the provider got: (mark, address), one for each message."""
+    """What the provider got: (mark, address), one for each message; every second has a hint."""
     ids = []
     with host.smtp() as smtp:
         for number in range(count):
             ids.append(client.new_id())
             smtp.send(f"news@{sender}", [f"r{number}@one.test"],
-                      client.message(ids[-1], (f"X-Stream: {stream}",)))
+                      client.message(ids[-1], (f"X-Stream: {stream}", f"X-Engagement: {number}")
+                                     [:1 + number % 2]))
     sent = [host.sink.wait(test_id, 1)[0] for test_id in ids]
     return [(delivery, NAMES[delivery.source]) for delivery in sent]
 
