@@ -139,7 +139,7 @@ want_cold(const struct walk *walk, const uint32_t needs[static DECISION_METERS])
     for (size_t i = 0; i < DECISION_METERS; i++)
         if (needs[i] != METERS_NONE && meter_state(&meters_at(question->meters, needs[i])->meter,
                                                    question->now_ms) == METER_COLD)
-            meters_want(question->meters, needs[i]);
+            meters_miss(question->meters, needs[i], question->now_ms);
 }
 
 /* ------------------------------------------------------------- all together */

@@ -235,9 +235,24 @@ meter_rejoin(struct meter *meter)
 }
 
 void
+meter_miss(struct meter *meter, int64_t now_ms)
+{
+    meter->missed_s = (uint32_t)(now_ms / 1000);
+    meter->wanted = true;
+}
+
+/* A grant is to be at hand, for mail that was turned away. */
+static bool
+is_missed(const struct meter *meter, int64_t now_ms)
+{
+    return meter->missed_s != 0 && (uint32_t)(now_ms / 1000) - meter->missed_s < METER_MISS_S;
+}
+
+void
 meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms)
 {
     meter->active_ms = now_ms;
+    meter->missed_s = 0;
     if (meter->own) {
         meter->from_ms = now_ms + share_pace(caps, meter->next);
     } else {
@@ -330,25 +345,33 @@ meter_ask(struct meter *meter, const struct caps *caps, uint32_t size, int64_t i
     bool idle = now_ms - since_ms > idle_ms;
     struct book_ask ask = {.seq = meter->seq + 1, .first = !meter->begun};
     int64_t age_ms = caps->items[0].window_ms / AGE_PART;
-    bool back;
+    bool missed = is_missed(meter, now_ms), back;
+    uint32_t keep;
 
     if (meter->asked || meter->own)
         return false;
-    if (is_stale(meter, now_ms)) {
+    if (!missed)
+        meter->missed_s = 0;
+    if (is_stale(meter, now_ms) ||
+        (missed && meter->held > 0 && now_ms - meter->from_ms > meter->age_ms / 2)) {
         ask.unused = meter->held;
         meter->held = 0;
         advance(meter);
         meter->returned = meter->wanted;
     }
     back = meter->returning && meter->held + meter->next > 0;
+    keep = missed && !back && meter->held > 0 ? 1 : 0;
     if (meter->lacking > 0 && meter->again_ms <= now_ms) {
         ask.want = meter->lacking > size ? meter->lacking : size;
     } else if (!back && meter->next == 0 && meter->held <= size / 2 &&
                (meter->returned || (meter->wanted && meter->again_ms <= now_ms))) {
         ask.want = size + (meter->held == 0 && meter->wanted ? size / 2 : 0);
-    } else if (back || (idle && meter->held + meter->next > 0)) {
-        ask.unused += meter->held + meter->next;
-        meter->held = meter->next = 0;
+    } else if (back || (idle && meter->held + meter->next > keep)) {
+        ask.unused += meter->held + meter->next - keep;
+        meter->held = keep;
+        meter->next = 0;
+    } else if (missed && meter->held == 0 && meter->again_ms <= now_ms) {
+        ask.want = 1;
     } else if (ask.unused > 0) {
         ;
     } else if (meter->use_count + meter->excess == 0) {
@@ -417,6 +440,7 @@ meter_return(struct meter *meter)
 {
     meter->returning = true;
     meter->wanted = false;
+    meter->missed_s = 0;
 }
 
 void

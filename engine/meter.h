@@ -15,7 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { METER_USES = 4 };
+enum {
+    METER_USES = 4,
+    METER_MISS_S = 75 * 60, /* whoever was turned away comes again within that, or not for this */
+};
 
 struct meter_use {
     int64_t at_ms;    /* of the last one */
@@ -40,7 +43,8 @@ struct meter {
     uint32_t counted[CAP_WINDOWS_MAX]; /* by all nodes, under each cap, as the store said */
     uint32_t counted_s;                /* when it said so, in s */
     uint32_t room_after_ms;            /* so long after again_ms there can be room */
-    uint8_t window;                    /* place of the cap that room is waited for under */
+    uint32_t missed_s; /* when mail was turned away, as counted_s; see meter_miss() */
+    uint8_t window;    /* place of the cap that room is waited for under */
     uint8_t use_count;
     uint8_t lacking;    /* grants that somebody needs at once and that are not held; at most 255 */
     bool asked : 1;     /* an ask is under way */
@@ -73,6 +77,14 @@ int64_t meter_room_many_ms(const struct meter *meter, uint32_t count, int64_t no
 
 /* What is held, now and for later; alone: the next grant of the share, if there is any. */
 uint32_t meter_held(const struct meter *meter);
+
+/*
+ * METER_COLD, and mail that wants one may not wait for the store.  Until somebody takes one, for
+ * METER_MISS_S at most, a grant is kept at hand: what lies unused goes back but for one, and an
+ * old one is changed for another.  Else whoever comes again less often than a lease may lie would
+ * find none each time, where the store is slow.
+ */
+void meter_miss(struct meter *meter, int64_t now_ms);
 
 /* Spend one grant; meter_state() was METER_FREE at the same now_ms. */
 void meter_take(struct meter *meter, const struct caps *caps, int64_t now_ms);

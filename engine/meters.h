@@ -173,6 +173,9 @@ uint64_t meters_gains(const struct meters *meters);
 /* Somebody wanted a grant of it, or took one and few are left. */
 void meters_want(struct meters *meters, uint32_t number);
 
+/* Mail wants a grant and none is held; see meter_miss(). */
+void meters_miss(struct meters *meters, uint32_t number, int64_t now_ms);
+
 /* Somebody wants count grants of it at once. */
 void meters_want_many(struct meters *meters, uint32_t number, uint32_t count);
 

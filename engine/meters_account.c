@@ -114,7 +114,7 @@ meters_tend(struct meters *meters, uint32_t number, int64_t now_ms)
         forget_account(meters, number);
         meters_retire(meters, number, now_ms);
         meters_make_spare(meters, number);
-    } else if (used && meter->held + meter->use_count + meter->excess > 0) {
+    } else if (used && meter->held + meter->use_count + meter->excess + meter->missed_s > 0) {
         meters_touch(meters, number);
     }
 }

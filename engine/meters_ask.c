@@ -66,6 +66,13 @@ meters_want(struct meters *meters, uint32_t number)
 }
 
 void
+meters_miss(struct meters *meters, uint32_t number, int64_t now_ms)
+{
+    meter_miss(&meters_at(meters, number)->meter, now_ms);
+    meters_touch(meters, number);
+}
+
+void
 meters_want_many(struct meters *meters, uint32_t number, uint32_t count)
 {
     struct meter *meter = &meters_at(meters, number)->meter;

@@ -66,6 +66,75 @@ test_given_back(void **state)
     assert_int_equal(meter_state_many(&meter, 3, 16001), METER_COLD);
 }
 
+/* An ask of the meter at that time is answered at once, with all that it wants. */
+static void
+tend(struct meter *meter, const struct caps *caps, int64_t now_ms, struct book_ask *ask)
+{
+    *ask = (struct book_ask){0};
+    if (meter_ask(meter, caps, 10, 10000, now_ms, ask))
+        meter_answered(meter, &(struct book_answer){.count = ask->want, .from_ms = now_ms}, now_ms);
+}
+
+/* For mail that found none, and may come again, one is at hand; and not for ever. */
+static void
+test_missed(void **state)
+{
+    static const struct caps caps = {{{60000, 100, false, "a minute"}}, 1};
+    const int64_t end_ms = 1000 + METER_MISS_S * 1000;
+    struct meter meter = {0};
+    struct book_ask ask;
+
+    (void)state;
+    meter_miss(&meter, 1000);
+    tend(&meter, &caps, 1000, &ask);
+    assert_int_equal(ask.want, 15);
+    tend(&meter, &caps, 8500, &ask); /* not before half of what a lease may lie */
+    assert_int_equal(ask.unused + ask.want, 0);
+    tend(&meter, &caps, 8501, &ask);
+    assert_int_equal(ask.unused, 15);
+    assert_int_equal(ask.want, 1);
+    for (int64_t now_ms = 9000; now_ms < end_ms; now_ms += 5000) {
+        tend(&meter, &caps, now_ms, &ask);
+        assert_int_equal(ask.unused, ask.want);
+        assert_int_equal(meter_held(&meter), 1);
+        assert_int_equal(meter_state(&meter, now_ms), METER_FREE);
+    }
+    for (int64_t now_ms = end_ms; now_ms < end_ms + 60000; now_ms += 5000) {
+        tend(&meter, &caps, now_ms, &ask);
+        assert_int_equal(ask.want, 0);
+    }
+    assert_int_equal(meter_held(&meter), 0);
+    assert_false(meter_ask(&meter, &caps, 10, 10000, end_ms + 60000, &ask));
+}
+
+/* Of a lease that may lie for long all goes back but one; and that, too, when it was taken. */
+static void
+test_missed_and_idle(void **state)
+{
+    static const struct caps caps = {{{3600000, 100, false, "hour"}}, 1};
+    struct meter meter = {0};
+    struct book_ask ask;
+
+    (void)state;
+    meter_miss(&meter, 1000);
+    tend(&meter, &caps, 1000, &ask);
+    tend(&meter, &caps, 11001, &ask);
+    assert_int_equal(ask.unused, 14);
+    assert_int_equal(ask.want, 0);
+    tend(&meter, &caps, 400000, &ask);
+    assert_int_equal(meter_state(&meter, 400000), METER_FREE);
+    meter_take(&meter, &caps, 400000);
+    tend(&meter, &caps, 410001, &ask);
+    assert_int_equal(ask.want, 0); /* nobody is missed any more */
+    meter_miss(&meter, 420000);
+    tend(&meter, &caps, 420000, &ask);
+    meter_return(&meter); /* by hand, or at the end */
+    tend(&meter, &caps, 420001, &ask);
+    assert_int_equal(ask.unused, 15);
+    tend(&meter, &caps, 420002, &ask);
+    assert_int_equal(meter_held(&meter), 0);
+}
+
 /* Of the lease before they are not to be had with the one that is held now. */
 static void
 test_given_back_of_another(void **state)
@@ -242,6 +311,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_several_at_once),
+        cmocka_unit_test(test_missed),
+        cmocka_unit_test(test_missed_and_idle),
         cmocka_unit_test(test_given_back),
         cmocka_unit_test(test_given_back_of_another),
         cmocka_unit_test(test_given_back_together),
