@@ -5,7 +5,8 @@ import re
 import signal
 import time
 
-from harness.caps import A1, submit_many, window, with_caps
+from harness.caps import A1, submit_many, submit_one_by_one, window, with_caps
+from harness.grants import wait_answered
 from harness.wait import wait_for
 from harness.waking import NEVER, arrivals, of_stream, status, wait_all, waking
 
@@ -35,8 +36,8 @@ def test_a_cap_is_used(make_host):
 
 
 def shared_pool(conf):
-    """Two streams leave by one address with room for 6 in 10 s."""
-    with_caps(a1=window("10s", 6))(conf)
+    """Two streams leave by one address with room for 6 in 20 s."""
+    with_caps(a1=window("20s", 6))(conf)
     conf["pools"]["fast"].pop("overflow")
     for stream in conf["streams"][:2]:
         stream["pool"] = "fast"
@@ -90,8 +91,10 @@ def test_many_recipients(make_host):
     deliveries = host.sink.wait(test_id, 60, 180)
     assert sorted(r for d in deliveries for r in d.recipients) == sorted(wanted)
     host.postfix.wait_queue_empty()
-    # At best 45, 30 and 15 of them are deferred again.
-    assert host.postfix.log().count("status=deferred (postpool: no room") < 4 * 60
+    # At best 45, 30 and 15 of them are deferred again; and some while the store takes its time.
+    log = host.postfix.log()
+    assert log.count("status=deferred (postpool: no room under the caps, expected") < 4 * 60
+    assert log.count("(queue active)") < 60 / 2
 
 
 def test_the_last_answer_of_the_resolver(make_host):
@@ -99,10 +102,15 @@ def test_the_last_answer_of_the_resolver(make_host):
     host = make_host(with_caps(a1=window("10s", 1), a2=window("10s", 1)), NEVER, start=False)
     waking(host)
     host.start()
-    ids = submit_many(host, 3)
+
+    def tried_in_vain():
+        return status(host)["wake"]["woken"], host.postfix.log().count("status=deferred")
+    ids = submit_one_by_one(host, 2)
+    woken, deferred = tried_in_vain()  # none, where the first lease was there in time
+    wait_answered(host.run)
+    ids += submit_many(host, 1)
     wait_all(host, ids, 90)
-    assert status(host)["wake"]["woken"] == 1
-    assert host.postfix.log().count("status=deferred") == 1
+    assert tried_in_vain() == (woken + 1, deferred + 1)
 
 
 def test_so_many_of_a_stream_are_under_way(make_host):

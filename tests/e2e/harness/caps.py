@@ -5,6 +5,8 @@ import json
 from collections import Counter
 
 from . import client
+from .grants import wait_answered
+from .wait import wait_for
 
 A1, A2 = "127.0.1.1", "127.0.1.2"
 
@@ -31,6 +33,16 @@ def submit_many(host, count, sender="app@site.test", headers=("X-Stream: transac
     with host.smtp() as smtp:
         for number, test_id in enumerate(ids):
             smtp.send(sender, [f"r{number}@{domain}"], client.message(test_id, headers))
+    return ids
+
+
+def submit_one_by_one(host, count, **kwargs):
+    """The same, each when the one before has left: whatever room there is, it finds it."""
+    ids = []
+    for _ in range(count):
+        wait_answered(host.run)
+        ids += submit_many(host, 1, **kwargs)
+        wait_for(lambda: sum(sources(host, ids).values()) == len(ids), what="it to leave")
     return ids
 
 

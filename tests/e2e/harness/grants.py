@@ -2,11 +2,14 @@
 """Asking for grants as Postfix does, and holding them against their caps."""
 
 import itertools
+import json
+import socket
 import threading
 import time
 from collections import Counter
 
 from .socketmap import Socketmap
+from .wait import wait_for
 
 _numbers = itertools.count(1)
 
@@ -25,6 +28,61 @@ def address_of(answer):
     if answer and answer.startswith("OK pp-"):
         return answer[6:].partition(":")[0]
     return None
+
+
+def _calls(run):
+    """How often the store was asked, and how often it has answered."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(60)
+        control.connect(str(run / "control"))
+        control.sendall(b"status json\n")
+        told = json.loads(b"".join(iter(lambda: control.recv(65536), b"")))
+    return told["asks"], told["answers"]
+
+
+def wait_answered(run):
+    """Wait until the store has answered all that it was asked; returns how often it was.
+
+    A lookup hardly waits for it, but goes on to the next address, so that where it is slow some
+    mail passes one by that has room.  But leases are asked for before the last one is used: who
+    comes when nothing is owed finds them, however slow it is.
+    """
+    def answered():
+        asks, answers = _calls(run)
+        return asks == answers and (asks,)
+    return wait_for(answered, what="the store to answer")[0]
+
+
+def take_one(run, postfix, domain="one.test", sender_domain="x.test"):
+    """The address of a new message, on any store; None: there is no room.
+
+    Of what nobody asked for before there is no lease: what is put off for that comes again.
+    """
+    for _ in range(10):
+        before = wait_answered(run)
+        address = address_of(ask_one(postfix, domain, sender_domain)[2])
+        if address or wait_answered(run) == before:
+            break
+    return address
+
+
+def take(run, count, **kwargs):
+    """From which addresses so many messages leave, one by one; see take_one()."""
+    with Socketmap(run / "lookup") as postfix:
+        return Counter(take_one(run, postfix, **kwargs) for _ in range(count))
+
+
+def fill(run, came, more, source, most):
+    """Send on until most left from source, as often as it may take on any store: a Counter.
+
+    came: where a burst of them left from.  more() sends some, and tells the same of those.
+    """
+    for _ in range(most):  # each time one at least finds a lease
+        if came[source] >= most:
+            break
+        wait_answered(run)
+        came = came + more()
+    return came
 
 
 class Load(threading.Thread):
