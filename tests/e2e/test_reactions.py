@@ -12,6 +12,7 @@ import pytest
 
 from harness import client, provider_rules as rules
 from harness.feeder import Feeder
+from harness.grants import wait_answered
 from harness.wait import wait_for
 from harness.waking import NEVER, waking
 
@@ -143,16 +144,20 @@ def test_a_greylisted_message_keeps_its_address(make_host, simulator):
     """Also when another one comes first again that had no room at the first try."""
     simulator.add(rules.Greylist(5))
     # Retries come when the window of the cap has turned.
-    times = {"minimal_backoff_time": "12s", "maximal_backoff_time": "12s", "queue_run_delay": "2s"}
+    times = {"minimal_backoff_time": "24s", "maximal_backoff_time": "24s", "queue_run_delay": "2s"}
     host = reacting(make_host, simulator, GREYLISTED, main=times,
                     addresses=[{"name": "a1", "weight": 1000}, {"name": "a2", "weight": 1},
                                {"name": "b1", "weight": 1}])
-    host.conf["addresses"]["a1"]["caps"] = {"windows": [{"length": "10s", "recipients": 10}]}
+    host.conf["addresses"]["a1"]["caps"] = {"windows": [{"length": "20s", "recipients": 10}]}
     host.write_conf()
     host.start()
     recipients = [f"r{n}@one.test" for n in range(25)]
-    submit(host, recipients)
-    wait_for(lambda: len(simulator.deliveries) == 25, 120, "all mail")
+    for one in recipients[:10]:
+        wait_answered(host.run)
+        submit(host, [one])
+        wait_for(lambda r=one: simulator.attempts_to(r), what="the first try")
+    submit(host, recipients[10:])
+    wait_for(lambda: len(simulator.deliveries) == 25, 240, "all mail")
     sources = {r: [a.source for a in simulator.attempts_to(r)] for r in recipients}
     assert not {r: tries for r, tries in sources.items() if len(set(tries)) > 1}
     assert all(len(tries) == 2 for tries in sources.values())
