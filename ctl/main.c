@@ -7,8 +7,11 @@
 #include "ctl/transports.h"
 #include "lib/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command {
     const char *name;
@@ -90,13 +93,12 @@ run(const struct ctl *ctl, int argc, char **argv)
     return CTL_USAGE;
 }
 
-int
-main(int argc, char **argv)
+static int
+take(int argc, char **argv)
 {
     struct ctl ctl = {.file = CONF_FILE};
     int i;
 
-    log_open("postpool", true);
     argc = take_json(argc, argv, &ctl.json);
     for (i = 1; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
@@ -119,4 +121,43 @@ main(int argc, char **argv)
         return CTL_USAGE;
     }
     return run(&ctl, argc - i, argv + i);
+}
+
+/*
+ * Standard streams that are closed would be the next files that are opened, and be written to:
+ * something takes their place that fails when it is used, as they would.
+ */
+static void
+fill_standard(void)
+{
+    int fd;
+
+    for (int wanted = STDIN_FILENO; wanted <= STDERR_FILENO; wanted++)
+        if (fcntl(wanted, F_GETFD) < 0 && errno == EBADF) {
+            fd = open("/dev/null", wanted == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+            if (fd > STDERR_FILENO)
+                close(fd);
+        }
+}
+
+/* What was to be shown and is lost is bad news, whatever the command says. */
+static int
+end_output(int status)
+{
+    int reason = ferror(stdout) ? EIO : 0;
+
+    if (fflush(stdout) != 0)
+        reason = errno;
+    if (reason == 0)
+        return status;
+    fprintf(stderr, "postpool: standard output: %s\n", strerror(reason));
+    return status != CTL_GOOD ? status : CTL_BAD_NEWS;
+}
+
+int
+main(int argc, char **argv)
+{
+    fill_standard();
+    log_open("postpool", true);
+    return end_output(take(argc, argv));
 }

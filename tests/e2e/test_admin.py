@@ -16,7 +16,7 @@ from conftest import need_world
 from harness import client, programs
 from harness.host import ALERTS, BULK, FAST, REST, USER, configuration
 from harness.libconf import dumps
-from harness.programs import postpool
+from harness.programs import BUILD, environment, postpool
 from harness.wait import wait_for
 
 
@@ -340,6 +340,21 @@ def test_usage():
     for args in ((), ("nonsense",), ("explain",), ("status", "--nonsense"), ("transports",)):
         assert postpool(*args, status=2).stderr
     assert "explain" in postpool("--help").stdout
+
+
+@pytest.mark.parametrize("args", [["--help"], ["check", "--help"], ["replies", "--help"]],
+                         ids=" ".join)
+def test_output_that_is_lost_is_told(args):
+    command = [str(BUILD / "postpool"), *args]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True,
+                              env=environment(), check=False)
+    assert (done.returncode, done.stderr) == (
+        1, "postpool: standard output: No space left on device\n")
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], capture_output=True,
+                          text=True, env=environment(), check=False)
+    assert (done.returncode, done.stderr) == (
+        1, "postpool: standard output: Bad file descriptor\n")
 
 
 @pytest.mark.parametrize("command", ["check", "status", "explain", "reload", "transports"])
