@@ -209,8 +209,9 @@ assumed_volumes(struct assumed *assumed, const char *text, struct err *err)
             return err_set(err, -EINVAL, "stream \"%s\" is there twice", word);
         if (parse_volume(value, &its) < 0)
             return err_set(err, -EINVAL,
-                           "%s: \"%s\" is no volume, such as 500000/day, 2000/hour or 100000/week",
-                           word, value);
+                           "%s: \"%s\" is no volume, such as 500000/day, 2000/hour or 100000/week"
+                           " (at most %d)",
+                           word, value, ASSUMED_COUNT_MAX);
         assumed->streams =
             mem_resize(assumed->streams, assumed->count + 1, sizeof(*assumed->streams));
         assumed->streams[assumed->count++] = its;

@@ -169,6 +169,7 @@ static void
 say_nothing(const struct arrivals_figures *figures)
 {
     char text[256];
+    uint64_t unknown = figures->tries[ATTEMPT_UNKNOWN];
 
     if (figures->lines == 0)
         snprintf(text, sizeof(text), "the log is empty");
@@ -177,6 +178,11 @@ say_nothing(const struct arrivals_figures *figures)
                  "Postfix tells of no message in %" PRIu64
                  " lines: is it the mail log, as syslogd, rsyslog or postlogd write it?",
                  figures->lines);
+    else if (unknown > 0)
+        snprintf(text, sizeof(text),
+                 "%" PRIu64 " tries are told of in %" PRIu64
+                 " lines, none behind the beginning of its message: are the newest lines first?",
+                 unknown, figures->lines);
     else
         snprintf(text, sizeof(text),
                  "no mail left for another host in %" PRIu64 " lines, %" PRIu64

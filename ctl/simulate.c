@@ -299,6 +299,28 @@ take_option(struct simulation *simulation, int c, const char *text, struct err *
     }
 }
 
+/* Are all days of blocks simulated?  0, or an exit status. */
+static int
+check_blocks(const struct simulation *simulation)
+{
+    int32_t last_day = simulation->first_day + simulation->days - 1;
+    char day[DATE_SIZE], first[DATE_SIZE], last[DATE_SIZE], text[160];
+
+    for (size_t i = 0; i < simulation->block_count; i++) {
+        const struct simulate_block *block = &simulation->blocks[i];
+
+        if (block->day >= simulation->first_day && block->day <= last_day)
+            continue;
+        date_print(block->day, day);
+        date_print(simulation->first_day, first);
+        date_print(last_day, last);
+        snprintf(text, sizeof(text), "%s is none of the days that are simulated, %s to %s", day,
+                 first, last);
+        return complain("--block", text);
+    }
+    return 0;
+}
+
 static const char *
 name_of(int c)
 {
@@ -335,7 +357,7 @@ take_options(struct simulation *simulation, int argc, char **argv)
         return complain("", "--volume is needed, such as --volume bulk=500000/day");
     if (simulation->assumed.bounced + simulation->assumed.refused > ASSUMED_ALL)
         return complain("", "--bounced and --refused are more than 100 %");
-    return 0;
+    return check_blocks(simulation);
 }
 
 /* Help, and what is no option at all, before a configuration is read.  -1: go on. */

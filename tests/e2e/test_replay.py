@@ -280,6 +280,10 @@ def test_wrong_files(site, tmp_path):
     local.add(BEGIN, "qmgr", "4Zk1: from=<a@b.test>, size=9, nrcpt=1 (queue active)")
     assert refused(write("local", local.text().encode())) == (
         "postpool: replay: no mail left for another host in 1 lines, 1 of them of Postfix\n")
+    newest_first = "".join(reversed(campaign(3).text().splitlines(keepends=True)))
+    assert refused("-", input=newest_first) == (
+        f"postpool: replay: 3 tries are told of in {newest_first.count(chr(10))} lines, none behind "
+        "the beginning of its message: are the newest lines first?\n")
     assert refused(write("cut.gz", gzip.compress(campaign(500).text().encode())[:2000])) == (
         "postpool: replay: cut.gz: it is compressed, and damaged or cut\n")
     assert refused("--stream", "bulks=*", good) == (
