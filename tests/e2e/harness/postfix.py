@@ -38,6 +38,7 @@ class Postfix:
         self.maillog = self.root / "mail.log"
         self.port = free_port()
         self.running = False
+        self.environment = {}  # of all its programs, where import_environment names it
         self._sasl = None
         for directory in (self.config, self.queue_directory, self.spool, self.forward):
             directory.mkdir()
@@ -122,7 +123,7 @@ class Postfix:
         with open(out, "a", encoding="utf-8") as file:
             done = subprocess.run(["postfix", "-c", str(self.config), verb],
                                   stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False,
-                                  timeout=120)
+                                  timeout=120, env=os.environ | self.environment)
         if done.returncode != 0:
             raise AssertionError(f"postfix {verb}: status {done.returncode}: {out.read_text()}"
                                  + self.log()[-2000:])
