@@ -4,7 +4,7 @@
  *
  * By the caps of the configuration, each address as the average of those that the pool has, and
  * warm: what a warm-up leaves of them is for its calendar to say.  Mail is taken to come evenly
- * within a minute.  Pure.
+ * within a minute, and outside the hours of its stream as they begin.  Pure.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -292,6 +292,7 @@ wait_for_hours(struct world *world, struct world_lane *lane, struct world_entry 
         lane->account = (char *)"";
     lane->domain = (char *)"";
     world_lane_add(world, lane, entry, opens_ms, true, false);
+    world_lanes_outside(world, lane, entry->count);
 }
 
 /* One after the other, until one has no room: then neither have those behind it. */
@@ -357,8 +358,10 @@ world_send(struct world *world, const struct world_mail *mail, struct world_outc
     if (r == 0 && mail->count > 0) {
         entry.since_ms = world->now_ms;
         like.grade = shared.grade = world_grade(world, like.account, mail->grade);
-        world_count_offered(world, &like, mail->count);
+        world_count_offered(world, mail->stream, mail->count);
         opens_ms = world_opens_ms(world, mail->stream);
+        if (opens_ms <= world->now_ms)
+            world_count_peak(world, like.stream, like.provider, like.grade, mail->count);
         if (!account_matters(world, like.stream))
             shared.account = (char *)"";
         shared.domain = (char *)"";

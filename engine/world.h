@@ -236,8 +236,8 @@ void world_accounts(const struct world *world, world_account_fn *each, void *arg
 const struct warmup *world_warmup(const struct world *world, const struct address *address);
 
 /*
- * The most that came in for a pool, as the first that it would leave from: in a minute, an hour
- * and a day of the clock; provider NULL: to all of them.
+ * The most that came in, or had its hours begin, for a pool, as the first that it would leave from:
+ * in a minute, an hour and a day of the clock; provider NULL: to all of them.
  */
 struct world_peak {
     uint64_t minute, hour, day;

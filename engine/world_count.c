@@ -93,7 +93,7 @@ world_count_day(struct world *world, int32_t day)
 }
 
 static void
-count_most(struct world_most *most, int64_t now_ms, int32_t day, uint32_t count)
+count_most(struct world_most *most, int64_t now_ms, int32_t day, uint64_t count)
 {
     int64_t minute = now_ms / MINUTE_MS, hour = now_ms / HOUR_MS;
 
@@ -126,25 +126,25 @@ count_most(struct world_most *most, int64_t now_ms, int32_t day, uint32_t count)
     }
 }
 
-static const struct pool *
-first_pool(const struct world_lane *lane)
+void
+world_count_offered(struct world *world, const struct stream *stream, uint32_t count)
 {
-    const struct pool *pool = lane->stream->by_grade[lane->grade];
-
-    return pool != NULL ? pool : lane->stream->pool;
+    world->streams[stream->index].offered += count;
+    world_today(world)->streams[stream->index].offered += count;
 }
 
 void
-world_count_offered(struct world *world, const struct world_lane *lane, uint32_t count)
+world_count_peak(struct world *world, const struct stream *stream, size_t provider,
+                 enum grade grade, uint64_t count)
 {
-    struct world_days *today = world_today(world);
+    const struct pool *graded = stream->by_grade[grade];
+    const struct pool *pool = graded != NULL ? graded : stream->pool;
     size_t providers = world->snapshot->provider_count;
-    struct world_most *mosts = &world->mosts[first_pool(lane)->index * (providers + 1)];
+    struct world_most *mosts = &world->mosts[pool->index * (providers + 1)];
+    int32_t day = world_today(world)->day;
 
-    world->streams[lane->stream->index].offered += count;
-    today->streams[lane->stream->index].offered += count;
-    count_most(&mosts[lane->provider], world->now_ms, today->day, count);
-    count_most(&mosts[providers], world->now_ms, today->day, count);
+    count_most(&mosts[provider], world->now_ms, day, count);
+    count_most(&mosts[providers], world->now_ms, day, count);
 }
 
 static void

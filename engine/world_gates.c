@@ -201,6 +201,15 @@ world_lane_add(struct world *world, const struct world_lane *like, const struct 
         gate_set_up(world, lane->gate, up_ms, closed);
 }
 
+void
+world_lanes_outside(struct world *world, const struct world_lane *like, uint32_t count)
+{
+    struct world_gate *gate = gate_find(world, like);
+
+    if (gate != NULL)
+        gate->outside += count;
+}
+
 int64_t
 world_lanes_closed_ms(struct world *world, const struct world_lane *like, bool *own)
 {
@@ -260,15 +269,42 @@ may_wake(struct world *world, int64_t *ret_up_ms)
     return *ret_up_ms <= world->now_ms;
 }
 
+/* Some that came in outside their hours are for another gate, or are over. */
+static uint64_t
+take_outside(struct world_gate *gate, uint64_t count)
+{
+    uint64_t taken = count < gate->outside ? count : gate->outside;
+
+    gate->outside -= taken;
+    return taken;
+}
+
+static bool
+give_up(struct world *world, struct world_lane *lane)
+{
+    const struct world_stream *stream = &world->streams[lane->stream->index];
+    uint64_t over = stream->ended + stream->late;
+    bool left = world_lane_give_up(world, lane);
+
+    take_outside(lane->gate, stream->ended + stream->late - over);
+    return left;
+}
+
 /* Its account has another pool now. */
 static void
 regrade(struct world *world, struct world_lane *lane, enum grade grade)
 {
+    struct world_gate *before = lane->gate;
+    uint64_t count = 0;
+
+    for (size_t i = lane->first; i < lane->first + lane->count; i++)
+        count += lane->entries[i].count;
     leave_gate(world, lane);
     world_lane_regrade(world, lane, grade);
     lane->gate = gate_make(world, lane);
     if (lane->gate == NULL)
         return;
+    lane->gate->outside += take_outside(before, count);
     wait_at_gate(world, lane);
     if (!world->failed)
         gate_set_up(world, lane->gate, world->now_ms, false);
@@ -285,7 +321,7 @@ step(struct world *world, struct world_gate *gate, int64_t *ret_up_ms, bool *ret
     enum grade grade;
     bool own;
 
-    if (!world_lane_give_up(world, lane)) {
+    if (!give_up(world, lane)) {
         leave_gate(world, lane);
         world_lane_end(world, lane);
         return true;
@@ -299,6 +335,9 @@ step(struct world *world, struct world_gate *gate, int64_t *ret_up_ms, bool *ret
     *ret_up_ms = world_opens_ms(world, gate->stream);
     if (*ret_up_ms > world->now_ms)
         return false;
+    if (gate->outside > 0)
+        world_count_peak(world, gate->stream, gate->provider, gate->grade,
+                         take_outside(gate, gate->outside));
     *ret_closed = false;
     if (!may_wake(world, ret_up_ms))
         return false;

@@ -40,6 +40,7 @@ struct world_gate {
     size_t place;            /* the heap's */
     int64_t up_ms;           /* when it is looked at */
     bool closed;             /* nobody has room before that */
+    uint64_t outside;        /* recipients that count for peaks as the hours begin */
     struct heap lanes;       /* that wait for it, the oldest first; none: it is in no heap */
 };
 
@@ -221,6 +222,9 @@ int64_t world_lanes_closed_ms(struct world *world, const struct world_lane *like
 void world_lane_add(struct world *world, const struct world_lane *like,
                     const struct world_entry *entry, int64_t up_ms, bool closed, bool own);
 
+/* So many of those that were added came in outside their hours. */
+void world_lanes_outside(struct world *world, const struct world_lane *like, uint32_t count);
+
 /* When something is to be looked at; and look at it. */
 int64_t world_lanes_up_ms(const struct world *world);
 void world_lanes_step(struct world *world);
@@ -256,7 +260,9 @@ void world_curbs_clear(struct world *world);
 bool world_count_begin(struct world *world);
 void world_count_clear(struct world *world);
 void world_count_day(struct world *world, int32_t day);
-void world_count_offered(struct world *world, const struct world_lane *lane, uint32_t count);
+void world_count_offered(struct world *world, const struct stream *stream, uint32_t count);
+void world_count_peak(struct world *world, const struct stream *stream, size_t provider,
+                      enum grade grade, uint64_t count);
 void world_count_waits(struct world *world, const struct stream *stream, uint32_t count);
 void world_count_sent(struct world *world, const struct world_sent *sent, bool at_once);
 void world_count_back(struct world *world, const struct world_sent *sent, uint32_t count);

@@ -207,6 +207,18 @@ def test_when_mail_comes_in_and_when_it_leaves(simulate):
     assert by(result["streams"], "stream", "office")["late"] == 2000
 
 
+def test_what_waits_for_its_hours_is_a_peak_as_they_begin(simulate):
+    conf = copy.deepcopy(CONF)
+    conf["addresses"]["d1"]["caps"] = {"hour": 100}
+    result = simulate("--volume", "office=1000/day", "--days", 2, "--when", "office=20:00-21:00",
+                      conf=conf)
+    pool = by(result["pools"], "pool", "rest")
+    assert (pool["needed"], pool["peak"], pool["hour"]) == (11, 1000, "2026-12-02 08:00")
+    assert "! pool rest has 1 address, and at its peak, 1,000 recipients" in simulate(
+        "--volume", "office=1000/day", "--days", 2, "--when", "office=20:00-21:00", conf=conf,
+        as_json=False)
+
+
 def test_accounts(simulate):
     """50 an hour each."""
     few = simulate("--volume", "bulk=9000/day", "--days", 2, "--accounts", "bulk=2")

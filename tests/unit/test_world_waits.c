@@ -190,6 +190,37 @@ test_times(void **state)
     end(&seen);
 }
 
+/* It counts for what a pool needs as its hours begin, but for what is given up before. */
+static void
+test_need_of_hours(void **state)
+{
+    struct seen seen;
+    struct world_peak peak;
+    const struct pool *pool;
+
+    (void)state;
+    begin(&seen,
+          unit_conf(ADDRESS POOL
+                    "streams: ( { name = \"day\"; pool = \"p\"; hours = \"08:00-20:00\"; time_zone "
+                    "= \"UTC\"; deadline = \"5h\"; match = (); } );\n"));
+    pool = &seen.conf->snapshot->pools[0];
+    send(&seen, start_ms + HOUR_MS, 0, 50, NULL);
+    for (int i = 4; i < 8; i++)
+        send(&seen, start_ms + i * HOUR_MS, 0, 20, NULL);
+    assert_int_equal(world_peak(seen.world, pool, NULL).day, 0);
+    assert_int_equal(world_run(seen.world, start_ms + 8 * HOUR_MS), 0);
+    assert_int_equal(seen.late, 50);
+    peak = world_peak(seen.world, pool, NULL);
+    assert_int_equal(peak.minute, 80);
+    assert_int_equal(peak.hour, 80);
+    assert_int_equal(peak.hour_ms, start_ms + 8 * HOUR_MS);
+    send(&seen, start_ms + 8 * HOUR_MS, 0, 7, NULL);
+    peak = world_peak(seen.world, pool, &seen.conf->snapshot->providers[0]);
+    assert_int_equal(peak.minute, 87);
+    assert_int_equal(peak.day, 87);
+    end(&seen);
+}
+
 /* Each account has its caps, whatever others wait for, and none is passed over. */
 static void
 test_accounts(void **state)
@@ -469,10 +500,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_priority),  cmocka_unit_test(test_times),
-        cmocka_unit_test(test_accounts),  cmocka_unit_test(test_unreached),
-        cmocka_unit_test(test_wake_rate), cmocka_unit_test(test_standing),
-        cmocka_unit_test(test_any),       cmocka_unit_test(test_need),
+        cmocka_unit_test(test_priority),      cmocka_unit_test(test_times),
+        cmocka_unit_test(test_need_of_hours), cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_unreached),     cmocka_unit_test(test_wake_rate),
+        cmocka_unit_test(test_standing),      cmocka_unit_test(test_any),
+        cmocka_unit_test(test_need),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
