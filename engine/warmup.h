@@ -63,7 +63,7 @@ struct warmup_plan {
 
 /* What may happen to it on a day. */
 enum warmup_event {
-    WARMUP_WARNED = 1,    /* slowed down, or about to be suspended */
+    WARMUP_WARNED = 1,    /* slowed down */
     WARMUP_SUSPENDED = 2, /* for whatever cause, and if only for part of the day */
     WARMUP_BLOCKED = 4,   /* somebody takes nothing from it, because of what it is */
 };

@@ -8,7 +8,8 @@
  * delivery, which are kept until then (policyd/deferred.h).
  *
  * Of complaints and late bounces (policyd/reported.h) each message counts once: who got one could
- * tell of it as often as he likes.  What is known of that is forgotten when the daemon ends.
+ * tell of it as often as he likes.  Other hosts do not know of that, and it is forgotten when the
+ * daemon ends.
  *
  * Whoever keeps what came of the log over a restart (policyd/hours.h) keeps the
  * place and what is known of the queue with it, and has the log followed from

@@ -73,9 +73,6 @@ void standings_on_outcome(void *standings, const struct outcome *outcome);
 void standings_on_expired(void *standings, const struct outcome *outcome);
 void standings_on_reported(void *standings, const struct reported *reported);
 
-/* A recipient says that mail of the account was not wanted.  at_ms: when; time of day. */
-void standings_complaint(struct standings *standings, const char *account, int64_t at_ms);
-
 /* For volume_listen(). */
 void standings_on_put(void *standings, const char *key, bool written, uint64_t version,
                       const void *bytes, size_t length);

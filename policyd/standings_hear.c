@@ -148,37 +148,24 @@ standings_on_expired(void *arg, const struct outcome *outcome)
 }
 
 /* Of mail whose result was counted before, on whichever host. */
-static void
-blame(struct standings *standings, const char *account, int64_t at_ms, enum fault fault)
+void
+standings_on_reported(void *arg, const struct reported *reported)
 {
-    int64_t at_s = at_ms / 1000;
+    struct standings *standings = arg;
+    int64_t at_s = reported->at_ms / 1000;
     struct standing_figures *figures;
     struct standings_item *item;
 
     if (!standings->conf->snapshot->has_grades)
         return;
-    item = standings_make(standings, account);
+    item = standings_make(standings, reported->account); /* "": not told, so there is none */
     if (item == NULL || at_s < item->skip_s)
         return;
     figures = standings_figures(standings, item, standings_day(at_s));
     if (figures == NULL)
         return;
-    standing_blame(figures, fault);
+    standing_blame(figures, reported->complaint ? FAULT_COMPLAINT : FAULT_BOUNCE);
     if (at_s > item->heard_s)
         item->heard_s = (uint32_t)at_s;
     standings_touch(standings, item);
-}
-
-void
-standings_complaint(struct standings *standings, const char *account, int64_t at_ms)
-{
-    blame(standings, account, at_ms, FAULT_COMPLAINT);
-}
-
-void
-standings_on_reported(void *arg, const struct reported *reported)
-{
-    if (reported->account[0] != '\0')
-        blame(arg, reported->account, reported->at_ms,
-              reported->complaint ? FAULT_COMPLAINT : FAULT_BOUNCE);
 }

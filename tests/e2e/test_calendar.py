@@ -113,6 +113,7 @@ def test_an_address(make, simulator):
 
     days_later(host, 1)
     wait_for(lambda: state(host)["stage"] == 2, what="the next stage")
+    host.reload_conf(host.conf)
     mail.day(390)
 
     days_later(host, 2)
@@ -166,6 +167,8 @@ def test_an_account(make, simulator):
         days_later(host, day + 1)
     becomes("trusted", "shared")
     send(host, "one.test", good[:4] + [f"u{n}@one.test" for n in range(8)])
+    becomes("attention", "quarantine")
+    host.reload_conf(host.conf)
     becomes("attention", "quarantine")
     days_later(host, 3)
     send(host, "one.test", good)

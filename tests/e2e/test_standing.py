@@ -190,6 +190,14 @@ def test_hosts_agree(make_nodes, scratch):
                                          if number < bounces else maillog.SENT))
                 log.write(maillog.line("qmgr", f"{queue_id}: removed"))
 
+    def complain(node, sender, ids):
+        """What a milter says of reports."""
+        with (scratch / f"{node.name}.log").open("a") as log:
+            for message in ids:
+                log.write(maillog.line("milter", f"4A: complaint: type=abuse, incidents=1, "
+                                       f"stream=default, id={message}, by=mark, account={sender}"
+                                       ).replace("postfix/", "postpool/"))
+
     def known(name):
         return [account(node.conf, name) for node in nodes]
     write(one, "bad.test", 20, 10)
@@ -201,6 +209,16 @@ def test_hosts_agree(make_nodes, scratch):
     write(two, "both.test", 15, 4)
     wait_for(lambda: {a["grade"] for a in known("both.test")} == {"attention"}, 60, "both to know")
     assert [a["today"]["results"] for a in known("both.test")] == [30, 30]
+    # Complaints come to either, of mail that left from one; of each message one counts.
+    write(one, "told.test", 20, 0)
+    complain(one, "told.test", ["aaaaaaaaaaa2"] * 9)
+    complain(two, "told.test", [f"aaaaaaaaaaa{n}" for n in range(3, 6)])
+    wait_for(lambda: [a["today"]["complaints"] for a in known("told.test")] == [4, 4], 60,
+             lambda: f"both to know: {known('told.test')}")
+    assert {a["grade"] for a in known("told.test")} == {"new"}
+    complain(two, "told.test", ["aaaaaaaaaaa6"])
+    wait_for(lambda: {a["grade"] for a in known("told.test")} == {"attention"}, 60, "both to know")
+    assert pool_of(one.lookup, "told.test") == pool_of(two.lookup, "told.test") == "quarantine"
     run(two.conf, "grade", "both.test", "trusted", "--why", "x")
     wait_for(lambda: pool_of(one.lookup, "both.test") == "shared", 20, "the other host to know")
     one.kill_worker()

@@ -498,6 +498,16 @@ test_many(void **state)
     buf_clear(&text);
 }
 
+/* On that host's log a complaint of a message of the account. */
+static void
+complained(struct world *w, size_t number, const char *account)
+{
+    struct reported reported = {.complaint = true, .at_ms = w->time_s * 1000};
+
+    snprintf(reported.account, sizeof(reported.account), "%s", account);
+    standings_on_reported(w->hosts[number].standings, &reported);
+}
+
 static void
 test_complaints(void **state)
 {
@@ -506,7 +516,7 @@ test_complaints(void **state)
     told(w, 0, "a.test", 100, NULL);
     settle(w);
     for (int i = 0; i < 5; i++)
-        standings_complaint(w->hosts[i % 2].standings, "a.test", w->time_s * 1000);
+        complained(w, (size_t)i % 2, "a.test");
     assert_grade(w, "a.test", GRADE_ATTENTION);
     assert_string_equal(known(w, 1, "a.test")->why,
                         "complaints: 5 of 100 results of some days, 0.1 allowed");
@@ -662,7 +672,7 @@ test_campaign_with_complaints(void **state)
         shared += standings_grade(w->hosts[host].standings, "a.test") == GRADE_TRUSTED;
         told(w, host, "a.test", 1, NULL);
         if (n >= READ && n % 40 == 0)
-            standings_complaint(w->hosts[n / 40 % HOSTS].standings, "a.test", w->time_s * 1000);
+            complained(w, n / 40 % HOSTS, "a.test");
         if (n % 100 == 0)
             settle(w);
     }
