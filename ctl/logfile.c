@@ -22,7 +22,7 @@ struct logfile {
     char *path; /* owned */
     gzFile gz;  /* owned; hands on what is not compressed as it is */
     int64_t written_ms;
-    bool at_end;
+    bool begun, at_end;
     bool skipping;        /* what comes is the rest of a line that is too long */
     size_t begin, length; /* of bytes: what is read and not handed out */
     char bytes[CHUNK];
@@ -84,6 +84,31 @@ logfile_written_ms(const struct logfile *file)
     return file->written_ms;
 }
 
+/* Is it compressed by what is not read here?  Its bytes would be taken for lines of no log. */
+static int
+check_begin(struct logfile *file, struct err *err)
+{
+    static const struct {
+        const char *bytes;
+        size_t length;
+        const char *cat;
+    } others[] = {{"BZh", 3, "bzcat"},
+                  {"\xfd"
+                   "7zXZ",
+                   5, "xzcat"},
+                  {"\x28\xb5\x2f\xfd", 4, "zstdcat"}};
+
+    file->begun = true;
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        if (file->length >= others[i].length &&
+            memcmp(file->bytes, others[i].bytes, others[i].length) == 0)
+            return err_set(err, -EBADMSG,
+                           "%s: it is compressed, and not by gzip; read it with %s, and \"-\" for "
+                           "the file",
+                           file->path, others[i].cat);
+    return 0;
+}
+
 /* More bytes behind those that are there.  There is room. */
 static int
 read_more(struct logfile *file, struct err *err)
@@ -95,7 +120,7 @@ read_more(struct logfile *file, struct err *err)
     n = gzread(file->gz, file->bytes + file->length, (unsigned)(CHUNK - file->length));
     if (n > 0) {
         file->length += (size_t)n;
-        return 0;
+        return file->begun ? 0 : check_begin(file, err);
     }
     file->at_end = true;
     gzerror(file->gz, &code);

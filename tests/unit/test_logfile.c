@@ -189,6 +189,42 @@ test_trouble(void **state)
     free(text);
 }
 
+/* What no line of is read is told with what reads it. */
+static void
+test_compressed_otherwise(void **state)
+{
+    static const struct {
+        const char *bytes, *cat;
+    } cases[] = {{"BZh91AY&SY", "bzcat"},
+                 {"\xfd"
+                  "7zXZ",
+                  "xzcat"},
+                 {"\x28\xb5\x2f\xfd\x04", "zstdcat"},
+                 {"BZ", NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char expected[256];
+        struct logfile *file;
+        struct span line;
+        struct err err;
+
+        put(cases[i].bytes, strlen(cases[i].bytes), false);
+        assert_int_equal(logfile_open(path, &file, &err), 0);
+        if (cases[i].cat == NULL) {
+            expect(file, cases[i].bytes);
+            expect_end(file);
+            continue;
+        }
+        assert_int_equal(logfile_next(file, &line, &err), -EBADMSG);
+        snprintf(expected, sizeof(expected),
+                 "%s: it is compressed, and not by gzip; read it with %s, and \"-\" for the file",
+                 path, cases[i].cat);
+        assert_string_equal(err.msg, expected);
+        logfile_close(file);
+    }
+}
+
 static void
 test_written(void **state)
 {
@@ -211,6 +247,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_many_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_trouble, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_compressed_otherwise, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_written, set_up, tear_down),
     };
 
