@@ -11,8 +11,9 @@
  *   standard      1,000 to 10,000 in a week, then 30 % more, a tenth in an hour
  *                 (BillionMail; LeadConnector ends as high)
  *   aggressive    200 to a million in 20 stages (SparkPost, the first 20 of 29)
- * Their shares of providers are those of AcelleMail's table (percent of the full
- * volume at days 1 to 45) in relation to Gmail's, drawn as straight lines.
+ * Their shares of providers have the order of AcelleMail's table (percent of the full
+ * volume at days 1 to 45, of Gmail's a fifth at Outlook and Yahoo and a tenth at Apple
+ * on day 1).  That table rises late, and a straight line early: so lines begin lower.
  *
  * A value without pointers but for its name.
  *

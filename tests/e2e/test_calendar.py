@@ -96,7 +96,10 @@ def make(make_host, simulator):
 
 
 def test_an_address(make, simulator):
-    """300 on its first day, all to active recipients; 390 on the next; a block, and 390 again."""
+    """300 on its first day, all to active recipients; 390 on the next; a block, and 390 again.
+
+    When nothing was sent for a month it begins anew.
+    """
     def change(conf):
         conf["addresses"]["a1"]["warmup"]["schedule"] = {"days": [300, 390, 510], "hour": 100}
         conf["warmup"].update(engaged=["30d"], time_zone=zone_of_morning())
@@ -138,6 +141,11 @@ def test_an_address(make, simulator):
             for day in state(host)["history"] if day["used"]]
     assert told[:2] == [("advanced", 300, 300), ("advanced", 390, 390)]
     assert told[2][:2] == ("back, it was blocked", 510)
+
+    days_later(host, 45)
+    wait_for(lambda: state(host)["stage"] == 1, what="the first stage")
+    results = [day["result"] for day in state(host)["history"]]
+    assert "advanced" in results[-5:] and "back, nothing was sent for too long" in results[-2:]
     assert "status=bounced" not in host.postfix.log()
 
 
