@@ -441,10 +441,11 @@ run_look(const struct ctl *ctl, const struct conf *conf, const char *recipient)
 {
     struct view view;
     struct err err;
-    int status = CTL_GOOD;
+    int status = CTL_GOOD, r = view_open(conf->engagement_path, &view, &err);
 
-    if (view_open(conf->engagement_path, &view, &err) < 0) {
-        fprintf(stderr, "postpool: %s\n", err.msg);
+    if (r < 0) {
+        fprintf(stderr, "postpool: %s%s\n", err.msg,
+                r == -ENOENT ? " -- nothing was imported yet" : "");
         return CTL_BAD_NEWS;
     }
     if (recipient != NULL)

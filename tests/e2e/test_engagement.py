@@ -122,6 +122,8 @@ def test_explained_and_reloaded(make_host):
         assert explained(host, "joe@one.test")[0] == "a1"  # the one before
         assert explained(host, "ann@one.test")[0] == "a2"
     os.unlink(path)
+    assert host.postpool("engagement", "show", status=1).stderr.endswith(
+        "/engagement: No such file or directory -- nothing was imported yet\n")
     host.reload_conf(host.conf)
     wait_for(lambda: explained(host, "ann@one.test")[0] == "a1", what="it to be gone")
 
