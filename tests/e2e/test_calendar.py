@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from harness import client, provider_rules as rules
+from harness.grants import wait_answered
 from harness.programs import fake_clock
 from harness.wait import wait_for
 from test_engagement import listed
@@ -54,6 +55,7 @@ class Mail:
         for _ in range(allowance):
             if self.came()[NEW, ACTIVE] >= allowance:
                 break
+            wait_answered(self.host.run)
             self.send(1)
         self.send(5)
         came = self.came()
