@@ -48,8 +48,8 @@ def test_a_full_pool_defers_until_its_window_turns(make_host):
     begin = time.monotonic()
     ids = submit_many(host, 30)
     wait_for(lambda: sum(sources(host, ids).values()) == 15, what="15 deliveries")
-    assert re.search(r"status=deferred \(postpool: no room under the caps, expected within a minute\)",
-                     host.postfix.log())
+    wait_for(lambda: "status=deferred (postpool: no room under the caps, expected within a minute)"
+             in host.postfix.log(), what="the others to be deferred")
     host.postfix.wait_flushed(180)
     seen = Counter(d.id for d in host.sink.deliveries)
     assert [seen[i] for i in ids] == [1] * 30
