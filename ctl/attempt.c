@@ -16,17 +16,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* As much of it as fits. */
-static void
-copy(char *place, size_t size, struct span span)
-{
-    size_t length = span.length < size ? span.length : size - 1;
-
-    if (length > 0)
-        memcpy(place, span.start, length);
-    place[length] = '\0';
-}
-
 /* Handed to something on this host, which hands it back under another queue id. */
 static bool
 is_filter(struct span relay)
@@ -58,7 +47,7 @@ attempt_make(const struct conf *conf, const struct maillog *line, struct mail *m
 
     attempt->line = line;
     attempt->mail = mail;
-    copy(attempt->recipient, sizeof(attempt->recipient), line->recipient);
+    span_copy(attempt->recipient, sizeof(attempt->recipient), line->recipient);
     addr_domain(attempt->recipient, attempt->domain, sizeof(attempt->domain));
     if (is_filter(line->relay))
         return ATTEMPT_FILTER;
@@ -122,7 +111,7 @@ attempt_provider(const struct conf *conf, const struct attempt *attempt)
 
     if (provider != NULL)
         return provider;
-    copy(host, sizeof(host), host_of(attempt->line));
+    span_copy(host, sizeof(host), host_of(attempt->line));
     host[strcspn(host, "[:")] = '\0';
     return provider_by_mx(snapshot, hosts, 1);
 }

@@ -8,6 +8,7 @@
 #include "lib/mem.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +182,20 @@ ctl_arguments(int argc, char **argv, int arguments_max, const char *usage, int *
         *ret_status = CTL_USAGE;
     }
     return fine;
+}
+
+int
+ctl_options(int argc, char **argv, const struct option *options, const char *usage)
+{
+    int c;
+
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
+        if (c == 'h')
+            return fputs(usage, stdout), CTL_GOOD;
+        else if (c == '?')
+            return fputs(usage, stderr), CTL_USAGE;
+    return -1;
 }
 
 bool

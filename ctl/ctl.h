@@ -13,6 +13,7 @@
 
 struct buf;
 struct err;
+struct option;
 
 /* Exit statuses. */
 enum {
@@ -60,6 +61,12 @@ bool ctl_answers(const struct conf *conf);
  * arguments, or an option?  Prints usage then, sets *ret_status and returns false.
  */
 bool ctl_arguments(int argc, char **argv, int arguments_max, const char *usage, int *ret_status);
+
+/*
+ * The same of a command that has options, before a configuration is read: help, and what is no
+ * option at all.  -1: go on, with the arguments from optind on; else an exit status.
+ */
+int ctl_options(int argc, char **argv, const struct option *options, const char *usage);
 
 /* Is standard output a terminal that shows colours? */
 bool ctl_colour(void);

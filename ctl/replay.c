@@ -270,21 +270,6 @@ replay_end(struct replay *replay)
     conf_unref(replay->conf);
 }
 
-/* Help, and what is no option at all, before a configuration is read.  -1: go on. */
-static int
-look_over(int argc, char **argv)
-{
-    int c;
-
-    optind = 1;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        if (c == 'h')
-            return fputs(usage, stdout), CTL_GOOD;
-        else if (c == '?')
-            return fputs(usage, stderr), CTL_USAGE;
-    return optind < argc ? -1 : complain("a log is needed; see postpool replay --help");
-}
-
 /* 0, or an exit status. */
 static int
 take_options(struct replay *replay, int argc, char **argv)
@@ -328,8 +313,10 @@ ctl_replay(const struct ctl *ctl, int argc, char **argv)
 {
     struct replay replay = {.lifetime_ms = REPLAY_LIFETIME_MS};
     struct err err;
-    int status = look_over(argc, argv);
+    int status = ctl_options(argc, argv, options, usage);
 
+    if (status < 0 && optind == argc)
+        status = complain("a log is needed; see postpool replay --help");
     if (status >= 0)
         return status;
     if (ctl_load(ctl->file, &replay.conf) < 0)

@@ -360,23 +360,6 @@ take_options(struct simulation *simulation, int argc, char **argv)
     return check_blocks(simulation);
 }
 
-/* Help, and what is no option at all, before a configuration is read.  -1: go on. */
-static int
-look_over(int argc, char **argv)
-{
-    int c;
-
-    optind = 1;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        if (c == 'h')
-            return fputs(usage, stdout), CTL_GOOD;
-        else if (c == '?')
-            return fputs(usage, stderr), CTL_USAGE;
-    if (optind < argc)
-        return complain("", "one argument too many; see postpool simulate --help");
-    return -1;
-}
-
 /* ----------------------------------------------------------------------- life */
 
 /* Warm-ups as the daemon has them, a line for each.  0, or an exit status. */
@@ -426,8 +409,10 @@ int
 ctl_simulate(const struct ctl *ctl, int argc, char **argv)
 {
     struct simulation simulation = {0};
-    int status = look_over(argc, argv);
+    int status = ctl_options(argc, argv, options, usage);
 
+    if (status < 0 && optind < argc)
+        status = complain("", "one argument too many; see postpool simulate --help");
     if (status >= 0)
         return status;
     if (ctl_load(ctl->file, &simulation.conf) < 0)

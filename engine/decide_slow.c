@@ -50,8 +50,9 @@ gap_us(const struct decide_question *question, const struct address *address)
         return 0;
     caps = meters_at(question->meters, number)->caps;
     for (size_t i = 0; caps != NULL && i < caps->count; i++) {
-        int64_t us =
-            caps->items[i].window_ms * 1000 * meters_nodes(meters) / caps->items[i].limit + 1;
+        int64_t us = caps->items[i].window_ms * 1000 * meters_nodes(meters) /
+                         book_limit(&caps->items[i], 0) +
+                     1;
 
         most_us = us > most_us ? us : most_us;
     }

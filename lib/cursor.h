@@ -19,6 +19,17 @@ struct span {
     size_t length;
 };
 
+/* Its text, or as much of it as fits, with a NUL behind it; size is not 0. */
+static inline void
+span_copy(char *place, size_t size, struct span span)
+{
+    size_t length = span.length < size ? span.length : size - 1;
+
+    if (length > 0)
+        memcpy(place, span.start, length);
+    place[length] = '\0';
+}
+
 struct cursor {
     const char *at; /* not ours */
     const char *end;

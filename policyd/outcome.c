@@ -15,17 +15,6 @@
 
 #define SERVICE "pp-"
 
-/* As much of it as fits. */
-static void
-copy(char *place, size_t size, struct span span)
-{
-    size_t length = span.length < size ? span.length : size - 1;
-
-    if (length > 0)
-        memcpy(place, span.start, length);
-    place[length] = '\0';
-}
-
 static bool
 begins(const char *text, const char *with)
 {
@@ -38,7 +27,7 @@ address_with_ip(const struct snapshot *snapshot, struct span text)
     char copied[64];
     struct ip ip;
 
-    copy(copied, sizeof(copied), text);
+    span_copy(copied, sizeof(copied), text);
     if (!ip_parse(copied, &ip))
         return NULL;
     for (size_t i = 0; i < snapshot->address_count; i++)
@@ -53,7 +42,7 @@ address_of(const struct snapshot *snapshot, const struct maillog *line)
 {
     char name[ADDRESS_NAME_MAX + sizeof(SERVICE)];
 
-    copy(name, sizeof(name), line->service);
+    span_copy(name, sizeof(name), line->service);
     if (begins(name, SERVICE))
         return snapshot_find_address(snapshot, name + strlen(SERVICE));
     return line->from.length > 0 ? address_with_ip(snapshot, line->from) : NULL;
@@ -71,7 +60,7 @@ provider_of(const struct outcome_view *view, const char *domain, struct span rel
 
     if (provider != NULL)
         return provider;
-    copy(host, sizeof(host), relay);
+    span_copy(host, sizeof(host), relay);
     host[strcspn(host, "[:")] = '\0';
     return provider_by_mx(snapshot, hosts, 1);
 }
@@ -98,7 +87,7 @@ read_sender(const struct outcome_view *view, const char *sender, struct outcome 
     outcome->stream = tagged_stream(view->conf, sender, outcome->message_id);
     outcome->tagged = tag_find(sender, &tag) && tag_verify(view->conf->secret, &tag);
     tagged_recipient(outcome->message_id, outcome->recipient);
-    copy(outcome->sender, sizeof(outcome->sender), (struct span){sender, strlen(sender)});
+    span_copy(outcome->sender, sizeof(outcome->sender), (struct span){sender, strlen(sender)});
     tag_remove(outcome->sender);
     addr_domain(outcome->sender, outcome->account, sizeof(outcome->account));
 }
@@ -107,8 +96,8 @@ static void
 read_names(const struct outcome_view *view, struct span queue_id, struct span recipient,
            const char *sender, struct outcome *outcome)
 {
-    copy(outcome->queue_id, sizeof(outcome->queue_id), queue_id);
-    copy(outcome->recipient, sizeof(outcome->recipient), recipient);
+    span_copy(outcome->queue_id, sizeof(outcome->queue_id), queue_id);
+    span_copy(outcome->recipient, sizeof(outcome->recipient), recipient);
     addr_domain(outcome->recipient, outcome->domain, sizeof(outcome->domain));
     read_sender(view, sender, outcome);
 }
