@@ -4,131 +4,15 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "tests/unit/unit.h"
+#include "tests/unit/redis_world.h"
 
-#include "engine/book.h"
-#include "policyd/redis_script.h"
 #include "tests/unit/chance.h"
 
 #include <errno.h>
-#include <hiredis/hiredis.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-enum { NODES_MAX = 6, HISTORIES = 160, ASKS = 200, TIMEOUT_MS = 30000, RUN = 20 };
+enum { HISTORIES = 160, ASKS = 200 };
 
-static redisContext *redis;
-static pid_t server;
-static char folder[] = "/tmp/postpool-test-XXXXXX";
-static char sha[REDIS_SHA_SIZE];
 static size_t asks, leases, tickets, rooms, stale, lapses, shares;
-
-struct node {
-    char name[32];
-    uint64_t life;
-    uint64_t seq;
-    int64_t heard_ms;
-    int64_t was_ms, back_ms; /* it came back at back_ms, and was heard of last at was_ms */
-    uint64_t first;          /* its life then */
-    bool lost;
-    struct book_ask ask; /* the last one */
-    bool asked;
-};
-
-struct world {
-    char prefix[32];
-    struct caps caps;
-    struct book book;
-    struct node nodes[NODES_MAX];
-    size_t node_count;
-    int64_t now_ms;
-    uint64_t lives;
-};
-
-static redisReply *
-run(struct redis_args *args)
-{
-    redisReply *reply =
-        redisCommandArgv(redis, (int)args->count, (const char **)args->items, args->lengths);
-
-    redis_args_clear(args);
-    if (reply == NULL)
-        fail_msg("Redis is gone: %s", redis->errstr);
-    else if (reply->type == REDIS_REPLY_ERROR)
-        fail_msg("%s", reply->str);
-    return reply;
-}
-
-static struct redis_caller
-caller(const struct world *w, const struct node *node)
-{
-    return (struct redis_caller){
-        .sha = sha,
-        .prefix = w->prefix,
-        .node = node->name,
-        .run_id = "0123456789abcdef",
-        .life = node->life,
-        .node_timeout_ms = TIMEOUT_MS,
-        .clock_ms = w->now_ms,
-    };
-}
-
-static bool
-is_away(const struct world *w, const struct node *node)
-{
-    return node->heard_ms + TIMEOUT_MS <= w->now_ms;
-}
-
-static redisReply *
-send_beat(const struct redis_caller *who, uint64_t former, bool starts)
-{
-    struct redis_args args = {0};
-
-    redis_script_begin(&args, who, "beat", NULL);
-    redis_args_print(&args, "%llu", (unsigned long long)former);
-    redis_args_print(&args, "7");
-    redis_args_print(&args, "%d", starts);
-    return run(&args);
-}
-
-/* A life begins. */
-static void
-node_beat(struct world *w, struct node *node, bool starts)
-{
-    struct redis_args args = {0};
-    struct redis_caller who;
-    struct redis_answer answer;
-    redisReply *reply;
-    uint64_t former = node->life;
-
-    if (node->life != 0 && is_away(w, node)) {
-        node->was_ms =
-            node->back_ms > 0 && node->was_ms < node->heard_ms ? node->was_ms : node->heard_ms;
-        node->back_ms = w->now_ms;
-        node->lost = starts || node->lost;
-        node->first = w->lives + 1;
-    }
-    node->life = ++w->lives;
-    node->seq = 0;
-    node->asked = false;
-    node->heard_ms = w->now_ms;
-    who = caller(w, node);
-    reply = send_beat(&who, former, starts);
-    redis_script_answer(reply, &answer);
-    assert_int_equal(answer.status, REDIS_OK_THERE);
-    if (!answer.confirmed) {
-        redis_script_begin(&args, &who, "confirm", NULL);
-        redis_args_print(&args, "%lld", (long long)answer.generation);
-        freeReplyObject(reply);
-        reply = run(&args);
-        redis_script_answer(reply, &answer);
-        assert_int_equal(answer.status, REDIS_OK_THERE);
-        assert_true(answer.confirmed);
-    }
-    freeReplyObject(reply);
-}
 
 static void
 random_caps(struct caps *caps)
@@ -149,19 +33,20 @@ random_caps(struct caps *caps)
 }
 
 static void
-world_start(struct world *w, uint64_t history)
+world_start(struct redis_world *w, uint64_t history)
 {
-    *w = (struct world){.node_count = 1 + (size_t)chance(NODES_MAX), .now_ms = 1700000000000};
+    *w = (struct redis_world){.node_count = 1 + (size_t)chance(REDIS_WORLD_NODES),
+                              .now_ms = 1700000000000};
     snprintf(w->prefix, sizeof(w->prefix), "t%llu", (unsigned long long)history);
     random_caps(&w->caps);
     for (size_t i = 0; i < w->node_count; i++) {
         snprintf(w->nodes[i].name, sizeof(w->nodes[i].name), "mta%zu.x", i);
-        node_beat(w, &w->nodes[i], true);
+        redis_world_beat(w, &w->nodes[i], true);
     }
     w->now_ms += 2000;                           /* it learns until then */
     for (size_t i = 0; i < w->node_count; i++) { /* now each hears how many they are */
-        struct redis_caller who = caller(w, &w->nodes[i]);
-        redisReply *reply = send_beat(&who, 0, false);
+        struct redis_caller who = redis_world_caller(w, &w->nodes[i]);
+        redisReply *reply = redis_world_send_beat(&who, 0, false);
         struct redis_answer answer;
 
         redis_script_answer(reply, &answer);
@@ -179,7 +64,8 @@ longest(const struct caps *caps)
 
 /* Does a node that came back from being away keep its share until it has told what it did? */
 static bool
-is_untold(const struct world *w, const struct node *node, const struct book_row *row)
+is_untold(const struct redis_world *w, const struct redis_world_node *node,
+          const struct book_row *row)
 {
     int64_t window_ms = longest(&w->caps);
     int64_t bucket_ms = window_ms > BOOK_BUCKETS ? window_ms / BOOK_BUCKETS : 1;
@@ -190,7 +76,7 @@ is_untold(const struct world *w, const struct node *node, const struct book_row 
 
 /* What the script finds out by itself, for the book in C. */
 static void
-prepare(struct world *w, const struct node *me, struct book_ask *ask)
+prepare(struct redis_world *w, const struct redis_world_node *me, struct book_ask *ask)
 {
     const struct book_row *own = book_row_find(&w->book, me->name);
 
@@ -201,25 +87,27 @@ prepare(struct world *w, const struct node *me, struct book_ask *ask)
     ask->lost_share = me->lost && (own == NULL || own->life < me->first) &&
                       me->back_ms - me->was_ms > longest(&w->caps);
     for (size_t i = 0; i < w->node_count; i++) {
-        const struct node *node = &w->nodes[i];
+        const struct redis_world_node *node = &w->nodes[i];
         struct book_row *row = book_row_find(&w->book, node->name);
 
         if (node == me)
             continue;
-        if (row != NULL && row->held > 0 && (row->life != node->life || is_away(w, node))) {
-            assert_int_equal(
-                book_row_lapse(row, &w->caps,
-                               row->life == node->life ? node->heard_ms + TIMEOUT_MS : w->now_ms),
-                0);
+        if (row != NULL && row->held > 0 &&
+            (row->life != node->life || redis_world_is_away(w, node))) {
+            assert_int_equal(book_row_lapse(row, &w->caps,
+                                            row->life == node->life
+                                                ? node->heard_ms + REDIS_WORLD_TIMEOUT_MS
+                                                : w->now_ms),
+                             0);
             lapses++;
         }
-        ask->away += is_away(w, node) || is_untold(w, node, row);
+        ask->away += redis_world_is_away(w, node) || is_untold(w, node, row);
     }
     shares += ask->away + ask->lost_share;
 }
 
 static void
-random_ask(const struct world *w, struct node *node)
+random_ask(const struct redis_world *w, struct redis_world_node *node)
 {
     struct book_ask ask = {.seq = node->seq + 1};
 
@@ -249,17 +137,17 @@ random_ask(const struct world *w, struct node *node)
 }
 
 static void
-compare(struct world *w, const struct node *node, const struct book_ask *ask)
+compare(struct redis_world *w, const struct redis_world_node *node, const struct book_ask *ask)
 {
     struct redis_args args = {0};
-    struct redis_caller who = caller(w, node);
+    struct redis_caller who = redis_world_caller(w, node);
     struct redis_answer answer;
     struct book_answer wanted = {0};
     redisReply *reply;
     int r;
 
     redis_script_ask(&args, &who, "address/a1", &w->caps, ask);
-    reply = run(&args);
+    reply = redis_world_run(&args);
     redis_script_answer(reply, &answer);
     r = book_ask(&w->book, &w->caps, ask, w->now_ms, &wanted);
     asks++;
@@ -283,17 +171,17 @@ compare(struct world *w, const struct node *node, const struct book_ask *ask)
 }
 
 static void
-random_step(struct world *w)
+random_step(struct redis_world *w)
 {
-    struct node *node = &w->nodes[chance(w->node_count)];
+    struct redis_world_node *node = &w->nodes[chance(w->node_count)];
     const struct book_row *row;
 
     if (chance(3) == 0)
         w->now_ms += (int64_t)chance((uint64_t)longest(&w->caps) / (1 + chance(300)) + 2);
     if (chance(150) == 0)
         random_caps(&w->caps);
-    if (is_away(w, node) || chance(40) == 0)
-        node_beat(w, node, chance(2) == 0);
+    if (redis_world_is_away(w, node) || chance(40) == 0)
+        redis_world_beat(w, node, chance(2) == 0);
     if (!node->asked || chance(10) != 0)
         random_ask(w, node);
     prepare(w, node, &node->ask);
@@ -308,7 +196,7 @@ test_same_answers(void **state)
 {
     (void)state;
     for (uint64_t history = 0; history < HISTORIES; history++) {
-        struct world w;
+        struct redis_world w;
 
         chance_seed(history);
         world_start(&w, history);
@@ -327,12 +215,12 @@ static int64_t who_earliest_ms; /* what ask_at() takes for the time at the earli
 
 /* An ask of one node at that time of the server, which the node takes to be latest_ms at most. */
 static struct redis_answer
-ask_at(struct world *w, uint64_t seq, int64_t clock_ms, int64_t latest_ms)
+ask_at(struct redis_world *w, uint64_t seq, int64_t clock_ms, int64_t latest_ms)
 {
     struct book_ask ask = {
         .node = w->nodes[0].name, .life = w->nodes[0].life, .seq = seq, .want = 60};
     struct redis_args args = {0};
-    struct redis_caller who = caller(w, &w->nodes[0]);
+    struct redis_caller who = redis_world_caller(w, &w->nodes[0]);
     struct redis_answer answer;
     redisReply *reply;
 
@@ -340,7 +228,7 @@ ask_at(struct world *w, uint64_t seq, int64_t clock_ms, int64_t latest_ms)
     who.latest_ms = latest_ms;
     who.earliest_ms = who_earliest_ms;
     redis_script_ask(&args, &who, "address/a1", &w->caps, &ask);
-    reply = run(&args);
+    reply = redis_world_run(&args);
     redis_script_answer(reply, &answer);
     answer.row = NULL;
     freeReplyObject(reply);
@@ -351,14 +239,14 @@ ask_at(struct world *w, uint64_t seq, int64_t clock_ms, int64_t latest_ms)
 static void
 test_clock_put_forward(void **state)
 {
-    struct world w = {.node_count = 1, .now_ms = 1700000000000, .prefix = "clock"};
+    struct redis_world w = {.node_count = 1, .now_ms = 1700000000000, .prefix = "clock"};
     struct redis_answer answer;
     int64_t now_ms, step_ms = 59900;
 
     (void)state;
     w.caps = (struct caps){{{60000, 60, false, "minute"}}, 1};
     strcpy(w.nodes[0].name, "mta1");
-    node_beat(&w, &w.nodes[0], true);
+    redis_world_beat(&w, &w.nodes[0], true);
     w.now_ms += 2000; /* it learns until then */
     now_ms = w.now_ms;
     answer = ask_at(&w, 1, now_ms, now_ms);
@@ -401,14 +289,14 @@ test_clock_put_forward(void **state)
 static void
 test_late_call(void **state)
 {
-    struct world w = {.node_count = 1, .now_ms = 1700000000000, .prefix = "late"};
+    struct redis_world w = {.node_count = 1, .now_ms = 1700000000000, .prefix = "late"};
     struct redis_answer answer;
     int64_t now_ms;
 
     (void)state;
     w.caps = (struct caps){{{60000, 60, false, "minute"}}, 1};
     strcpy(w.nodes[0].name, "mta1");
-    node_beat(&w, &w.nodes[0], true);
+    redis_world_beat(&w, &w.nodes[0], true);
     w.now_ms += 2000; /* it learns until then */
     now_ms = w.now_ms;
     answer = ask_at(&w, 1, now_ms + 5000, now_ms + 5000);
@@ -427,7 +315,7 @@ test_late_call(void **state)
 static void
 test_clock_lost(void **state)
 {
-    struct world w = {.node_count = 2, .now_ms = 1700000000000, .prefix = "lost"};
+    struct redis_world w = {.node_count = 2, .now_ms = 1700000000000, .prefix = "lost"};
     struct redis_answer answer;
     int64_t now_ms;
 
@@ -435,220 +323,29 @@ test_clock_lost(void **state)
     w.caps = (struct caps){{{60000, 60, false, "minute"}}, 1};
     strcpy(w.nodes[0].name, "mta1");
     strcpy(w.nodes[1].name, "mta2");
-    node_beat(&w, &w.nodes[0], true);
+    redis_world_beat(&w, &w.nodes[0], true);
     w.now_ms += 2000; /* it learns until then */
     now_ms = w.now_ms;
     answer = ask_at(&w, 1, now_ms + 50000, now_ms);
     assert_int_equal(answer.now_ms, now_ms);
-    freeReplyObject(redisCommand(redis, "DEL {lost}:nodes {lost}:address/a1"));
+    freeReplyObject(redisCommand(redis_world_link, "DEL {lost}:nodes {lost}:address/a1"));
     w.now_ms = now_ms + 50100;
-    node_beat(&w, &w.nodes[1], true); /* it knows no time */
+    redis_world_beat(&w, &w.nodes[1], true); /* it knows no time */
     answer = ask_at(&w, 2, now_ms + 50200, now_ms + 200);
     assert_int_equal(answer.now_ms, now_ms + 200);
     assert_int_equal(answer.status, REDIS_HELLO);
-}
-
-/* A call of record or records by a node; the reply is the caller's to free. */
-static redisReply *
-ask_record(const struct world *w, size_t node, const char *name, uint64_t version, bool restores,
-           const char *value, struct redis_answer *ret_answer)
-{
-    struct redis_caller who = caller(w, &w->nodes[node]);
-    struct redis_args args = {0};
-    redisReply *reply;
-
-    redis_script_begin(&args, &who, name != NULL ? "record" : "records", "records");
-    if (name != NULL)
-        redis_args_add(&args, name, strlen(name));
-    redis_args_print(&args, "%llu", (unsigned long long)version);
-    if (name != NULL) {
-        redis_args_print(&args, "%d", restores);
-        redis_args_add(&args, value, strlen(value));
-    }
-    reply = run(&args);
-    redis_script_answer(reply, ret_answer);
-    assert_int_equal(ret_answer->status, REDIS_OK_THERE);
-    return reply;
-}
-
-/* Put value if version is there; the version then, 0: it was not written. */
-static uint64_t
-put_record(const struct world *w, const char *name, uint64_t version, const char *value)
-{
-    struct redis_answer answer;
-    redisReply *reply = ask_record(w, 0, name, version, false, value, &answer);
-
-    if (answer.written)
-        assert_string_equal(answer.value, value);
-    freeReplyObject(reply);
-    return answer.written ? answer.version : 0;
-}
-
-/* How many are told of that are above version; 1000 and more: these are all. */
-static size_t
-count_records(const struct world *w, uint64_t version)
-{
-    struct redis_answer answer;
-    redisReply *reply = ask_record(w, 1, NULL, version, false, NULL, &answer);
-    size_t count = answer.list->elements / 3 + (answer.all ? 1000 : 0);
-
-    assert_int_equal(answer.version, answer.records);
-    freeReplyObject(reply);
-    return count;
-}
-
-static void
-test_records(void **state)
-{
-    struct world w = {.prefix = "records", .now_ms = 1000000000, .node_count = 2, .lives = 100};
-    struct redis_answer answer;
-    redisReply *reply;
-    uint64_t first, second;
-
-    (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(w.nodes[i].name, sizeof(w.nodes[i].name), "mta%zu", i);
-        node_beat(&w, &w.nodes[i], true);
-    }
-    assert_int_equal(count_records(&w, 0), 1000);
-    first = put_record(&w, "a", 0, "one");
-    assert_true(first > 0);
-    assert_int_equal(put_record(&w, "a", 0, "two"), 0);
-    assert_int_equal(put_record(&w, "a", 0, "one"), first); /* repeated */
-    second = put_record(&w, "b", 0, "x y\n");
-    assert_true(second > first);
-    assert_int_equal(count_records(&w, 0), 1002);
-    assert_int_equal(count_records(&w, first), 1);
-    assert_int_equal(count_records(&w, second), 0);
-    assert_true(put_record(&w, "a", first, "two") > second);
-    assert_int_equal(put_record(&w, "b", first, ""), 0);
-    assert_int_equal(put_record(&w, "b", second, ""), 0); /* removed: there is no version */
-    assert_int_equal(count_records(&w, 0), 1001);
-    assert_int_equal(count_records(&w, second), 2); /* with the one that is gone */
-    second = put_record(&w, "b", 0, "anew");
-    assert_true(second > 0);
-
-    /* What is lost is put back by who knows a newer version, and by nobody else. */
-    reply = ask_record(&w, 1, "a", 1, true, "old", &answer);
-    assert_string_equal(answer.value, "two");
-    freeReplyObject(reply);
-    reply = ask_record(&w, 1, "b", second + 7, true, "newer", &answer);
-    assert_string_equal(answer.value, "newer");
-    assert_true(answer.version > second + 7);
-    freeReplyObject(reply);
-}
-
-/* Of those that were removed the oldest are forgotten; who was away for long hears of all. */
-static void
-test_removed_records(void **state)
-{
-    struct world w = {.prefix = "graves", .now_ms = 1000000000, .node_count = 2, .lives = 100};
-    uint64_t since = 0;
-
-    (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(w.nodes[i].name, sizeof(w.nodes[i].name), "mta%zu", i);
-        node_beat(&w, &w.nodes[i], true);
-    }
-    for (int i = 0; i < 1100; i++) {
-        char name[16];
-        uint64_t version;
-
-        snprintf(name, sizeof(name), "n%d", i);
-        version = put_record(&w, name, 0, "x");
-        assert_true(version > 0);
-        put_record(&w, name, version, "");
-        if (i == 0)
-            since = version;
-    }
-    assert_int_equal(count_records(&w, since), 1100); /* before any is forgotten */
-    assert_int_equal(count_records(&w, since), 1000);
-}
-
-/* What stands in Redis goes away by itself. */
-static void
-test_every_key_expires(void **state)
-{
-    redisReply *keys = redisCommand(redis, "KEYS *");
-
-    (void)state;
-    assert_true(keys->elements >= 2);
-    for (size_t i = 0; i < keys->elements; i++) {
-        redisReply *left = redisCommand(redis, "PTTL %s", keys->element[i]->str);
-
-        assert_true(left->integer > 0);
-        freeReplyObject(left);
-    }
-    freeReplyObject(keys);
-}
-
-static int
-setup(void **state)
-{
-    char path[64];
-    redisReply *reply;
-
-    (void)state;
-    if (mkdtemp(folder) == NULL)
-        return -1;
-    snprintf(path, sizeof(path), "%s/s", folder);
-    server = fork();
-    if (server == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--save", "",
-               "--dir", folder, "--logfile", "/dev/null", "--enable-debug-command", "no", NULL);
-        _exit(127);
-    }
-    for (int i = 0; i < 100 * RUN; i++) {
-        redis = redisConnectUnix(path);
-        if (redis != NULL && redis->err == 0)
-            break;
-        redisFree(redis);
-        redis = NULL;
-        usleep(10000);
-        if (waitpid(server, NULL, WNOHANG) == server)
-            break;
-    }
-    if (redis == NULL) {
-        print_error("redis-server cannot be started; on Debian: apt-get install redis-server\n");
-        return -1;
-    }
-    reply = redisCommand(redis, "SCRIPT LOAD %s", redis_script);
-    if (reply == NULL || reply->type != REDIS_REPLY_STRING) {
-        print_error("SCRIPT LOAD: %s\n", reply != NULL ? reply->str : redis->errstr);
-        return -1;
-    }
-    snprintf(sha, sizeof(sha), "%s", reply->str);
-    freeReplyObject(reply);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    char path[64];
-
-    (void)state;
-    redisFree(redis);
-    if (server > 0) {
-        kill(server, SIGKILL);
-        waitpid(server, NULL, 0);
-    }
-    snprintf(path, sizeof(path), "%s/s", folder);
-    unlink(path);
-    rmdir(folder);
-    return 0;
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_answers),      cmocka_unit_test(test_clock_put_forward),
-        cmocka_unit_test(test_late_call),         cmocka_unit_test(test_clock_lost),
-        cmocka_unit_test(test_records),           cmocka_unit_test(test_removed_records),
-        cmocka_unit_test(test_every_key_expires),
+        cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_clock_put_forward),
+        cmocka_unit_test(test_late_call),
+        cmocka_unit_test(test_clock_lost),
+        cmocka_unit_test(redis_world_assert_expiry),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, redis_world_setup, redis_world_teardown);
 }
