@@ -290,18 +290,19 @@ tell_lines(struct follow *follow)
     let_go(follow);
 }
 
-/* At the end of the file: has path become another one, and is it used now? */
+/* At the end of the file: is there another one behind it, and is it used now? */
 static bool
 look_around(struct follow *follow)
 {
     struct stat here, named;
+    bool there = stat(follow->path, &named) == 0;
     int fd;
 
-    if (fstat(follow->fd, &here) < 0 || stat(follow->path, &named) < 0) {
+    if (fstat(follow->fd, &here) < 0) {
         follow->old_since_looks = 0;
         return false;
     }
-    if (named.st_ino == here.st_ino && named.st_dev == here.st_dev) {
+    if (there && named.st_ino == here.st_ino && named.st_dev == here.st_dev) {
         follow->old_since_looks = 0;
         close_next(follow);
         say_readable(follow);
@@ -309,6 +310,10 @@ look_around(struct follow *follow)
     }
     if (follow->next < 0) /* kept open: it may be renamed and packed before its turn comes */
         follow->next = follow_files_next(follow->path, follow->fd);
+    if (follow->next < 0 && !there) { /* it comes with the first line that is written to it */
+        follow->old_since_looks = 0;
+        return false;
+    }
     if (++follow->old_since_looks * LOOK_MS < LAST_LINE_MS)
         return false; /* who writes may still have the old one open */
     follow->old_since_looks = 0;

@@ -27,7 +27,7 @@ def test_fifty_of_five_hundred(make_host):
     """An address with 50 an hour sends exactly that, the rest leaves from the next."""
     host = make_host(with_caps(a1={"hour": 50}))
     ids = submit_many(host, 450)
-    host.postfix.wait_flushed(180)
+    host.postfix.wait_queue_empty(180)
 
     def more():
         one = submit_one_by_one(host, 1)
@@ -35,7 +35,7 @@ def test_fifty_of_five_hundred(make_host):
         return sources(host, one)
     assert fill(host.run, sources(host, ids), more, A1, 50)[A1] == 50
     ids += submit_many(host, 50)
-    host.postfix.wait_flushed(180)
+    host.postfix.wait_queue_empty(180)
     assert sources(host, ids) == {A1: 50, A2: len(ids) - 50}
     told = cap(host, "address/a1")
     assert told["caps"][0]["counted"] == 50
@@ -50,7 +50,7 @@ def test_a_full_pool_defers_until_its_window_turns(make_host):
     wait_for(lambda: sum(sources(host, ids).values()) == 15, what="15 deliveries")
     wait_for(lambda: "status=deferred (postpool: no room under the caps, expected within a minute)"
              in host.postfix.log(), what="the others to be deferred")
-    host.postfix.wait_flushed(180)
+    host.postfix.wait_queue_empty(180)
     seen = Counter(d.id for d in host.sink.deliveries)
     assert [seen[i] for i in ids] == [1] * 30
     assert time.monotonic() - begin > 15  # nothing more fits into the first window
@@ -66,7 +66,7 @@ def test_exceed_sends_and_tells(make_host):
     assert cap(host, "address/a1")["exceeded"] == 0
     wait_answered(host.run)
     ids += submit_many(host, 20)
-    host.postfix.wait_flushed(120)
+    host.postfix.wait_queue_empty(120)
     assert sources(host, ids) == {A1: 25, A2: 5}
     assert cap(host, "address/a1")["exceeded"] == 20
     assert "20 sent over it" in host.postpool("status").stdout

@@ -32,13 +32,13 @@ def test_provider_by_real_mx_records(make_host, directory_of):
             assert host.postpool("provider", f"{domain}.test").stdout.startswith(provider)
         big = submit_many(host, 15, domain="one.test") + submit_many(host, 15, domain="two.test")
         small = submit_many(host, 15, domain="three.test")
-        host.postfix.wait_flushed(120)
+        host.postfix.wait_queue_empty(120)
         while sources(host, big)[A1] < 20 and len(big) < 50:
             # The store was slow: a lookup goes to the next address rather than wait for a lease.
             big += submit_many(host, 1, domain="one.test")
-            host.postfix.wait_flushed(120)
+            host.postfix.wait_queue_empty(120)
         big += submit_many(host, 3, domain="two.test")
-        host.postfix.wait_flushed(120)
+        host.postfix.wait_queue_empty(120)
         assert sources(host, big) == {A1: 20, A2: len(big) - 20}
         assert sources(host, small) == {A1: 15}
         assert cap(host, "provider/a1/big")["caps"][0]["counted"] == 20
@@ -114,7 +114,7 @@ def test_a_store_that_is_read_only(make_host, directory_of, what, why):
     host.policyd.wait_log(r"ended with status 1 -- a new one is started")
     assert not sources(host, then)
     give_back()
-    host.postfix.wait_flushed(180)
+    host.postfix.wait_queue_empty(180)
     got = sources(host, first + then)
     assert sum(got.values()) == 7 and set(got) == {A1, A2}
     assert 3 <= got[A1] <= 5  # what the killed worker held is lost

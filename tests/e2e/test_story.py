@@ -37,7 +37,7 @@ def test_the_story_of_a_message(make_host):
     host = followed(make_host)
     submit(host, "defer-once@one.test")
     host.postfix.wait_log(r"status=deferred")
-    host.postfix.wait_flushed()
+    host.postfix.wait_queue_empty()
     wait_for(lambda: " sent " in tail(host), what="the result")
     name = queue_id(host, "defer-once@one.test")
     story = host.postpool("explain", name).stdout.splitlines()

@@ -249,6 +249,25 @@ test_renamed_twice_meanwhile(void **state)
     end();
 }
 
+/* The second is renamed, too, and nothing is written behind it. */
+static void
+test_renamed_and_none_there(void **state)
+{
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "one\n");
+    wait_lines(1);
+    rename(path, old_path);
+    put(path, "w", "two\n");
+    look(3);
+    rename(path, old_path);
+    wait_lines(1);
+    assert_string_equal(buf_text(&told), "one\ntwo\n");
+    end();
+}
+
 /* Cut to nothing, and already longer again than it was. */
 static void
 test_cut(void **state)
@@ -638,6 +657,7 @@ main(void)
         cmocka_unit_test_setup(test_renamed, setup),
         cmocka_unit_test_setup(test_renamed_meanwhile, setup),
         cmocka_unit_test_setup(test_renamed_twice_meanwhile, setup),
+        cmocka_unit_test_setup(test_renamed_and_none_there, setup),
         cmocka_unit_test_setup(test_cut, setup),
         cmocka_unit_test_setup(test_half_a_line, setup),
         cmocka_unit_test_setup(test_new_one_cannot_be_opened, setup),
