@@ -6,8 +6,10 @@
  */
 #include "ctl/ctl.h"
 
+#include "ctl/attempt.h"
 #include "engine/snapshot.h"
 #include "lib/json.h"
+#include "lib/maillog.h"
 #include "lib/mem.h"
 #include "lib/reply.h"
 #include "lib/units.h"
@@ -22,9 +24,9 @@ static const char usage[] =
     "usage: postpool replies [--table] [--json]\n"
     "       postpool replies test [--provider NAME] TEXT [--json]\n\n"
     "Lists the rules, --table: by provider, in Markdown; test: which rule does a server's reply\n"
-    "fall under?  TEXT is what the server said, \"550 5.7.1 blocked\", or what stands in "
-    "parentheses\n"
-    "in Postfix' log.\n";
+    "fall under?  TEXT is what the server said, \"550 5.7.1 blocked\", or a line of Postfix' log "
+    "that\n"
+    "tells of a recipient, whole or what stands in parentheses.\n";
 
 /* "2 in 60 min: suspended for 2 h, at most 16 h; ..." */
 static void
@@ -169,21 +171,71 @@ read_text(const char *text, struct reply *reply)
         reply_read_words(text, length, reply);
 }
 
-static int
-test(const struct ctl *ctl, const struct conf *conf, const char *name, const char *text)
+/* Is text a line of Postfix' log, or what stands there behind the program's name? */
+static bool
+is_line(const char *text, struct maillog *ret_line)
 {
-    const struct provider *provider = snapshot_find_provider(conf->snapshot, name);
-    const struct reply_rule *rule;
-    struct reply reply;
+    static const char ident[] = "postfix/smtp";
+    struct maillog_frame frame;
+
+    if (maillog_cut(text, strlen(text), &frame)) {
+        maillog_parse(frame.ident, frame.message, ret_line);
+        return true;
+    }
+    maillog_parse((struct span){ident, strlen(ident)}, (struct span){text, strlen(text)}, ret_line);
+    return ret_line->kind == MAILLOG_RESULT || ret_line->kind == MAILLOG_SAID ||
+           ret_line->kind == MAILLOG_ODD;
+}
+
+/* By the recipient's domain, else by the host; NULL: it is not known. */
+static const struct provider *
+provider_of(const struct conf *conf, struct maillog *line)
+{
+    struct attempt attempt = {.line = line};
+
+    if (line->kind == MAILLOG_RESULT)
+        attempt_make(conf, line, NULL, &attempt);
+    else if (!reply_said_by(line->reply.start, line->reply.length, &line->relay))
+        return NULL;
+    return attempt_provider(conf, &attempt);
+}
+
+/* As policyd judges it.  On failure the reason is on standard error. */
+static bool
+read_line(const struct maillog *line, struct reply *reply)
+{
+    if (line->kind != MAILLOG_RESULT && line->kind != MAILLOG_SAID)
+        return fputs("postpool: this line of the log has no reply; those with status=deferred or "
+                     "status=bounced have one\n",
+                     stderr),
+               false;
+    if (line->kind == MAILLOG_RESULT && line->status == MAILLOG_SENT)
+        return fputs("postpool: this line of the log is of mail that was sent; rules are for what "
+                     "is deferred or bounced\n",
+                     stderr),
+               false;
+    reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length, reply);
+    return true;
+}
+
+static void
+say_line(const struct maillog *line, const struct provider *provider)
+{
+    printf("from this line of the log, provider %s: ", provider->name);
+    for (size_t i = 0; i < line->reply.length; i++) {
+        unsigned char c = (unsigned char)line->reply.start[i];
+
+        putchar(c < ' ' || c == 0x7f ? '?' : c);
+    }
+    putchar('\n');
+}
+
+static int
+say_rule(const struct ctl *ctl, const struct reply_rule *rule)
+{
     struct buf out = {0};
     struct json json = {.out = &out};
 
-    if (provider == NULL) {
-        fprintf(stderr, "postpool: there is no provider \"%s\" in the configuration\n", name);
-        return CTL_USAGE;
-    }
-    read_text(text, &reply);
-    rule = replies_find(&conf->replies, provider, &reply);
     if (rule == NULL) {
         puts(ctl->json ? "null" : "no rule fits");
         return CTL_BAD_NEWS;
@@ -199,12 +251,41 @@ test(const struct ctl *ctl, const struct conf *conf, const char *name, const cha
     return CTL_GOOD;
 }
 
+/* name: of the provider; NULL: whose host a line names, else other. */
+static int
+test(const struct ctl *ctl, const struct conf *conf, const char *name, const char *text)
+{
+    const struct provider *provider = NULL;
+    struct maillog line;
+    struct reply reply;
+    bool lined = is_line(text, &line);
+
+    if (name != NULL) {
+        provider = snapshot_find_provider(conf->snapshot, name);
+        if (provider == NULL) {
+            fprintf(stderr, "postpool: there is no provider \"%s\" in the configuration\n", name);
+            return CTL_USAGE;
+        }
+    }
+    if (!lined)
+        read_text(text, &reply);
+    else if (!read_line(&line, &reply))
+        return CTL_USAGE;
+    if (lined && provider == NULL)
+        provider = provider_of(conf, &line);
+    if (provider == NULL)
+        provider = &conf->snapshot->providers[PROVIDER_OTHER];
+    if (lined && !ctl->json)
+        say_line(&line, provider);
+    return say_rule(ctl, replies_find(&conf->replies, provider, &reply));
+}
+
 int
 ctl_replies(const struct ctl *ctl, int argc, char **argv)
 {
     bool tests = argc > 1 && strcmp(argv[1], "test") == 0;
     bool table = argc == 2 && strcmp(argv[1], "--table") == 0;
-    const char *provider = "other";
+    const char *provider = NULL;
     struct conf *conf;
     int status = CTL_GOOD;
 

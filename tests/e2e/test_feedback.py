@@ -173,3 +173,39 @@ def test_replies(make_host):
     assert len(table) >= len(rules) + 2 and all(line.count("|") >= 6 for line in table)
     for usage in (("replies", "x"), ("replies", "test"), ("replies", "--table", "x")):
         host.postpool(*usage, status=2)
+    check_replies_of_lines(host, test)
+
+
+def check_replies_of_lines(host, test):
+    """Of a line of the log the reply, what it is of, and the host that said it."""
+    said = "host mx.test[192.0.2.1] said: 550 5.1.1 no such user (in reply to RCPT TO command)"
+    line = f"4CQ1: to=<x@y.test>, relay=mx.test[192.0.2.1]:25, delay=1, dsn=5.1.1, " \
+           f"status=bounced ({said})"
+    rule = "recipient-unknown: recipient, counted\n"
+    for begin in ("Nov  5 10:11:12 mail postfix/pp-a1/smtp[77]: ", "",
+                  "2026-11-05T10:11:12.345678+01:00 mail postfix/smtp[77]: "):
+        assert test(begin + line) == f"from this line of the log, provider other: {said}\n{rule}"
+    begin = "Nov  5 10:11:12 mail postfix/smtp[77]: "
+    assert test(f"{begin}4CQ1: {said}") == \
+        f"from this line of the log, provider other: {said}\n{rule}"
+    assert json.loads(test(begin + line, "--json"))["name"] == "recipient-unknown"
+    lost = f"{begin}4CQ1: lost connection with mx.test[192.0.2.1] while sending RCPT TO"
+    assert "provider other: lost connection" in host.postpool("replies", "test", lost,
+                                                              status=None).stdout
+
+    # Whose words they are decides: by the recipient, the host, or as the command line says.
+    said = "host mta5.am0.yahoodns.net[192.0.2.1] said: 421 4.7.0 [TSS04] Messages deferred"
+    line = f"{begin}4CQ1: to=<x@y.test>, relay=mx.test[192.0.2.1]:25, delay=1, dsn=4.7.0, " \
+           f"status=deferred ({said})"
+    for changed in (line.replace("y.test", "yahoo.com"),
+                    line.replace("relay=mx.test", "relay=mta5.am0.yahoodns.net"),
+                    f"{begin}4CQ1: {said}"):
+        assert test(changed).startswith("from this line of the log, provider yahoo: ")
+        assert test(changed).splitlines()[1].startswith("yahoo-ts04: ")
+    assert test("--provider", "yahoo", line).splitlines()[1].startswith("yahoo-ts04: ")
+    assert "yahoo-ts04" not in test(line)
+
+    for other, why in ((line.replace("deferred (", "sent ("), "of mail that was sent"),
+                       (f"{begin}4CQ1: removed", "has no reply"),
+                       ("Nov  5 10:11:12 mail dovecot[77]: imap-login: x", "has no reply")):
+        assert why in host.postpool("replies", "test", other, status=2).stderr
