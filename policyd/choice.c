@@ -233,6 +233,8 @@ choice_make(const struct lookup_view *view, const struct choice_mail *mail, bool
     if (view->provider != NULL)
         result->provider = view->provider(view->arg, mail->domain);
     question.provider = result->provider != NULL ? result->provider->index : PROVIDER_OTHER;
+    result->kept =
+        view->grants != NULL && grants_state(view->grants, &key, view->now_ms) == GRANT_RESERVED;
     result->address = open_grant(view, &question, &key, ahead);
     result->again = result->address != NULL;
     if (result->again)

@@ -140,6 +140,7 @@ struct lookup_result {
     bool is_decision;                /* a recipient's, not the answer to "sender" */
     bool decided;                    /* decide() was asked */
     bool again;                      /* the answer of a grant that is open: nothing was spent */
+    bool kept;                       /* again: it was reserved ahead, and this is who it is for */
     bool exceeds;                    /* sent over a cap */
     bool full;                       /* deferred for want of room */
     bool busy;                       /* deferred: as much of the stream is under way as may be */

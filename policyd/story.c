@@ -83,7 +83,7 @@ story_on_decided(void *arg, const struct lookup_result *result, const struct dec
     char text[RING_TEXT_MAX + 1];
 
     if (result->again)
-        event.text = "as before";
+        event.text = result->kept ? "chosen when it was woken" : "asked again, counted once";
     if (decision != NULL) {
         print_refused(decision, text, sizeof(text));
         event.text = text;

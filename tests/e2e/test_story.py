@@ -7,6 +7,7 @@ import subprocess
 
 from harness import client
 from harness.programs import BUILD, environment
+from harness.socketmap import Socketmap
 from harness.wait import wait_for
 
 
@@ -84,6 +85,18 @@ def test_tail(make_host):
     assert {event["address"] for event in of_a1} == {"a1"}
     for wrong in (("-n", "x"), ("-n", "1001"), ("--stream", "nobody"), ("--address", "zz"), ("x",)):
         host.postpool("tail", *wrong, status=2)
+
+
+def test_asked_again(make_host):
+    """Before there is a result, the same answer: told so, and counted once."""
+    host = followed(make_host)
+    with Socketmap(host.run / "lookup") as postfix:
+        answers = {postfix.pair("app@site.test", "twice@one.test") for _ in range(3)}
+    assert len(answers) == 1
+    first, *others = tail(host).splitlines()
+    assert "decided  twice@one.test: " in first and "asked again" not in first
+    assert len(others) == 2
+    assert all(line.endswith(" (asked again, counted once)") for line in others)
 
 
 def test_tail_goes_on(make_host):

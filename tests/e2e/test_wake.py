@@ -128,6 +128,7 @@ def test_so_many_of_a_stream_are_under_way(make_host):
     fast = submit_many(host, 5)
     wait_all(host, ids)
     wait_for(lambda: len(arrivals(host, fast)) == 5, what="the others")
+    assert "(chosen when it was woken)" in host.postpool("tail", "--once", "-n", "1000").stdout
     assert "status=deferred (postpool: enough mail of its stream is under way)" in \
         host.postfix.log()
     assert status(host)["busy"] > 0

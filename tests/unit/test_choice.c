@@ -172,8 +172,12 @@ test_ahead_of_a_lookup(void **state)
     assert_int_equal(state_of(w, "m1"), GRANT_RESERVED);
     assert_ptr_equal(choose(w, 0, "m1", false)->address, address);
     assert_true(w->result.again);
+    assert_true(w->result.kept);
     assert_int_equal(state_of(w, "m1"), GRANT_ASKED);
+    assert_true(choose(w, 0, "m1", false)->again);
+    assert_false(w->result.kept);
     choose(w, 0, "m2", false);
+    assert_false(w->result.kept);
     assert_int_equal(state_of(w, "m2"), GRANT_ASKED);
     assert_true(w->result.key != 0);
 }
