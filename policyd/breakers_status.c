@@ -4,13 +4,16 @@
 #include "policyd/breakers_inside.h"
 
 #include "engine/snapshot.h"
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/units.h"
 
 #include <string.h>
+#include <time.h>
 
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
 #define DRAINED "drained"
 
 static bool
@@ -57,13 +60,26 @@ until(const struct breaker *breaker, const struct breaker_policy *policy, int64_
     return is_slow(breaker, now_ms) ? breaker->slow_until_ms : BREAKER_FOR_EVER;
 }
 
+/* " until 10:42:07 (28 s)", by the clock of this host; " until 2026-12-04 10:42 (7 d)" */
+static void
+tell_until(int64_t left_ms, struct buf *text)
+{
+    time_t at = (time_t)((clock_ms(CLOCK_REALTIME) + left_ms) / 1000);
+    char when[32], span[UNITS_SPAN_SIZE];
+    struct tm local;
+
+    localtime_r(&at, &local);
+    strftime(when, sizeof(when), left_ms < DAY_MS ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &local);
+    buf_printf(text, " until %s (%s)", when, units_print_span(left_ms, span));
+}
+
 static void
 tell(const struct breakers *breakers, const struct breakers_entry *entry, int64_t now_ms,
      struct buf *text)
 {
     const struct breaker *now = &entry->now;
     const struct breaker_policy *policy = &breakers->conf->suspension;
-    char title[BREAKERS_TITLE_SIZE], span[UNITS_SPAN_SIZE];
+    char title[BREAKERS_TITLE_SIZE];
     int64_t until_ms = until(now, policy, now_ms);
     const char *state = state_text(now, now_ms);
     bool drained = strcmp(state, DRAINED) == 0;
@@ -75,7 +91,7 @@ tell(const struct breakers *breakers, const struct breakers_entry *entry, int64_
     else if (!breaker_is_suspended(now) && !drained)
         buf_printf(text, " at %d %%", breaker_share(now, policy, now_ms));
     if (until_ms != BREAKER_FOR_EVER)
-        buf_printf(text, ", for another %s", units_print_span(until_ms - now_ms, span));
+        tell_until(until_ms - now_ms, text);
     else if (breaker_is_suspended(now) || drained)
         buf_puts(text, " until it is resumed");
     if (breaker_why(now)[0] != '\0')

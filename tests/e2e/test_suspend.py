@@ -2,7 +2,9 @@
 """What an admin suspends, drains and resumes by hand."""
 
 import json
+import re
 from collections import Counter
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -52,6 +54,15 @@ def test_suspend_and_resume(host):
 
 
 def test_for_a_time(host):
+    host.postpool("suspend", "a1", "--for", "2h", "--why", "a while")
+    now = datetime.now()
+    told = re.fullmatch(r"a1: suspended until (\d\d:\d\d:\d\d) \(2 h\): a while\n",
+                        host.postpool("suspensions").stdout)
+    until = datetime.strptime(told[1], "%H:%M:%S").replace(now.year, now.month, now.day)
+    assert timedelta(minutes=110) < (until - now) % timedelta(days=1) < timedelta(minutes=130)
+    host.postpool("suspend", "a1", "--for", "7d", "--why", "a week")
+    assert re.fullmatch(r"a1: suspended until \d{4}-\d\d-\d\d \d\d:\d\d \(7 d\): a week\n",
+                        host.postpool("suspensions").stdout)
     host.postpool("suspend", "a1", "--for", "3s", "--why", "a moment")
     assert set(taken(host)) == {"a2"}
     wait_for(lambda: "a1" in taken(host), what="a1 to come back")

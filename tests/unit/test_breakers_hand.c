@@ -24,9 +24,7 @@ test_by_hand(void **state)
     assert_true(breakers_suspend(w->hosts[0].breakers, &a1, START + HOUR, "moving"));
     breakers_world_settle(w);
     assert_int_equal(curbs_address(w->hosts[1].curbs, w->a1)->share, 0);
-    assert_int_equal(breakers_status(w->hosts[1].breakers, &text, NULL), 1);
-    assert_string_equal(buf_text(&text), "a1: suspended, for another 60 min: moving\n");
-    buf_clear(&text);
+    breakers_world_assert_status(w, 1, "a1: suspended until TIME (60 min): moving\n");
     assert_true(breakers_resume(w->hosts[1].breakers, &a1));
     breakers_world_settle(w);
     assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 100);
@@ -114,8 +112,8 @@ test_an_address_that_is_gone(void **state)
     assert_true(curbs_is_empty(w->hosts[0].curbs));
     breakers_world_assert_status(
         w, 0,
-        "a1 (not in the configuration): suspended, for another 60 min: moving\n"
-        "a1 at google (not in the configuration): suspended, for another 60 min: "
+        "a1 (not in the configuration): suspended until TIME (60 min): moving\n"
+        "a1 at google (not in the configuration): suspended until TIME (60 min): "
         "blocked: 550 blocked\n");
     reload(w, 0, w->conf); /* as it was, when it comes back before */
     assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 0);
