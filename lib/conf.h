@@ -31,6 +31,7 @@
 enum {
     CONF_SECRET_SIZE = 16,
     CONF_RESCUE_ADDRESSES_MAX = 3, /* most that rescue.addresses can be */
+    CONF_DIFF_LINES = 20,          /* conf_diff_short() */
 };
 
 /* What the policy service says of a recipient over an account's or stream's caps. */
@@ -189,6 +190,15 @@ void conf_unref(struct conf *conf); /* takes NULL */
  */
 size_t conf_diff(const struct conf *before, const struct conf *after,
                  void (*changed)(void *arg, const char *line), void *arg);
+
+/*
+ * The same in few lines, for a log: CONF_DIFF_LINES at most, then "and 12 more".  Where there are
+ * more changes, those of one thing are one line, "~ pools.bulk: 3 settings", and those of many
+ * things of a kind, "+ replies: 90 members, 712 settings"; what is very long is cut, ending in
+ * " ...".  Returns how many settings differ.
+ */
+size_t conf_diff_short(const struct conf *before, const struct conf *after,
+                       void (*told)(void *arg, const char *line), void *arg);
 
 /* Call visit(arg, path, initial, help) for every key the file may hold. */
 void conf_each_key(void (*visit)(void *arg, const char *path, const char *initial,

@@ -377,7 +377,7 @@ reload(void)
     struct conf *before = current_conf(), *after = NULL;
 
     if (daemon_load(before->file, &after) == 0 && after->secret_known) {
-        size_t changes = conf_diff(before, after, on_change, NULL);
+        size_t changes = conf_diff_short(before, after, on_change, NULL);
 
         warn_of_restart(before, after);
         pthread_mutex_lock(&lock);

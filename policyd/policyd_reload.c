@@ -29,8 +29,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHANGES_LOGGED = 100 }; /* of a reload; who asked for it is told all of them */
-
 static bool
 differs(const char *a, const char *b)
 {
@@ -63,7 +61,6 @@ warn_of_restart(const struct conf *before, const struct conf *after)
 struct report {
     struct buf lines; /* to read: "taken over" or "refused", then a line for each thing */
     struct buf text;  /* JSON */
-    size_t changes;
     struct json json;
 };
 
@@ -79,9 +76,17 @@ on_change(void *arg, const char *line)
 {
     struct report *report = arg;
 
-    if (report->changes++ < CHANGES_LOGGED)
-        log_info("reload: %s", line);
-    report_line(report, line);
+    json_text(&report->json, NULL, line);
+}
+
+/* To be read: not all of them, where there are hundreds. */
+static void
+on_told(void *arg, const char *line)
+{
+    struct report *report = arg;
+
+    log_info("reload: %s", line);
+    buf_printf(&report->lines, "%s\n", line);
 }
 
 static void
@@ -166,6 +171,7 @@ on_reloaded(void *arg, struct conf *conf, struct roster *roster,
     if (taken) {
         size_t changes = conf_diff(policyd->conf, conf, on_change, &report);
 
+        conf_diff_short(policyd->conf, conf, on_told, &report);
         take_over(policyd, conf, roster);
         log_info("reload: configuration taken over changes=%zu", changes);
     } else {

@@ -57,6 +57,27 @@ def test_reload_says_what_changed(host, first_conf):
     host.milter.wait_log(r"pools\.bulk.*weight.*7", milter)
 
 
+def test_reload_says_much_in_few_lines(host, first_conf):
+    conf = host.changed()
+    conf["pools"]["bulk"]["addresses"][0]["weight"] = 7
+    conf["replies"] = [{"name": f"r{i}", "class": "none", "pattern": f"word{i}!",
+                        "samples": [f"550 word{i}!"]} for i in range(30)]
+    logged = {daemon: len(daemon.log()) for daemon in (host.policyd, host.milter)}
+    host.write_conf(conf)
+    told = host.postpool("reload").stdout.splitlines()
+    much = "+ replies: 30 members, 121 settings"
+    assert told[0] == "postpool-policyd: taken over"
+    assert [line for line in told if line[0] in "+-~"] == [
+        "~ pools.bulk.addresses.b1.weight = 7 (was 3)", much]
+    for daemon, since in logged.items():
+        daemon.wait_log(r"reload: configuration taken over changes=122", since)
+        assert f"reload: {much}" in daemon.log()[since:]
+        assert daemon.log()[since:].count("reload: ") == 3
+    host.write_conf(first_conf)
+    changes = json.loads(host.postpool("reload", "--json").stdout)["policyd"]["changes"]
+    assert len(changes) == 122
+
+
 BAD = [
     ("pool = \"fast\"", "pool = \"fats\"", r"postpool\.conf:\d+: .*fats"),
     ("ip = \"127.0.1.1\"", "ip = \"127.0.1.777\"", r"postpool\.conf:\d+: .*127\.0\.1\.777"),

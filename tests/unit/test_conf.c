@@ -209,6 +209,106 @@ test_diff(void **state)
     conf_unref(after);
 }
 
+/* So many addresses beside a1, pools beside p, and streams beside default. */
+static struct conf *
+conf_of_many(int addresses, int pools, int streams)
+{
+    struct buf text = {0};
+    struct conf *conf;
+
+    buf_puts(&text, "addresses: { a1 = { ip = \"192.0.2.1\"; helo = \"a1.test\"; };\n");
+    for (int i = 1; i <= addresses; i++)
+        buf_printf(&text, "b%d = { ip = \"198.51.100.%d\"; helo = \"b.test\"; };\n", i, i);
+    buf_puts(&text, "};\npools: { p = { addresses = ( \"a1\" ); };\n");
+    for (int i = 1; i <= pools; i++)
+        buf_printf(&text, "q%d = { addresses = ( \"a1\" ); };\n", i);
+    buf_puts(&text, "};\nstreams: (");
+    for (int i = 1; i <= streams; i++)
+        buf_printf(&text,
+                   "{ name = \"s%d\"; pool = \"p\"; match = ( { sender = \"*@x.test\"; } ); },\n",
+                   i);
+    buf_puts(&text, "{ name = \"default\"; pool = \"p\"; match = (); } );\n");
+    conf = unit_conf(buf_text(&text));
+    buf_clear(&text);
+    return conf;
+}
+
+static void
+assert_short(struct conf *before, struct conf *after, size_t count, const char *wanted)
+{
+    struct buf text = {0};
+
+    assert_int_equal(conf_diff_short(before, after, collect, &text), count);
+    assert_string_equal(buf_text(&text), wanted);
+    buf_clear(&text);
+    conf_unref(before);
+    conf_unref(after);
+}
+
+static void
+test_diff_in_few_lines(void **state)
+{
+    (void)state;
+    assert_short(conf_of_many(1, 1, 0), conf_of_many(1, 1, 0), 0, "");
+    assert_short(conf_of_many(0, 1, 0), conf_of_many(1, 0, 0), 3,
+                 "+ addresses.b1.helo = \"b.test\"\n"
+                 "+ addresses.b1.ip = \"198.51.100.1\"\n"
+                 "- pools.q1.addresses = ( \"a1\" )\n");
+    assert_short(conf_of_many(0, 1, 0), conf_of_many(10, 0, 0), 21,
+                 "+ addresses: 10 members, 20 settings\n"
+                 "- pools.q1.addresses = ( \"a1\" )\n");
+    assert_short(conf_of_many(0, 0, 5), conf_of_many(1, 0, 0), 23,
+                 "+ addresses.b1: 2 settings\n"
+                 "~ streams = ( default ) (was ( s1, s2, s3, s4, s5, default ))\n"
+                 "- streams.s1: 4 settings\n- streams.s2: 4 settings\n- streams.s3: 4 settings\n"
+                 "- streams.s4: 4 settings\n- streams.s5: 4 settings\n");
+    assert_short(conf_of_many(0, 0, 9), conf_of_many(0, 0, 0), 37,
+                 "~ streams: 9 members, 37 settings\n");
+    assert_short(conf_of_many(8, 0, 0), conf_of_many(0, 8, 6), 49,
+                 "- addresses.b1: 2 settings\n- addresses.b2: 2 settings\n"
+                 "- addresses.b3: 2 settings\n- addresses.b4: 2 settings\n"
+                 "- addresses.b5: 2 settings\n- addresses.b6: 2 settings\n"
+                 "- addresses.b7: 2 settings\n- addresses.b8: 2 settings\n"
+                 "+ pools.q1.addresses = ( \"a1\" )\n+ pools.q2.addresses = ( \"a1\" )\n"
+                 "+ pools.q3.addresses = ( \"a1\" )\n+ pools.q4.addresses = ( \"a1\" )\n"
+                 "+ pools.q5.addresses = ( \"a1\" )\n+ pools.q6.addresses = ( \"a1\" )\n"
+                 "+ pools.q7.addresses = ( \"a1\" )\n+ pools.q8.addresses = ( \"a1\" )\n"
+                 "~ streams = ( s1, s2, s3, s4, s5, s6, default ) (was ( default ))\n"
+                 "+ streams.s1: 4 settings\n+ streams.s2: 4 settings\n+ streams.s3: 4 settings\n"
+                 "and 12 more\n");
+}
+
+/* What is very long is cut, and not within a character. */
+static void
+test_diff_of_long_lines(void **state)
+{
+    static const char begin[] = "+ streams.s.match.1.value = \"";
+    struct conf *before = unit_conf(ADDRESSES POOLS STREAMS), *after;
+    struct buf text = {0}, told = {0};
+    size_t length = 0;
+    const char *line;
+
+    (void)state;
+    buf_puts(&text, ADDRESSES POOLS "streams: ( { name = \"s\"; pool = \"p\"; match = ( { header = "
+                                    "\"X-A\"; value = \"");
+    for (int i = 0; i < 400; i++)
+        buf_puts(&text, "\xc3\xa9");
+    buf_puts(&text, "\"; } ); }, { name = \"default\"; pool = \"p\"; match = (); } );\n");
+    after = unit_conf(buf_text(&text));
+    assert_int_equal(conf_diff_short(before, after, collect, &told), 6);
+    line = strstr(buf_text(&told), begin);
+    assert_non_null(line);
+    line += strlen(begin);
+    while (strncmp(line + length, "\xc3\xa9", 2) == 0)
+        length += 2;
+    assert_int_equal(strncmp(line + length, " ...\n", 5), 0);
+    assert_in_range(strlen(begin) + length, 499, 500);
+    buf_clear(&text);
+    buf_clear(&told);
+    conf_unref(before);
+    conf_unref(after);
+}
+
 /* A password, or the key in a list's zone, is in no log. */
 static void
 test_diff_of_secrets(void **state)
@@ -378,12 +478,20 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),  cmocka_unit_test(test_ladder),
-        cmocka_unit_test(test_figures), cmocka_unit_test(test_times_of_a_stream),
-        cmocka_unit_test(test_streams), cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_diff),    cmocka_unit_test(test_diff_of_secrets),
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_secret),
-        cmocka_unit_test(test_manual),  cmocka_unit_test(test_example),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_ladder),
+        cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_times_of_a_stream),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_diff),
+        cmocka_unit_test(test_diff_in_few_lines),
+        cmocka_unit_test(test_diff_of_long_lines),
+        cmocka_unit_test(test_diff_of_secrets),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_example),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
