@@ -216,7 +216,7 @@ put(struct standings *standings, struct standings_item *item)
     }
     if (item->putting)
         return;
-    if (same == item->stored) {
+    if (same == item->stored && item->order == NULL) { /* an order is over when the store had it */
         item->accused = false;
         if (length == 0)
             drop_record(standings, item);

@@ -168,8 +168,11 @@ put(struct warmups *warmups, struct warmups_item *item, bool urgent)
     char key[KEY_SIZE], text[WARMUP_TEXT_SIZE];
     size_t length;
 
-    if (is_same(&item->now, &item->stored))
+    if (is_same(&item->now, &item->stored)) {
+        if (!item->putting)
+            item->order_count = 0; /* another host ordered the same */
         return;
+    }
     item->dirty = true; /* until the store has it */
     if (item->putting)
         return;

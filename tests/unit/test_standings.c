@@ -163,6 +163,26 @@ test_orders_at_once(void **state)
     standings_world_assert_grade(w, "a.test", GRADE_ATTENTION);
 }
 
+/* One that changes nothing is over, too: it does not hold against what another host orders later. */
+static void
+test_order_of_what_is(void **state)
+{
+    struct standings_world *w = *state;
+
+    standings_world_ask(w, 0, "grade a.test earned - x", "a.test: new");
+    standings_world_settle(w);
+    standings_world_ask(w, 1, "grade a.test trusted - a friend", "a.test: trusted");
+    standings_world_assert_grade(w, "a.test", GRADE_TRUSTED);
+    standings_world_ask(w, 0, "grade a.test attention - y", "a.test: attention");
+    standings_world_settle(w);
+    standings_world_ask(w, 0, "grade a.test attention - y", "a.test: attention");
+    standings_world_settle(w);
+    standings_world_ask(w, 1, "grade a.test earned - z", "a.test: new");
+    standings_world_assert_grade(w, "a.test", GRADE_NEW);
+    assert_null(standings_find(w->hosts[0].standings, "a.test")->order);
+    assert_null(standings_find(w->hosts[1].standings, "a.test")->order);
+}
+
 /* What a host heard just before midnight, and writes just after it, counts. */
 static void
 test_midnight(void **state)
@@ -300,6 +320,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_both_count), TEST(test_at_once),   TEST(test_not_its_fault),
         TEST(test_restart),    TEST(test_by_hand),   TEST(test_orders_at_once),
+        TEST(test_order_of_what_is),
         TEST(test_midnight),   TEST(test_forgotten), TEST(test_bad_store),
         TEST(test_many),       TEST(test_json),
     };

@@ -524,6 +524,34 @@ test_clocks_that_are_set(void **state)
     }
 }
 
+static void
+order(struct world *w, size_t number, enum warmup_order order)
+{
+    struct warmups_item *item = &w->hosts[number].warmups->items[0];
+
+    item->orders[item->order_count++] = (struct warmups_order){order, "root", "moving"};
+    warmups_update(w->hosts[number].warmups, item, true);
+}
+
+/* Both order the same: the other host's is over, and does not hold against a later one. */
+static void
+test_orders_at_once(void **state)
+{
+    struct world *w = *state;
+
+    order(w, 0, WARMUP_PAUSE);
+    order(w, 1, WARMUP_PAUSE);
+    settle(w);
+    assert_int_equal(now(w, 0)->phase, WARMUP_PAUSED);
+    assert_int_equal(now(w, 1)->phase, WARMUP_PAUSED);
+    order(w, 0, WARMUP_START);
+    settle(w);
+    assert_int_equal(now(w, 0)->phase, WARMUP_RUNNING);
+    assert_int_equal(now(w, 1)->phase, WARMUP_RUNNING);
+    assert_int_equal(now(w, 1)->ordered_count, 2);
+    assert_int_equal(w->hosts[1].warmups->items[0].order_count, 0);
+}
+
 int
 main(void)
 {
@@ -541,6 +569,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_clock_that_was_wrong, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clocks_that_are_set, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_orders_at_once, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
