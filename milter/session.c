@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define FEEDBACK_ID "Feedback-ID"
+
 enum { DAY_S = 24 * 3600 };
 
 struct session *
@@ -246,7 +248,7 @@ session_header(struct session *session, const char *name, const char *value)
         session->own_marks++;
         return;
     }
-    session->has_feedback_id |= strcasecmp(name, "Feedback-ID") == 0;
+    session->has_feedback_id |= strcasecmp(name, FEEDBACK_ID) == 0;
     if (conf->snapshot->require != 0)
         bulk_header(&session->bulk, name, value);
     count_header(session, name);
@@ -284,12 +286,13 @@ add_headers(const struct session *session, struct verdict *verdict)
 {
     const struct conf *conf = session->conf;
     const struct stream *stream = verdict->stream;
+    bool has_id = session->has_feedback_id && !list_has(&conf->strip, FEEDBACK_ID);
     char account[256];
 
     addr_domain(session->sender, account, sizeof(account));
     if (stream->mark && verdict->tag)
         mark_print(conf->secret, stream->name, verdict->id, account, verdict->mark);
-    if (stream->feedback_id != NULL && !session->has_feedback_id)
+    if (stream->feedback_id != NULL && !has_id)
         feedback_id_print(stream->feedback_id, stream->name, account, verdict->feedback_id);
 }
 

@@ -304,6 +304,30 @@ test_marks(void **state)
     session_free(session);
 }
 
+/* One that is taken out of all mail leaves room for ours. */
+static void
+test_feedback_id_in_the_place_of_another(void **state)
+{
+    static const char streams[] =
+        "milter: { strip = ( \"Feedback-Id\" ); };\n"
+        "addresses: { a1 = { ip = \"127.0.1.1\"; helo = \"a1.test\"; }; };\n"
+        "pools: { fast = { addresses = ( \"a1\" ); }; };\n"
+        "streams: ( { name = \"default\"; pool = \"fast\"; feedback_id = \"{stream}:::example\"; "
+        "match = (); } );\n";
+    struct session *session = session_new();
+    struct verdict verdict;
+
+    (void)state;
+    assert_true(ip_parse("127.0.0.1", &session->client));
+    session_mail(session, unit_conf(streams), "<joe@a.test>", NULL, NULL);
+    session_rcpt(session, "<x@one.test>", "smtp");
+    session_header(session, "Feedback-ID", "1:2:3:somebody");
+    session_verdict(session, 12345, NOW_S, &verdict);
+    assert_int_equal(session->strip_counts[0], 1);
+    assert_string_equal(verdict.feedback_id, "default:::example");
+    session_free(session);
+}
+
 static const char complaints[] =
     "complaints: { addresses = ( \"fbl@a.test\", \"*@bounces.test\" ); header = \"X-Id\"; };\n";
 
@@ -502,6 +526,7 @@ main(void)
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_feedback_id_in_the_place_of_another),
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_require),
         cmocka_unit_test(test_hint),
