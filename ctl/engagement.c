@@ -31,6 +31,7 @@ enum {
     SHOW_LINES = 512, /* how often it is asked whether that is due */
     ROOM = 65536,     /* words, at first */
     DAY_S = 24 * 3600,
+    LOCK_WAIT_MS = 60 * 1000, /* for another import to write its file */
 };
 
 static const char usage[] =
@@ -269,14 +270,34 @@ tell_daemon(const struct conf *conf)
     return taken;
 }
 
+/* Put it in the place of the file; merges: together with what that has.  0, or a negative errno. */
 static int
-finish(struct import *import, const struct conf *conf, const char *name)
+replace(struct import *import, const char *path, bool merges)
 {
     struct err err;
-    size_t count;
+    int lock = file_lock(path, LOCK_WAIT_MS, &err), r;
 
+    if (lock < 0)
+        return fprintf(stderr, "postpool: %s\n", err.msg), lock;
+    r = merges ? merge(import, path) : 0;
+    if (r == 0 && import->count > 0) {
+        import->count = engagement_make(import->words, import->count);
+        r = file_write_bytes(path, import->words,
+                             (import->count + ENGAGEMENT_HEAD) * sizeof(*import->words), &err);
+        if (r < 0)
+            fprintf(stderr, "postpool: %s\n", err.msg);
+    }
+    close(lock);
+    return r;
+}
+
+static int
+finish(struct import *import, const struct conf *conf, const char *name, bool merges)
+{
     if (import->bad > BAD_SHOWN)
         fprintf(stderr, "and %" PRIu64 " more such lines\n", import->bad - BAD_SHOWN);
+    if (replace(import, conf->engagement_path, merges) < 0)
+        return CTL_BAD_NEWS;
     if (import->count == 0) {
         fprintf(stderr,
                 "postpool: %s: no line has a recipient and when it was active -- nothing "
@@ -284,13 +305,7 @@ finish(struct import *import, const struct conf *conf, const char *name)
                 name);
         return CTL_BAD_NEWS;
     }
-    count = engagement_make(import->words, import->count);
-    if (file_write_bytes(conf->engagement_path, import->words,
-                         (count + ENGAGEMENT_HEAD) * sizeof(*import->words), &err) < 0) {
-        fprintf(stderr, "postpool: %s\n", err.msg);
-        return CTL_BAD_NEWS;
-    }
-    printf("%s: %zu recipients\n", conf->engagement_path, count);
+    printf("%s: %zu recipients\n", conf->engagement_path, import->count);
     if (import->bad > 0)
         fprintf(stderr, "postpool: %s: %" PRIu64 " of %" PRIu64 " lines were passed over\n", name,
                 import->bad, import->lines);
@@ -305,8 +320,8 @@ run_import(const struct conf *conf, const char *name, bool merges)
     int status = CTL_BAD_NEWS;
 
     import.words = mem_resize(NULL, import.room, sizeof(*import.words));
-    if ((!merges || merge(&import, conf->engagement_path) == 0) && read_file(&import, name) == 0)
-        status = finish(&import, conf, name);
+    if (read_file(&import, name) == 0)
+        status = finish(&import, conf, name, merges);
     free(import.words);
     return status;
 }
@@ -411,7 +426,9 @@ test(const struct ctl *ctl, const struct conf *conf, const struct view *view, co
     if (engagement_parse_hash(recipient, &hash) < 0)
         hash = engagement_hash(recipient);
     day = engagement_day(&view->engagement, hash);
-    quiet = day < 0 ? INT32_MAX : today() - day;
+    quiet = day < 0         ? INT32_MAX
+            : day < today() ? today() - day
+                            : 0; /* east of UTC it is tomorrow */
     stage = first_stage(conf->snapshot, quiet);
     date_print(day, date);
     if (ctl->json) {

@@ -13,8 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LOCK_LOOK_MS = 50 };
 
 static int
 read_all(int fd, struct buf *text)
@@ -118,17 +122,27 @@ fill(int fd, const char *path, const struct content *content)
     return write_all(fd, content->bytes, content->length);
 }
 
+/* That of path; or a negative errno. */
+static int
+open_directory(const char *path)
+{
+    char *copy = mem_strdup(path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = fd >= 0 ? fd : -errno;
+
+    free(copy);
+    return r;
+}
+
 /* Make a rename in the directory of path last through a crash. */
 static int
 sync_directory(const char *path)
 {
-    char *copy = mem_strdup(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = fd >= 0 && fsync(fd) == 0 ? 0 : -errno;
+    int fd = open_directory(path);
+    int r = fd < 0 ? fd : fsync(fd) == 0 ? 0 : -errno;
 
     if (fd >= 0)
         close(fd);
-    free(copy);
     return r;
 }
 
@@ -176,6 +190,30 @@ int
 file_write_bytes(const char *path, const void *bytes, size_t length, struct err *err)
 {
     return replace(path, &(struct content){bytes, length, true}, err);
+}
+
+int
+file_lock(const char *path, int wait_ms, struct err *err)
+{
+    static const struct timespec pause = {0, LOCK_LOOK_MS * 1000000L};
+    int fd = open_directory(path), r = 0;
+
+    if (fd < 0)
+        return err_set(err, fd, "%s: its directory cannot be opened: %s", path, strerror(-fd));
+    while (r == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            r = err_set(err, -errno, "%s: its directory cannot be locked: %s", path,
+                        strerror(errno));
+        else if (wait_ms <= 0)
+            r = err_set(err, -EBUSY, "%s: another program is at it", path);
+        else
+            nanosleep(&pause, NULL);
+        wait_ms -= LOCK_LOOK_MS;
+    }
+    if (r == 0)
+        return fd;
+    close(fd);
+    return r;
 }
 
 int

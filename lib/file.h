@@ -33,6 +33,13 @@ int file_write(const char *path, const char *text, struct err *err);
  */
 int file_write_bytes(const char *path, const void *bytes, size_t length, struct err *err);
 
+/*
+ * What reads a file and then replaces it has the file's directory for itself meanwhile: whoever
+ * else wants it waits, up to wait_ms.  Returns a descriptor, which ends that when it is closed, or
+ * a negative errno with the reason: -EBUSY when another one still has it.
+ */
+int file_lock(const char *path, int wait_ms, struct err *err);
+
 /* Remove a file; that there is none is fine. */
 int file_remove(const char *path, struct err *err);
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import socket
+import subprocess
 import time
 from collections import Counter
 
@@ -12,6 +13,7 @@ import pytest
 
 from harness import client
 from harness.grants import fill
+from harness.programs import BUILD, environment
 from harness.wait import wait_for
 from harness.waking import waking
 from test_warmup import NEW, OLD, state, warming
@@ -79,6 +81,23 @@ def test_the_active_first(host, simulator):
     assert came[NEW] == 10
     assert sources(new) == {OLD: 15}
     wait_for(lambda: state(host)["used"] == 10, what="the results")
+
+
+def test_imports_at_once(make_host):
+    """What another import brings while one still reads is merged, not lost."""
+    host = make_host(warming(with_file))
+    listed(host, "joe@one.test 7\n")
+    slow = subprocess.Popen([BUILD / "postpool", "-c", host.conf_path, "engagement", "import",
+                             "--merge", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            text=True, env=environment())
+    slow.stdin.write("".join(f"{i}@one.test 1\n" for i in range(100_000)))
+    listed(host, "ann@one.test 7\n", "--merge")
+    said = slow.communicate("eve@one.test 7\n", timeout=120)[0]
+    assert (slow.returncode, "100003 recipients" in said) == (0, True), said
+    for who in ("joe", "ann", "eve", "99999"):
+        host.postpool("engagement", "test", f"{who}@one.test")
+    listed(host, f"joe@one.test {date(-1)}\n")  # where the site's clock is ahead of UTC
+    assert ", 0 days ago: " in host.postpool("engagement", "test", "joe@one.test").stdout
 
 
 def explained(host, recipient):

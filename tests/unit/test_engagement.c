@@ -296,6 +296,25 @@ test_quiet(void **state)
     assert_int_equal(quiet_of(place, "user5@example.org"), 5);
 }
 
+/* Who reads the file and writes another has it alone meanwhile. */
+static void
+test_lock(void **state)
+{
+    struct place *place = *state;
+    int one, other;
+    struct err err;
+
+    one = file_lock(place->path, 0, &err);
+    assert_true(one >= 0);
+    assert_int_equal(file_lock(place->path, 1, &err), -EBUSY);
+    assert_non_null(strstr(err.msg, ": another program is at it"));
+    close(one);
+    other = file_lock(place->path, 0, &err);
+    assert_true(other >= 0);
+    close(other);
+    assert_int_equal(file_lock("/none/such", 0, &err), -ENOENT);
+}
+
 int
 main(void)
 {
@@ -306,6 +325,7 @@ main(void)
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test_setup_teardown(test_quiet, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,7 +163,7 @@ test_orders_at_once(void **state)
     standings_world_assert_grade(w, "a.test", GRADE_ATTENTION);
 }
 
-/* One that changes nothing is over, too: it does not hold against what another host orders later. */
+/* One that changes nothing is over, too: it does not undo what another host orders later. */
 static void
 test_order_of_what_is(void **state)
 {
@@ -318,11 +318,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_both_count), TEST(test_at_once),   TEST(test_not_its_fault),
-        TEST(test_restart),    TEST(test_by_hand),   TEST(test_orders_at_once),
-        TEST(test_order_of_what_is),
-        TEST(test_midnight),   TEST(test_forgotten), TEST(test_bad_store),
-        TEST(test_many),       TEST(test_json),
+        TEST(test_both_count),       TEST(test_at_once),  TEST(test_not_its_fault),
+        TEST(test_restart),          TEST(test_by_hand),  TEST(test_orders_at_once),
+        TEST(test_order_of_what_is), TEST(test_midnight), TEST(test_forgotten),
+        TEST(test_bad_store),        TEST(test_many),     TEST(test_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
