@@ -81,8 +81,8 @@ typedef int assumed_fn(void *arg, int64_t at_ms, const struct stream *stream, si
                        const char *account, uint32_t count);
 
 /*
- * The mail of a day, minute by minute in the order of time; the sum of each stream is exact.  What
- * each returns that is not 0 ends it, and is returned.
+ * The mail of a day, minute by minute in the order of time; the sum of each stream is exact, on
+ * a day or in a week.  What each returns that is not 0 ends it, and is returned.
  */
 int assumed_make(struct assumed *assumed, int32_t day, assumed_fn *each, void *arg);
 

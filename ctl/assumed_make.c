@@ -92,30 +92,33 @@ has_mail_on(const struct assumed *assumed, const struct assumed_stream *its, int
     return false;
 }
 
-/* Days of the week around it that have mail; a week begins on Monday. */
+/* A day's part of the week's mail, on those of its days that have any; it begins on Monday. */
 static uint64_t
-days_of_week(const struct assumed *assumed, const struct assumed_stream *its, int32_t day)
+part_of_week(const struct assumed *assumed, const struct assumed_stream *its, int32_t day)
 {
     int32_t monday = day - (day + 3) % WEEK_DAYS; /* 1970-01-01 was a Thursday */
-    uint64_t count = 0;
+    uint64_t days = 0, before = 0;
 
-    for (int32_t i = 0; i < WEEK_DAYS; i++)
-        count += has_mail_on(assumed, its, monday + i);
-    return count;
+    for (int32_t i = 0; i < WEEK_DAYS; i++) {
+        bool has_mail = has_mail_on(assumed, its, monday + i);
+
+        days += has_mail;
+        before += has_mail && monday + i < day;
+    }
+    if (days == 0)
+        return 0;
+    return its->count * (before + 1) / days - its->count * before / days;
 }
 
 static uint64_t
 count_on(const struct assumed *assumed, const struct assumed_stream *its, int32_t day,
          uint64_t minutes)
 {
-    uint64_t days;
-
     switch (its->per) {
     case ASSUMED_HOUR:
         return its->count * minutes / HOUR_MINUTES;
     case ASSUMED_WEEK:
-        days = days_of_week(assumed, its, day);
-        return days > 0 ? its->count / days : 0;
+        return part_of_week(assumed, its, day);
     case ASSUMED_DAY:
         break;
     }

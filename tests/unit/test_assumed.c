@@ -196,6 +196,31 @@ test_weeks(void **state)
     end(&made);
 }
 
+/* Nothing of a week is lost where it has no whole number for each day. */
+static void
+test_small_weeks(void **state)
+{
+    static const char *const volumes[] = {"bulk=3/week", "bulk=100/week"};
+    static const uint64_t counts[] = {3, 100};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(volumes); i++) {
+        struct made made;
+        int32_t monday = day_of("2026-11-30");
+        uint64_t on[8] = {0};
+
+        begin(&made, NULL);
+        assert_int_equal(assumed_volumes(&made.assumed, volumes[i], NULL), 0);
+        for (int32_t day = 0; day < 7; day++) {
+            assert_int_equal(assumed_make(&made.assumed, monday + day, on_mail, &made), 0);
+            on[day + 1] = made.count;
+            assert_in_range(on[day + 1] - on[day], counts[i] / 7, counts[i] / 7 + 1);
+        }
+        assert_int_equal(made.count, counts[i]);
+        end(&made);
+    }
+}
+
 static void
 test_stops(void **state)
 {
@@ -238,8 +263,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usual),    cmocka_unit_test(test_sums),
         cmocka_unit_test(test_accounts), cmocka_unit_test(test_odd_days),
-        cmocka_unit_test(test_weeks),    cmocka_unit_test(test_stops),
-        cmocka_unit_test(test_percent),
+        cmocka_unit_test(test_weeks),    cmocka_unit_test(test_small_weeks),
+        cmocka_unit_test(test_stops),    cmocka_unit_test(test_percent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
