@@ -10,17 +10,20 @@ static const int64_t day_ms = 86400 * 1000;
 
 /* The nearest to that is less than a year before the file was written, and no more than a day
  * after. */
-enum { HALF_A_YEAR = 181 };
+enum { HALF_A_YEAR = 181, TEN_YEARS = 3652 };
+
+#define EARLIEST_MS (INT64_C(883612800) * 1000) /* 1998-01-01 */
 
 void
 logtime_init(struct logtime *logtime, const struct zone *zone)
 {
-    *logtime = (struct logtime){.zone = zone};
+    *logtime = (struct logtime){.zone = zone, .latest_ms = INT64_MAX};
 }
 
 void
 logtime_file(struct logtime *logtime, int64_t written_ms)
 {
+    logtime->latest_ms = written_ms + TEN_YEARS * day_ms;
     if (!logtime->known)
         logtime->near_ms = written_ms - HALF_A_YEAR * day_ms;
 }
@@ -48,6 +51,8 @@ logtime_ms(struct logtime *logtime, const struct maillog_time *time)
         return -1;
     if (!time->has_offset)
         ms -= (int64_t)offset_s(logtime, ms / 1000) * 1000;
+    if (ms < EARLIEST_MS || ms > logtime->latest_ms)
+        return -1;
     logtime->known = true;
     logtime->near_ms = ms;
     return ms;

@@ -2,7 +2,9 @@
  * When lines of a log were written, where they do not tell the year or the time zone.  Pure.
  *
  * The first line is the newest that it can be and not later than its file was last written; each
- * further one is the nearest to the one before.
+ * further one is the nearest to the one before.  What is from before there was Postfix, or from ten
+ * years and more after its file was last written, is no time: a host that had none yet wrote it, or
+ * somebody made it up, and all the years up to it would be gone through.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -19,7 +21,8 @@ struct logtime {
     const struct zone *zone; /* not ours: whose clock wrote it; NULL: UTC */
     bool known;
     int64_t near_ms;
-    int32_t offset_s; /* holds from UTC from_s, until until_s */
+    int64_t latest_ms; /* what is later is no time */
+    int32_t offset_s;  /* holds from UTC from_s, until until_s */
     int64_t from_s, until_s;
 };
 

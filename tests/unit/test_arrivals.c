@@ -549,6 +549,32 @@ test_years(void **state)
     assert_int_equal(time_of(&logtime, "Jan  3 00:00:00"), new_year_ms - 363 * 24 * hour_ms);
 }
 
+/* One line of a time that cannot be is left out, and does not move those behind it. */
+static void
+test_times_that_cannot_be(void **state)
+{
+    struct logtime logtime;
+
+    (void)state;
+    logtime_init(&logtime, NULL);
+    logtime_file(&logtime, new_year_ms);
+    assert_int_equal(time_of(&logtime, "1970-01-01T00:00:07Z"), -1);
+    assert_int_equal(time_of(&logtime, "9999-01-01T00:00:00Z"), -1);
+    assert_int_equal(time_of(&logtime, "2037-06-01T00:00:00Z"), -1);
+    assert_int_equal(time_of(&logtime, "Dec 31 23:00:00"), new_year_ms - hour_ms);
+    assert_int_equal(time_of(&logtime, "9999-01-01T00:00:00Z"), -1);
+    assert_int_equal(time_of(&logtime, "Dec 31 23:00:00"), new_year_ms - hour_ms);
+    assert_true(time_of(&logtime, "1998-01-01T00:00:00Z") > 0);
+    assert_true(time_of(&logtime, "2036-12-01T00:00:00Z") > 0);
+    for (int i = 0; i < 300; i++) { /* each is the nearest to the one before, always ahead */
+        static const char *const months[] = {"Jan", "May", "Sep"};
+        char text[32];
+
+        snprintf(text, sizeof(text), "%s  1 00:00:00", months[i % 3]);
+        assert_true(time_of(&logtime, text) < new_year_ms + 3653 * 24 * hour_ms);
+    }
+}
+
 /* By the clock on the wall. */
 static void
 test_zones(void **state)
@@ -591,6 +617,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
         cmocka_unit_test(test_many_recipients),
         cmocka_unit_test(test_years),
+        cmocka_unit_test(test_times_that_cannot_be),
         cmocka_unit_test(test_zones),
     };
 
