@@ -11,9 +11,11 @@
 #include "engine/world.h"
 #include "engine/zone.h"
 #include "lib/conf.h"
+#include "lib/err.h"
 #include "lib/mem.h"
 #include "lib/units.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,6 +56,20 @@ prospect_time(const struct prospect *prospect, int64_t at_ms, char out[static PR
     date_print((int32_t)(at_s / DAY_S), date);
     snprintf(out, PROSPECT_TIME_SIZE, "%s %02d:%02d", date, minutes / 60, minutes % 60);
     return out;
+}
+
+int
+prospect_lifetime(const char *text, int64_t *ret_ms, struct err *err)
+{
+    int64_t ms;
+    int r = units_parse_duration(text, &ms, err);
+
+    if (r < 0)
+        return r;
+    if (ms > PROSPECT_LIFETIME_MAX_MS)
+        return err_set(err, -ERANGE, "%s is longer than Postfix keeps any mail, 100d", text);
+    *ret_ms = ms;
+    return 0;
 }
 
 int32_t

@@ -13,9 +13,17 @@
 struct address;
 struct buf;
 struct conf;
+struct err;
 struct json;
 struct world;
 struct zone;
+
+/* Postfix' maximal_queue_lifetime, as it is by itself, and as long as Postfix lets it be. */
+#define PROSPECT_LIFETIME_MS ((int64_t)5 * 24 * 3600 * 1000)
+#define PROSPECT_LIFETIME_MAX_MS ((int64_t)100 * 24 * 3600 * 1000)
+
+/* Another one, "2d".  0; or -EINVAL or -ERANGE with what is wrong. */
+int prospect_lifetime(const char *text, int64_t *ret_ms, struct err *err);
 
 /* Nothing is ours. */
 struct prospect {

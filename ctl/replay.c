@@ -12,7 +12,6 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/units.h"
 #include "lib/zone_file.h"
 
 #include <errno.h>
@@ -282,7 +281,7 @@ take_options(struct replay *replay, int argc, char **argv)
         if (c == 's')
             r = mapping_add(&replay->mapping, replay->conf->snapshot, optarg, &err);
         else if (c == 'l')
-            r = units_parse_duration(optarg, &replay->lifetime_ms, &err);
+            r = prospect_lifetime(optarg, &replay->lifetime_ms, &err);
         if (r < 0)
             err_add(&err, r, c == 's' ? "--stream" : "--lifetime");
     }
@@ -311,7 +310,7 @@ replay_logs(const struct ctl *ctl, struct replay *replay, char **paths, size_t c
 int
 ctl_replay(const struct ctl *ctl, int argc, char **argv)
 {
-    struct replay replay = {.lifetime_ms = REPLAY_LIFETIME_MS};
+    struct replay replay = {.lifetime_ms = PROSPECT_LIFETIME_MS};
     struct err err;
     int status = ctl_options(argc, argv, options, usage);
 

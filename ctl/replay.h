@@ -23,8 +23,6 @@ struct zone;
 /* Suspensions that are kept; of more only the number is. */
 enum { REPLAY_SUSPENSIONS_MAX = 10000 };
 
-#define REPLAY_LIFETIME_MS ((int64_t)5 * 24 * 3600 * 1000) /* Postfix' maximal_queue_lifetime */
-
 /* Of one stream. */
 struct replay_stream {
     uint64_t messages, recipients;

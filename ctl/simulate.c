@@ -6,6 +6,7 @@
 #include "ctl/simulate.h"
 
 #include "ctl/ctl.h"
+#include "ctl/prospect.h"
 
 #include "engine/date.h"
 #include "engine/hash.h"
@@ -14,7 +15,6 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/mem.h"
-#include "lib/units.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -33,8 +33,6 @@ enum {
     BLOCK_RULE = 1,
     HOUR_MS = 3600 * 1000,
 };
-
-#define LIFETIME_MS ((int64_t)5 * 24 * HOUR_MS) /* Postfix' maximal_queue_lifetime */
 
 /* What follows when an address is blocked: as a rule that takes it out for two hours. */
 static const struct reaction block_reaction = {
@@ -274,7 +272,7 @@ take_option(struct simulation *simulation, int c, const char *text, struct err *
     case 'k':
         return add_block(simulation, text, err);
     case 'l':
-        return units_parse_duration(text, &simulation->lifetime_ms, err);
+        return prospect_lifetime(text, &simulation->lifetime_ms, err);
     case 'n':
         simulation->now = true;
         return 0;
@@ -398,7 +396,7 @@ begin(struct simulation *simulation)
     assumed->zone = simulation->conf->warmup_zone;
     assumed->bounced = assumed->refused = ASSUMED_ALL / 100;
     simulation->days = DAYS;
-    simulation->lifetime_ms = LIFETIME_MS;
+    simulation->lifetime_ms = PROSPECT_LIFETIME_MS;
     simulation->seed = 1;
     simulation->first_day = assumed_day(assumed, (int64_t)time(NULL) * 1000) + 1;
     assumed_providers(assumed, NULL, NULL);

@@ -289,6 +289,7 @@ def test_wrong_files(site, tmp_path):
     assert refused("--stream", "bulks=*", good) == (
         'postpool: replay: --stream: there is no stream "bulks"\n')
     assert refused("--lifetime", "5", good).startswith("postpool: replay: --lifetime: ")
+    assert "100d" in refused("--lifetime", "106751991167d", good)
 
 
 def test_lines_that_are_not_understood(site):

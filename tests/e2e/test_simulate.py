@@ -317,6 +317,7 @@ MISTAKES = [
     (["--volume", "bulk=1/day", "--block", "b2=2026-12-03", "--days", "2"],
      "--block: 2026-12-03 is none of the days that are simulated, 2026-12-01 to 2026-12-02"),
     (["--volume", "bulk=1/day", "--lifetime", "5"], "--lifetime: "),
+    (["--volume", "bulk=1/day", "--lifetime", "101d"], "--lifetime: 101d is longer than Postfix"),
     (["--volume", "bulk=1/day", "--refused", "101"], '--refused: "101" is no percentage'),
     (["--volume", "bulk=1/day", "--refused", "60", "--bounced", "60"],
      "--bounced and --refused are more than 100 %"),
