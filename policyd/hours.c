@@ -96,8 +96,7 @@ go_deaf(struct hours *hours)
 static bool
 is_ours(const struct outcome *outcome)
 {
-    return outcome->blamed != NULL || outcome->tagged ||
-           strncmp(outcome->reply.text, OUTCOME_OWN, strlen(OUTCOME_OWN)) == 0;
+    return outcome->blamed != NULL || outcome->tagged || outcome->ours;
 }
 
 static void

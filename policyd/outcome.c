@@ -125,9 +125,10 @@ outcome_make(const struct outcome_view *view, const struct maillog_time *time,
         reply_read(line->dsn.start, line->dsn.length, line->reply.start, line->reply.length,
                    &outcome->reply);
     outcome->reached = line->status == MAILLOG_SENT || reply_reached(&outcome->reply);
-    outcome->own = line->status == MAILLOG_DEFERRED && outcome->address == NULL &&
-                   begins(outcome->reply.text, OUTCOME_OWN);
-    outcome->late = line->status == MAILLOG_BOUNCED && outcome->address == NULL &&
+    outcome->ours = outcome->address == NULL && outcome->reply.origin != REPLY_SAID &&
+                    begins(outcome->reply.text, OUTCOME_OWN);
+    outcome->own = outcome->ours && line->status == MAILLOG_DEFERRED;
+    outcome->late = outcome->ours && line->status == MAILLOG_BOUNCED &&
                     begins(outcome->reply.text, OUTCOME_EXPIRED);
     if (line->status != MAILLOG_SENT && !outcome->own && !outcome->late)
         outcome->rule = replies_find(&view->conf->replies, outcome->provider, &outcome->reply);
@@ -165,7 +166,7 @@ outcome_of_wait(const struct outcome_view *view, const struct queued_wait *wait,
     read_names(view, wait->queue_id, recipient, wait->sender, ret_outcome);
     ret_outcome->provider = provider_of(view, ret_outcome->domain, (struct span){"", 0});
     ret_outcome->status = MAILLOG_DEFERRED;
-    ret_outcome->own = true;
+    ret_outcome->ours = ret_outcome->own = true;
     ret_outcome->at_ms = view->now_ms;
     ret_outcome->delay_ms = view->now_ms - wait->since_ms;
     for (size_t i = 0; i < sizeof(ret_outcome->delays_ms) / sizeof(ret_outcome->delays_ms[0]); i++)

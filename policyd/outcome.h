@@ -47,7 +47,8 @@ struct outcome {
     bool reached;                  /* the other side heard of the recipient */
     bool rescued;     /* the other side refused the address for good, and it is tried again */
     bool expired;     /* BOUNCED, because it waited too long; all else is of the last deferral */
-    bool own;         /* deferred by us, OUTCOME_OWN */
+    bool ours;        /* we said why, OUTCOME_OWN: no server's words */
+    bool own;         /* deferred by us, for that */
     bool late;        /* returned by us: it is past its deadline, OUTCOME_EXPIRED */
     bool full;        /* deferred by us: it waits for its turn, OUTCOME_FULL or _BUSY */
     int64_t delay_ms; /* since the message came in; -1: not known */

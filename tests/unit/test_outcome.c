@@ -66,6 +66,45 @@ test_sent(void **state)
     conf_unref(conf);
 }
 
+/* Words that postpool alone says for itself, from a server that mail goes to by another way. */
+static void
+test_words_of_ours(void **state)
+{
+    static const struct {
+        const char *text;
+        bool own, full, late;
+    } cases[] = {
+        {"4.7.1, status=deferred (" OUTCOME_FULL ")", true, true, false},
+        {"4.7.1, status=deferred (host x.test[192.0.2.9] said: 450 4.7.1 " OUTCOME_FULL
+         " (in reply to RCPT TO command))",
+         false, false, false},
+        {"4.7.1, status=deferred (host x.test[192.0.2.9] refused to talk to me: 421 " OUTCOME_BUSY
+         ")",
+         false, false, false},
+        {"5.4.7, status=bounced (" OUTCOME_EXPIRED ")", false, false, true},
+        {"5.4.7, status=bounced (host x.test[192.0.2.9] said: 550 5.4.7 " OUTCOME_EXPIRED
+         " (in reply to end of DATA command))",
+         false, false, false},
+    };
+    struct conf *conf = unit_conf_with(MORE);
+    char line[500];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        snprintf(line, sizeof(line),
+                 "postfix/smtp[7]: 4A: to=<x@b.test>, relay=x.test[192.0.2.9]:25, delay=1, "
+                 "delays=0/0/0/1, dsn=%s",
+                 cases[i].text);
+        print_message("%s\n", line);
+        assert_true(make(conf, "joe@a.test", line));
+        assert_int_equal(outcome.own, cases[i].own);
+        assert_int_equal(outcome.full, cases[i].full);
+        assert_int_equal(outcome.late, cases[i].late);
+        assert_int_equal(outcome.ours, cases[i].own || cases[i].late);
+    }
+    conf_unref(conf);
+}
+
 /* The provider by the host that was asked, an address that is not ours, a bounce. */
 static void
 test_where(void **state)
@@ -289,10 +328,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sent),    cmocka_unit_test(test_where),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_rescued_by_the_host),
-        cmocka_unit_test(test_exim),    cmocka_unit_test(test_no_end),
-        cmocka_unit_test(test_expired), cmocka_unit_test(test_late),
+        cmocka_unit_test(test_sent),          cmocka_unit_test(test_where),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_rescued_by_the_host),
+        cmocka_unit_test(test_exim),          cmocka_unit_test(test_no_end),
+        cmocka_unit_test(test_expired),       cmocka_unit_test(test_late),
+        cmocka_unit_test(test_words_of_ours),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
