@@ -129,6 +129,10 @@ resume(struct follow *follow)
         use(follow, fd, follow->from.offset);
         return;
     }
+    if (errno != ENOENT) {
+        say_unreadable(follow, errno);
+        return;
+    }
     fd = follow_files_open(follow->path);
     if (fd < 0 || !can_be_read(fd, follow->from.offset)) {
         say_unreadable(follow, errno);
@@ -179,6 +183,14 @@ close_it(struct follow *follow)
 
 /* ------------------------------------------------------------------ reading */
 
+static bool
+is_more_behind(const struct follow *follow, int64_t at)
+{
+    struct stat st;
+
+    return fstat(follow->fd, &st) == 0 && st.st_size > at;
+}
+
 static ssize_t
 read_some(struct follow *follow)
 {
@@ -192,7 +204,8 @@ read_some(struct follow *follow)
 #ifdef RWF_NOWAIT
     if (follow->cold < COLD_TRIES)
         n = preadv2(follow->fd, &iov, 1, at, RWF_NOWAIT);
-    if (n < 0 && errno == EAGAIN) {
+    /* "that is all" is what some kernels say instead (preadv2(2), BUGS) */
+    if ((n < 0 && errno == EAGAIN) || (n == 0 && is_more_behind(follow, at))) {
         follow->cold++;
         posix_fadvise(follow->fd, at, SLICE, POSIX_FADV_WILLNEED);
         return -1;
@@ -206,22 +219,24 @@ read_some(struct follow *follow)
 
 /*
  * Does the file still have what was read of it?  Asked behind a read: what came by that, too, is
- * then of the file as it was.
+ * then of the file as it was.  Returns 1, 0, or a negative errno: it cannot be told.
  */
-static bool
+static int
 is_as_it_was(struct follow *follow)
 {
     char bytes[FOLLOW_MARK_BYTES + MAILLOG_LINE_MAX];
     size_t length = follow->length < sizeof(bytes) ? follow->length : sizeof(bytes);
     int64_t at = follow->offset - (int64_t)follow->before;
+    ssize_t n = pread(follow->fd, bytes, length, at);
     struct stat st;
 
-    if (pread(follow->fd, bytes, length, at) != (ssize_t)length ||
-        memcmp(bytes, follow->data, length) != 0)
-        return false;
+    if (n < 0)
+        return -errno;
+    if (n != (ssize_t)length || memcmp(bytes, follow->data, length) != 0)
+        return 0;
     if (fstat(follow->fd, &st) == 0)
         follow->size = st.st_size;
-    return true;
+    return 1;
 }
 
 /* It was cut, and maybe copied before: the rest of what it was stands in that copy. */
@@ -326,6 +341,13 @@ look_around(struct follow *follow)
     return fd >= 0;
 }
 
+static void
+cannot_read(struct follow *follow, int why)
+{
+    say_unreadable(follow, why);
+    close_it(follow);
+}
+
 /* Returns when the next step is due, in milliseconds; AT_ONCE: another file was taken up. */
 static int
 step(struct follow *follow)
@@ -337,9 +359,17 @@ step(struct follow *follow)
         return LOOK_MS;
     }
     n = follow->more ? 0 : read_some(follow);
-    if (n >= 0 && !follow->more && !is_as_it_was(follow)) {
-        go_on_elsewhere(follow);
-        return AT_ONCE;
+    if (n >= 0 && !follow->more) {
+        int same = is_as_it_was(follow);
+
+        if (same == 0) {
+            go_on_elsewhere(follow);
+            return AT_ONCE;
+        }
+        if (same < 0) {
+            cannot_read(follow, -same);
+            return LOOK_MS;
+        }
     }
     if (n > 0 || follow->more) {
         follow->length += (size_t)n;
@@ -354,8 +384,7 @@ step(struct follow *follow)
     }
     if (follow->cold > 0)
         return 1;
-    say_unreadable(follow, errno);
-    close_it(follow);
+    cannot_read(follow, errno);
     return LOOK_MS;
 }
 

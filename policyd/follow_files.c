@@ -31,25 +31,27 @@ follow_files_open(const char *path)
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
-/* Are the bytes before the place those that were there? */
-static bool
+/* Are the bytes before the place those that were there?  Returns 1, 0, or a negative errno. */
+static int
 is_place_in(int fd, const struct follow_place *place)
 {
     char bytes[FOLLOW_MARK_BYTES];
     size_t length = place->offset < FOLLOW_MARK_BYTES ? (size_t)place->offset : FOLLOW_MARK_BYTES;
+    ssize_t n = pread(fd, bytes, length, place->offset - (int64_t)length);
 
-    return pread(fd, bytes, length, place->offset - (int64_t)length) == (ssize_t)length &&
-           follow_files_mark(bytes, length) == place->mark;
+    if (n < 0)
+        return -errno;
+    return n == (ssize_t)length && follow_files_mark(bytes, length) == place->mark;
 }
 
-/* At the beginning of a file no bytes tell. */
-static bool
+/* Likewise; at the beginning of a file no bytes tell. */
+static int
 is_the_one(int fd, const struct follow_place *place)
 {
     struct stat st;
 
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return false;
+        return 0;
     return place->offset > 0 ? is_place_in(fd, place) : (uint64_t)st.st_ino == place->inode;
 }
 
@@ -118,25 +120,29 @@ follow_files_find_copy(const char *path, const struct follow_place *place)
     beside_begin(&beside, path);
     while (found < 0 && (entry = beside_next(&beside, place->inode)) != NULL) {
         found = beside_open(&beside, entry->d_name);
-        if (found >= 0 && !is_the_one(found, place)) {
+        if (found >= 0 && is_the_one(found, place) <= 0) {
             close(found);
             found = -1;
         }
     }
     beside_end(&beside);
+    errno = ENOENT;
     return found;
 }
 
 int
 follow_files_find(const char *path, const struct follow_place *place)
 {
-    int fd = follow_files_open(path);
+    int fd = follow_files_open(path), same = fd >= 0 ? is_the_one(fd, place) : 0;
 
-    if (fd >= 0 && is_the_one(fd, place))
+    if (same > 0)
         return fd;
     if (fd >= 0)
         close(fd);
-    return follow_files_find_copy(path, place);
+    if (same == 0)
+        return follow_files_find_copy(path, place);
+    errno = -same; /* a disk that fails does not tell that it is another file */
+    return -1;
 }
 
 /* --------------------------------------------------------------------- their order */

@@ -27,10 +27,13 @@ uint64_t follow_files_mark(const char *bytes, size_t length);
 /* A descriptor, or -1 with errno.  Does not wait, also where path is a pipe. */
 int follow_files_open(const char *path);
 
-/* Opens what has place in it: path, or a file beside it.  Returns a descriptor, or -1. */
+/*
+ * Opens what has place in it: path, or a file beside it.  Returns a descriptor, or -1 with errno;
+ * ENOENT: none has it.
+ */
 int follow_files_find(const char *path, const struct follow_place *place);
 
-/* Likewise, but beside it alone: path was cut. */
+/* Likewise, but beside it alone: path was cut.  What cannot be read is passed over. */
 int follow_files_find_copy(const char *path, const struct follow_place *place);
 
 /* Opens what was written to behind the file that fd is: one beside path, or path.  Likewise. */

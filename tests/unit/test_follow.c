@@ -10,9 +10,11 @@
 #include "lib/mem.h"
 #include "policyd/follow.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -90,6 +92,36 @@ __wrap_event_add(struct event *event, const struct timeval *time)
     struct timeval quick = {0, (time->tv_sec * 1000000 + time->tv_usec) / FASTER};
 
     return __real_event_add(event, &quick);
+}
+
+/* So many reads fail, as of a disk; so many find no more, as those without waiting of Linux 5.9 and
+ * 5.10 do of what is not in memory (preadv2(2), BUGS). */
+static int failing, blind;
+
+ssize_t __real_pread64(int fd, void *bytes, size_t size, off64_t at);
+ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off64_t at);
+ssize_t __real_preadv64v2(int fd, const struct iovec *iov, int count, off64_t at, int flags);
+ssize_t __wrap_preadv64v2(int fd, const struct iovec *iov, int count, off64_t at, int flags);
+
+ssize_t
+__wrap_pread64(int fd, void *bytes, size_t size, off64_t at)
+{
+    if (failing > 0) {
+        failing--;
+        errno = EIO;
+        return -1;
+    }
+    return __real_pread64(fd, bytes, size, at);
+}
+
+ssize_t
+__wrap_preadv64v2(int fd, const struct iovec *iov, int count, off64_t at, int flags)
+{
+    if (blind > 0) {
+        blind--;
+        return 0;
+    }
+    return __real_preadv64v2(fd, iov, count, at, flags);
 }
 
 /* What follow.c logged, a line each. */
@@ -350,6 +382,53 @@ test_cannot_be_read(void **state)
     assert_int_equal(logged("no results are seen"), 1);
     assert_int_equal(logged("can be read again"), 1);
     end();
+}
+
+/* A disk that fails for a while does not say that the file was cut. */
+static void
+test_disk_fails(void **state)
+{
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "one\ntwo\n");
+    wait_lines(2);
+    wait_lines(0);
+    failing = 5;
+    look(10);
+    assert_int_equal(failing, 0);
+    put(path, "a", "three\n");
+    wait_lines(1);
+    wait_lines(0);
+    assert_string_equal(buf_text(&told), "one\ntwo\nthree\n");
+    assert_int_equal(logged("was cut"), 0);
+    assert_int_equal(logged("Input/output error -- no results are seen"), 1);
+    assert_int_equal(logged("can be read again"), 1);
+    end();
+}
+
+/* Renamed, and what was not read of it is not in memory: it is not left behind. */
+static void
+test_not_in_memory(void **state)
+{
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "one\n");
+    wait_lines(1);
+    put(path, "a", "two\n");
+    assert_int_equal(rename(path, old_path), 0);
+    put(path, "w", "three\n");
+    blind = 30;
+    wait_lines(1);
+    assert_memory_equal(buf_text(&told), "one\ntwo\n", 8);
+    while (told.length < 14)
+        look(1);
+    assert_string_equal(buf_text(&told), "one\ntwo\nthree\n");
+    end();
+    blind = 0;
 }
 
 /* A place in a file that is gone, and no other there yet: it is waited for. */
@@ -662,6 +741,8 @@ main(void)
         cmocka_unit_test_setup(test_half_a_line, setup),
         cmocka_unit_test_setup(test_new_one_cannot_be_opened, setup),
         cmocka_unit_test_setup(test_cannot_be_read, setup),
+        cmocka_unit_test_setup(test_disk_fails, setup),
+        cmocka_unit_test_setup(test_not_in_memory, setup),
         cmocka_unit_test_setup(test_gone, setup),
         cmocka_unit_test_setup(test_gone_and_none_there, setup),
         cmocka_unit_test_setup(test_odd_lines, setup),
