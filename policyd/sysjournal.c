@@ -23,11 +23,12 @@
 #include <time.h>
 
 enum {
-    TELL_US = 500,  /* so long entries are told, then the loop's other work has its turn */
-    SLICES = 8,     /* one behind the other, each a round of the loop */
-    REST_MS = 1,    /* after that */
-    LOOK_MS = 100,  /* how often it is looked at when all was told */
-    RETRY_MS = 1000 /* one that cannot be read */
+    TELL_US = 500,       /* so long entries are told, then the loop's other work has its turn */
+    SLICES = 8,          /* one behind the other, each a round of the loop */
+    REST_MS = 1,         /* after that */
+    LOOK_MS = 100,       /* how often it is looked at when all was told */
+    RETRY_MS = 1000,     /* one that cannot be read */
+    UID_OF_USERS = 1000, /* from there on accounts are people's (login.defs(5)), or nobody's */
 };
 
 struct sysjournal {
@@ -85,7 +86,8 @@ read_number(struct span span, uint64_t *ret_number)
 
 /*
  * Did Postfix write it, or our milter?  The fields with "_" are the journal's
- * own, of who sent it.
+ * own, of who sent it.  Postfix' unit also runs commands for users, out of their
+ * .forward, as those.
  */
 static bool
 is_believed(const struct sysjournal *journal, struct span ident)
@@ -95,10 +97,11 @@ is_believed(const struct sysjournal *journal, struct span ident)
 
     if (!begins(ident, "postfix"))
         return get(journal->journal, "_SYSTEMD_UNIT", &value) && begins(value, "postpool-milter");
-    if (get(journal->journal, "_SYSTEMD_UNIT", &value) && begins(value, "postfix"))
-        return true;
-    return get(journal->journal, "_UID", &value) && read_number(value, &uid) &&
-           (uid == 0 || uid == journal->postfix_uid);
+    if (!get(journal->journal, "_UID", &value) || !read_number(value, &uid))
+        return false;
+    return uid == 0 || uid == journal->postfix_uid ||
+           (uid < UID_OF_USERS && get(journal->journal, "_SYSTEMD_UNIT", &value) &&
+            begins(value, "postfix"));
 }
 
 static struct maillog_time

@@ -2,9 +2,9 @@
  * Postfix' lines in systemd's journal, entry by entry.
  *
  * An entry counts when its program names itself "postfix/..." and was run by
- * root, by Postfix' user or by a unit of Postfix, as the journal saw it: whoever
- * else has an account here cannot make one up.  The facility must be "mail",
- * which is Postfix' default.
+ * root, by Postfix' user or, as another account of the system, by a unit of Postfix,
+ * as the journal saw it: whoever else has an account here cannot make one up.  The facility must be
+ * "mail", which is Postfix' default.
  *
  * Each entry is told once, in the order of the journal; who keeps the place can go
  * on there after a restart, as in a file (policyd/follow.h).  The journal is read

@@ -270,6 +270,9 @@ test_who_is_believed(void **state)
     add("postpool/milter", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=apache2.service", "8");
     add("postpool/policyd", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=postpool-policyd.service", "9");
     add("postfix/smtp", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=postpool-milter.service", "10");
+    /* a command of somebody's .forward: Postfix runs it, as that user */
+    add("postfix/smtp", "SYSLOG_FACILITY=2\n_UID=1000\n_SYSTEMD_UNIT=postfix@-.service", "11");
+    add("postfix/smtp", "SYSLOG_FACILITY=2\n_UID=65534\n_SYSTEMD_UNIT=postfix@-.service", "12");
     add("postpool/milter", "SYSLOG_FACILITY=2\n_SYSTEMD_UNIT=postpool-milter.service", "ok");
     add("postfix/pp-a1/smtp", "SYSLOG_FACILITY=2\n_UID=33\n_SYSTEMD_UNIT=postfix@-.service", "ok");
     add("postfix/qmgr", "SYSLOG_FACILITY=2\n_UID=0\n_SYSTEMD_UNIT=session-1.scope", "ok");
