@@ -34,13 +34,20 @@ ctl_load(const char *file, struct conf **ret_conf)
     return r;
 }
 
-/* Names of accounts are what clients say; they shall not write to the admin's terminal. */
+/*
+ * Names of accounts are what clients say, and replies what servers do; they shall not write to
+ * the admin's terminal, which obeys U+0080 to U+009F, too.
+ */
 static void
-make_harmless(char *bytes, size_t length)
+make_harmless(struct buf *text)
 {
-    for (size_t i = 0; i < length; i++)
-        if (((unsigned char)bytes[i] < ' ' && bytes[i] != '\n') || bytes[i] == 127)
-            bytes[i] = '?';
+    unsigned char *at = (unsigned char *)text->data;
+
+    for (size_t i = 0; i < text->length; i++)
+        if ((at[i] < ' ' && at[i] != '\n') || at[i] == 127)
+            at[i] = '?';
+        else if (at[i] == 0xc2 && at[i + 1] >= 0x80 && at[i + 1] < 0xa0) /* a NUL is behind it */
+            at[i] = at[i + 1] = '?';
 }
 
 static int
@@ -56,9 +63,9 @@ read_answer(int fd, struct buf *answer)
             return -errno;
         if (answer->length + (size_t)length > ANSWER_MAX)
             return -EMSGSIZE;
-        make_harmless(bytes, (size_t)length);
         buf_add(answer, bytes, (size_t)length);
     }
+    make_harmless(answer);
     return answer->length > 0 ? 0 : -EPIPE;
 }
 

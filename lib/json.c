@@ -9,7 +9,7 @@
 
 /* Bytes of the UTF-8 character that text starts with; 0 when it is none. */
 static size_t
-utf8_length(const unsigned char *text)
+utf8_length(const unsigned char *text, unsigned long *ret_code)
 {
     static const struct {
         unsigned char mask, lead;
@@ -32,6 +32,7 @@ utf8_length(const unsigned char *text)
         }
         if (code < forms[i].least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
             return 0;
+        *ret_code = code;
         return forms[i].length;
     }
     return 0;
@@ -44,7 +45,8 @@ quote(struct buf *out, const char *text)
 
     buf_puts(out, "\"");
     while (*p != '\0') {
-        size_t length = utf8_length(p);
+        unsigned long code = 0;
+        size_t length = utf8_length(p, &code);
 
         if (length == 0) {
             buf_puts(out, "\xef\xbf\xbd");
@@ -52,8 +54,8 @@ quote(struct buf *out, const char *text)
         } else {
             if (*p == '"' || *p == '\\')
                 buf_printf(out, "\\%c", *p);
-            else if (*p < ' ')
-                buf_printf(out, "\\u%04x", *p);
+            else if (code < ' ' || (code >= 0x7f && code < 0xa0))
+                buf_printf(out, "\\u%04lx", code);
             else
                 buf_add(out, p, length);
             p += length;

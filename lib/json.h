@@ -2,7 +2,8 @@
  * Writing JSON (RFC 8259): just enough, into a struct buf.
  *
  * Commas come by themselves.  Names and texts are quoted; bytes that are no
- * UTF-8 become U+FFFD, so that the result always is.
+ * UTF-8 become U+FFFD, so that the result always is.  Control characters are
+ * written as "\u009b" is, also those that need not be: a terminal obeys them.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -128,3 +128,22 @@ def test_why_nothing_left(make_host):
     line = next(line for line in tail(host).splitlines() if "refused  second@one.test" in line)
     assert "retry:4.7.1 postpool: no room under the caps" in line
     assert "(a1: no room under a cap)" in line or "(pool fast: no room under a cap)" in line
+
+
+def test_strangers_words_are_no_orders(make_host):
+    """A reply with control characters, of one byte and in UTF-8, is shown as text."""
+    host = followed(make_host)
+    wait_for(lambda: '"read":true' in host.postpool("--json", "status").stdout.replace(" ", ""),
+             what="the log")
+    with host.postfix.maillog.open("a") as log:
+        log.write("Nov  5 10:11:12 mx postfix/qmgr[1]: 4ABCDE: from=<app@site.test>, size=1, "
+                  "nrcpt=1 (queue active)\n"
+                  "Nov  5 10:11:12 mx postfix/pp-a1/smtp[1]: 4ABCDE: to=<x@one.test>, "
+                  "relay=one.test[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, "
+                  "status=deferred (host one.test[192.0.2.9] said: 450 a\u009b31mb\x1b[31mc "
+                  "(in reply to RCPT TO command))\n")
+    wait_for(lambda: "x@one.test" in tail(host), what="the result")
+    assert "a??31mb [31mc" in tail(host)
+    told = host.postpool("--json", "tail", "--once").stdout
+    assert "a\\u009b31mb [31mc" in told
+    assert json.loads(told.splitlines()[-1])["text"] == "450 4.0.0 a\u009b31mb [31mc"

@@ -354,6 +354,7 @@ test_json(void **state)
     (void)state;
     json_open(&json, NULL, '{');
     json_text(&json, "a", "q\"\\\n\xc3\xb6\xff");
+    json_text(&json, "c", "\x7f\xc2\x9b\xc2\xa0"); /* a terminal would take orders of these */
     json_text(&json, "n", NULL);
     json_open(&json, "l", '[');
     json_number(&json, NULL, -1);
@@ -361,9 +362,9 @@ test_json(void **state)
     json_real(&json, NULL, 0.5);
     json_close(&json, ']');
     json_close(&json, '}');
-    assert_string_equal(buf_text(&text),
-                        "{\"a\":\"q\\\"\\\\\\u000a\xc3\xb6\xef\xbf\xbd\",\"n\":null,"
-                        "\"l\":[-1,true,0.5]}");
+    assert_string_equal(buf_text(&text), "{\"a\":\"q\\\"\\\\\\u000a\xc3\xb6\xef\xbf\xbd\","
+                                         "\"c\":\"\\u007f\\u009b\xc2\xa0\",\"n\":null,"
+                                         "\"l\":[-1,true,0.5]}");
     buf_clear(&text);
 }
 
