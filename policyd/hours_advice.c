@@ -48,6 +48,10 @@ struct mix {
 /* While the rows of one address or pool come in. */
 struct maker {
     const struct conf *conf;
+    struct hours_file *file;
+    int64_t now_hour;
+    struct err *err;
+    int r; /* below 0: what went wrong in judge */
     struct hours_advice *advice;
     int days;
     void (*judge)(struct maker *maker);
@@ -59,6 +63,15 @@ struct maker {
     struct mix mixes[MIXES_MAX];
     size_t mix_count;
 };
+
+/* Of the last ADVICE_DAYS at most. */
+static int
+days_since(int64_t oldest, int64_t now_hour)
+{
+    int64_t days = oldest < 0 ? 0 : (now_hour - oldest) / HOURS_A_DAY + 1;
+
+    return days < ADVICE_DAYS ? (int)days : ADVICE_DAYS;
+}
 
 static void
 warn(struct hours_advice *advice, const char *what, const char *of, char *text)
@@ -174,17 +187,29 @@ kind_of(const struct conf *conf, const char *stream)
 
 /* -------------------------------------------------------------- thin, and most */
 
+static bool
+is_thin(const struct maker *maker, const struct pool *pool, int days, struct advice_thin *ret_thin)
+{
+    return advice_is_thin(maker->parts, maker->count,
+                          maker->conf->snapshot->providers[PROVIDER_OTHER].name, pool->member_count,
+                          days, (uint64_t)maker->conf->figures_thin, ret_thin);
+}
+
+/* Of all days that there are figures of; or, of a pool that is newer, of its own. */
 static void
 judge_thin(struct maker *maker)
 {
-    const struct snapshot *snapshot = maker->conf->snapshot;
-    const struct pool *pool = snapshot_find_pool(snapshot, maker->of);
+    const struct pool *pool = snapshot_find_pool(maker->conf->snapshot, maker->of);
     uint64_t least = (uint64_t)maker->conf->figures_thin;
     struct advice_thin thin;
+    int64_t oldest = -1;
+    int days;
 
-    if (pool == NULL ||
-        !advice_is_thin(maker->parts, maker->count, snapshot->providers[PROVIDER_OTHER].name,
-                        pool->member_count, maker->days, least, &thin))
+    if (pool == NULL || maker->r < 0 || !is_thin(maker, pool, maker->days, &thin))
+        return;
+    maker->r = hours_sums_oldest(maker->file, maker->of, &oldest, maker->err);
+    days = days_since(oldest, maker->now_hour);
+    if (maker->r < 0 || (days < maker->days && !is_thin(maker, pool, days, &thin)))
         return;
     warn(maker->advice, "thin", maker->of,
          mem_printf("pool %s has %zu addresses for %" PRIu64 " messages a month to %s, %" PRIu64
@@ -264,6 +289,7 @@ read_pairs(struct maker *maker, struct hours_file *file, int64_t now_hour, struc
         maker->judge = steps[i].judge;
         r = hours_sums_pairs(file, steps[i].pair, &scope, on_pair, maker, err);
         finish(maker);
+        r = r == 0 ? maker->r : r;
         if (steps[i].judge == judge_mix)
             tell_mixes(maker);
     }
@@ -276,13 +302,14 @@ hours_advice_make(struct hours_file *file, const struct conf *conf, int64_t now_
 {
     struct maker *maker = mem_new(sizeof(*maker));
     int64_t oldest;
-    int r = hours_sums_oldest(file, &oldest, err);
+    int r = hours_sums_oldest(file, NULL, &oldest, err);
 
     maker->conf = conf;
+    maker->file = file;
+    maker->now_hour = now_hour;
+    maker->err = err;
     maker->advice = mem_new(sizeof(*maker->advice));
-    maker->days = oldest < 0 ? 0 : (int)((now_hour - oldest) / HOURS_A_DAY + 1);
-    if (maker->days > ADVICE_DAYS)
-        maker->days = ADVICE_DAYS;
+    maker->days = days_since(oldest, now_hour);
     if (r == 0)
         r = read_pairs(maker, file, now_hour, err);
     for (size_t i = 0; i < maker->mix_count; i++) {

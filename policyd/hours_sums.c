@@ -210,18 +210,23 @@ hours_sums_pairs(struct hours_file *file, enum hours_pair pair, const struct hou
     return code;
 }
 
+#define OLDEST_OF(table)                       \
+    "SELECT * FROM (SELECT hour h FROM " table \
+    " WHERE ?1 IS NULL OR pool = ?1 ORDER BY hour LIMIT 1)"
+
 int
-hours_sums_oldest(struct hours_file *file, int64_t *ret_hour, struct err *err)
+hours_sums_oldest(struct hours_file *file, const char *pool, int64_t *ret_hour, struct err *err)
 {
     sqlite3_stmt *statement = NULL;
-    int code =
-        sqlite3_prepare_v2(hours_file_db(file),
-                           "SELECT min(h) FROM (SELECT min(hour) h FROM mail UNION ALL SELECT "
-                           "min(hour) FROM shared_mail)",
-                           -1, &statement, NULL);
+    int code = sqlite3_prepare_v2(
+        hours_file_db(file),
+        "SELECT min(h) FROM (" OLDEST_OF("mail") " UNION ALL " OLDEST_OF("shared_mail") ")", -1,
+        &statement, NULL);
 
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK) {
+        sqlite3_bind_text(statement, 1, pool, -1, SQLITE_TRANSIENT); /* NULL is NULL there */
         code = sqlite3_step(statement);
+    }
     *ret_hour = -1;
     if (code == SQLITE_ROW && sqlite3_column_type(statement, 0) == SQLITE_INTEGER)
         *ret_hour = sqlite3_column_int64(statement, 0);

@@ -80,8 +80,9 @@ typedef void hours_pair_fn(void *arg, const char *first, const char *second, uin
 int hours_sums_pairs(struct hours_file *file, enum hours_pair pair, const struct hours_scope *scope,
                      hours_pair_fn *each, void *arg, struct err *err);
 
-/* The oldest hour that is kept; -1: none is. */
-int hours_sums_oldest(struct hours_file *file, int64_t *ret_hour, struct err *err);
+/* The oldest hour that is kept of mail from pool, NULL: of all; -1: none is. */
+int hours_sums_oldest(struct hours_file *file, const char *pool, int64_t *ret_hour,
+                      struct err *err);
 
 /* "address", "stream" and so on; NULL behind the last. */
 const char *hours_by_text(enum hours_by by);

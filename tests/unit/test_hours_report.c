@@ -413,6 +413,42 @@ test_thin_and_most(void **state)
     conf_unref(conf);
 }
 
+/* A pool that sends since a few days tells nothing of how much it will; since more, as much. */
+static void
+test_thin_pool_is_new(void **state)
+{
+    struct conf *conf = unit_conf_with(
+        "providers: { google = { domains = ( \"gmail.com\" ); }; }; figures: { thin = 1000; };");
+    char *text;
+
+    (void)state;
+    hours_world_mail(HOUR - 40 * 24, "bulk", "bulk", "b1", "other")->counts[TALLY_SENT] = 900;
+    hours_world_mail(HOUR - 6 * 24 + 1, "tx", "fast", "a1", "google")->counts[TALLY_SENT] = 100;
+    hours_world_mail(HOUR - 1, "tx", "fast", "a2", "google")->counts[TALLY_SENT] = 300;
+    hours_world_commit();
+    hours_world_begin();
+    text = warnings(conf);
+    assert_string_equal(text, "");
+    free(text);
+    hours_world_mail(HOUR - 9 * 24, "tx", "fast", "a1", "google")->counts[TALLY_SENT] = 100;
+    hours_world_commit();
+    hours_world_begin();
+    text = warnings(conf);
+    assert_string_equal(
+        text, "warning: pool fast has 2 addresses for 1500 messages a month to google, 750 each; "
+              "with fewer than 1000 an address gets no reputation there: use 1\n");
+    free(text);
+    hours_world_mail(HOUR - 35 * 24, "tx", "fast", "a1", "google")->counts[TALLY_SENT] = 1;
+    hours_world_commit();
+    hours_world_begin();
+    text = warnings(conf);
+    assert_string_equal(
+        text, "warning: pool fast has 2 addresses for 500 messages a month to google, 250 each; "
+              "with fewer than 1000 an address gets no reputation there: use 1\n");
+    free(text);
+    conf_unref(conf);
+}
+
 static int
 run(void)
 {
@@ -426,6 +462,8 @@ run(void)
         cmocka_unit_test_setup_teardown(test_hosts, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_json, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_mixed, hours_world_setup, hours_world_teardown),
+        cmocka_unit_test_setup_teardown(test_thin_pool_is_new, hours_world_setup,
+                                        hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_thin_and_most, hours_world_setup,
                                         hours_world_teardown),
     };
