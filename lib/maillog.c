@@ -238,13 +238,17 @@ status_of(struct span word)
     return MAILLOG_OTHER_STATUS;
 }
 
+static bool
+has(struct span text, const char *part)
+{
+    return text.length > 0 && memmem(text.start, text.length, part, strlen(part)) != NULL;
+}
+
 /* A forged beginning is a local part without quotes, which Postfix before 3.5 writes. */
 bool
 maillog_is_doubtful(struct span text)
 {
-    static const char rest[] = ">, relay="; /* behind orig_to=, too */
-
-    return text.length > 0 && memmem(text.start, text.length, rest, strlen(rest)) != NULL;
+    return has(text, ">, relay="); /* behind orig_to=, too */
 }
 
 /* "sent (250 ok)", up to the end of the line; the last ')' is missing where something cut it. */
@@ -289,6 +293,8 @@ read_result(struct maillog *line, struct cursor *reader)
         for (size_t i = 0; i < key.length; i++)
             if (!logtext_is_word(key.start[i]) && key.start[i] != '_')
                 return false;
+        if (value.length > 0 && memchr(value.start, '>', value.length) != NULL)
+            return false; /* the true end of an address, whose beginning was taken for all of it */
         if (!read_field(line, key, value))
             return false;
     }
@@ -309,6 +315,9 @@ of_qmgr(struct maillog *line, struct cursor *reader)
     if (!cursor_take(reader, "from="))
         return MAILLOG_OTHER;
     if (!take_address(reader, &line->sender))
+        return MAILLOG_ODD;
+    rest = (struct span){reader->at, cursor_left(reader)};
+    if (has(rest, ">, size=") || has(rest, ">, status=")) /* as maillog_is_doubtful() has it */
         return MAILLOG_ODD;
     if (cursor_take(reader, ", size="))
         return MAILLOG_ACTIVE;

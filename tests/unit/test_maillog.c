@@ -231,7 +231,15 @@ test_forged(void **state)
         SMTP "4A: to=<a@b>, dsn=2.0.0, status=sent (ok)",
         SMTP "4A: to=<a@b>, relay=none, delay=9999999999, dsn=2.0.0, status=sent (ok)",
         SMTP "4A: to=<a@b>, " RESULT "dsn=2.0.0",
+        SMTP "4A: to=<a@b>, x=y@c.test>, " RESULT "dsn=5.1.1, status=bounced (no)",
+        SMTP "4A: to=<a@b>, x=y@c.test>, orig_to=<q>, " RESULT "dsn=5.1.1, status=bounced (no)",
+        SMTP "4A: to=<a@b>, relay=none, x=y@c.test>, " RESULT "dsn=5.1.1, status=bounced (no)",
         QMGR "4A: from=<a b@c.test>, size=1, nrcpt=1 (queue active)",
+        QMGR "4A: from=<a@b>, size=1, nrcpt=1 (queue active)x@c.test>, size=9, nrcpt=1 (queue "
+             "active)",
+        QMGR "4A: from=<a@b>, size=x@c.test>, size=9, nrcpt=1 (queue active)",
+        QMGR "4A: from=<a@b>, size=x@c.test>, status=expired, returned to sender",
+        QMGR "4A: from=<a@b>, status=expired, x@c.test>, size=9, nrcpt=1 (queue active)",
     };
 
     (void)state;
