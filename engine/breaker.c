@@ -64,11 +64,14 @@ hits_of(struct breaker *breaker, uint32_t rule)
     return quiet;
 }
 
-/* Add a hit, drop what is older than the window, and return how many there are. */
+/*
+ * Add a hit, drop what is older than the window, and return how many there are.  Hosts know the
+ * clock of the store each a little differently: what is told later may have been earlier.
+ */
 static int
 hits_add(struct breaker_hits *hits, int64_t within_ms, int64_t now_ms)
 {
-    uint32_t old = 0;
+    uint32_t old = 0, at;
 
     while (old < hits->count && hits->at_ms[old] <= now_ms - within_ms)
         old++;
@@ -76,8 +79,10 @@ hits_add(struct breaker_hits *hits, int64_t within_ms, int64_t now_ms)
         old++;
     hits->count -= old;
     memmove(hits->at_ms, hits->at_ms + old, hits->count * sizeof(hits->at_ms[0]));
-    hits->at_ms[hits->count++] = now_ms;
-    return (int)hits->count;
+    for (at = hits->count; at > 0 && hits->at_ms[at - 1] > now_ms; at--)
+        hits->at_ms[at] = hits->at_ms[at - 1];
+    hits->at_ms[at] = now_ms;
+    return (int)++hits->count;
 }
 
 /* ------------------------------------------------------------- suspension */
@@ -117,12 +122,16 @@ is_slowed(const struct breaker *breaker, int64_t now_ms)
 static enum breaker_change
 slow_down(struct breaker *breaker, const struct reaction *reaction, const char *why, int64_t now_ms)
 {
-    bool already = is_slowed(breaker, now_ms) && breaker->slow_percent == reaction->slow_percent;
+    int64_t until_ms = now_ms + reaction->slow_ms;
+    bool already = is_slowed(breaker, now_ms) && breaker->slow_percent <= reaction->slow_percent;
 
+    if (already &&
+        (breaker->slow_percent < reaction->slow_percent || breaker->slow_until_ms > until_ms))
+        return BREAKER_COUNTED; /* what holds is more */
     if (!already)
         breaker->slowed_ms = now_ms;
     breaker->slow_percent = reaction->slow_percent;
-    breaker->slow_until_ms = now_ms + reaction->slow_ms;
+    breaker->slow_until_ms = until_ms;
     set_why(&breaker->replies, why);
     return already ? BREAKER_COUNTED : BREAKER_SLOWED;
 }
@@ -202,6 +211,11 @@ advance_once(struct breaker *breaker, const struct breaker_policy *policy, int64
 {
     int64_t next_ms;
 
+    if (breaker->slow_until_ms != 0 && now_ms >= breaker->slow_until_ms) {
+        breaker->slow_until_ms = 0;
+        return breaker->state == BREAKER_CLOSED && !breaker->drained ? BREAKER_CLOSES
+                                                                     : BREAKER_COUNTED;
+    }
     if (breaker->hand.until_ms != 0 && now_ms >= breaker->hand.until_ms) {
         breaker->hand = (struct breaker_word){0};
         return BREAKER_FREED;

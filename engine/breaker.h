@@ -10,7 +10,8 @@
  *   PROBING, RECOVERING  --one hit of the rule that opened it, or a rule's count of
  *                          hits in its time-->           OPEN, twice as long, up to a most
  *
- * Beside that a rule may slow the thing down: a share of its caps for a time.  Replies to what
+ * Beside that a rule may slow the thing down: a share of its caps for a time.  One that would
+ * slow it less changes nothing until that is over.  Replies to what
  * was under way then are no news: for BREAKER_SLOWING_MS rules that slow it count nothing.
  * Causes that last (a DNS list) open it too, and last beside what replies did.
  *
@@ -83,14 +84,14 @@ struct breaker_hits {
 /* All zero: closed, and nothing ever happened. */
 struct breaker {
     enum breaker_state state;
-    uint32_t level;    /* suspensions that followed each other */
-    uint32_t step;     /* RECOVERING: place in policy.steps */
-    uint32_t accepted; /* PROBING: probes */
-    int64_t since_ms;  /* in this state */
-    uint32_t rule;     /* not CLOSED: that opened it; 0: none did */
-    int slow_percent;  /* while slow_until_ms lasts */
-    int64_t slow_until_ms;
-    int64_t slowed_ms; /* since when */
+    uint32_t level;        /* suspensions that followed each other */
+    uint32_t step;         /* RECOVERING: place in policy.steps */
+    uint32_t accepted;     /* PROBING: probes */
+    int64_t since_ms;      /* in this state */
+    uint32_t rule;         /* not CLOSED: that opened it; 0: none did */
+    int slow_percent;      /* while slow_until_ms lasts */
+    int64_t slow_until_ms; /* 0: it is not */
+    int64_t slowed_ms;     /* since when */
     struct breaker_hits hits[BREAKER_RULES_MAX];
     struct breaker_word replies;                /* not CLOSED; why: of a slowing, too */
     struct breaker_word causes[BREAKER_CAUSES]; /* not CLOSED */
@@ -102,7 +103,8 @@ struct breaker {
 /* What became of a call. */
 enum breaker_change {
     BREAKER_SAME,
-    BREAKER_COUNTED, /* a hit that changes nothing yet, or only for how long */
+    BREAKER_COUNTED, /* a hit that changes nothing yet, or only for how long; or it is slowed down
+                        no more, and held back still */
     BREAKER_SUSPENDED,
     BREAKER_SLOWED,
     BREAKER_PROBES, /* its time is over: probes may go */

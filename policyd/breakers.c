@@ -118,6 +118,9 @@ happen(struct breakers *breakers, struct breakers_entry *entry, struct breakers_
     enum breaker_change change;
 
     event->at_ms = breakers_now_ms(breakers);
+    change = breaker_advance(&entry->now, &breakers->conf->suspension, event->at_ms);
+    if (change != BREAKER_SAME) /* what time brought holds, whatever comes of the event */
+        breakers_hold(breakers, entry, change);
     change = breakers_event_apply(breakers, &entry->now, event);
     if (change == BREAKER_SAME)
         return;
@@ -352,17 +355,10 @@ is_left_behind(const struct breakers *breakers, const struct breakers_entry *ent
 static void
 tick_entry(struct breakers *breakers, struct breakers_entry *entry, int64_t now_ms)
 {
-    const struct breaker_policy *policy = &breakers->conf->suspension;
-    bool slow = entry->now.slow_until_ms > 0;
-    enum breaker_change change = breaker_advance(&entry->now, policy, now_ms);
+    enum breaker_change change = breaker_advance(&entry->now, &breakers->conf->suspension, now_ms);
 
     if (is_left_behind(breakers, entry, now_ms))
         breaker_resume(&entry->now, now_ms);
-
-    if (slow && now_ms >= entry->now.slow_until_ms) {
-        entry->now.slow_until_ms = 0;
-        change = change == BREAKER_SAME ? BREAKER_CLOSES : change;
-    }
     if (change != BREAKER_SAME ||
         (entry->now.state == BREAKER_PROBING && breakers_is_bound(&entry->whose) &&
          now_ms - entry->probed_ms >= breakers->conf->suspension_probe_ms))

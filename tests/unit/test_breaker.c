@@ -141,7 +141,7 @@ test_under_way_when_slowed(void **state)
     for (now_ms = 1000; now_ms < 1000 + BREAKER_SLOWING_MS; now_ms += 500)
         hit(&patient, now_ms, BREAKER_SAME);
     assert_int_equal(share(now_ms), 50);
-    assert_int_equal(share(1000 + 10 * MINUTE), 100); /* nor does it last longer for that */
+    assert_int_equal(breaker_share(&breaker, &policy, 1000 + 10 * MINUTE), 100); /* nor longer */
     hit(&patient, now_ms, BREAKER_COUNTED);
     hit(&patient, now_ms, BREAKER_COUNTED);
     assert_int_equal(share(now_ms + 10 * MINUTE - 1), 50); /* those go on */
@@ -164,6 +164,44 @@ test_others_when_slowed(void **state)
     assert_int_equal(share(BREAKER_SLOWING_MS), 10);
     assert_int_equal(breaker_hit(&breaker, &policy, &blocked, 9, "", BREAKER_SLOWING_MS + 1),
                      BREAKER_SUSPENDED);
+}
+
+/* One that slows it less does not let it go faster, nor one that ends before. */
+static void
+test_milder_when_slowed(void **state)
+{
+    static const struct reaction milder = {
+        .after = 20, .within_ms = HOUR, .slow_after = 1, .slow_percent = 75, .slow_ms = HOUR};
+    static const struct reaction shorter = {
+        .after = 20, .within_ms = HOUR, .slow_after = 1, .slow_percent = 20, .slow_ms = MINUTE};
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        breaker_hit(&breaker, &policy, &busy, 7, "", 0);
+    assert_int_equal(breaker_hit(&breaker, &policy, &milder, 8, "", MINUTE), BREAKER_COUNTED);
+    assert_int_equal(breaker_hit(&breaker, &policy, &shorter, 9, "", MINUTE), BREAKER_COUNTED);
+    assert_int_equal(share(15 * MINUTE - 1), 20);
+    assert_int_equal(share(15 * MINUTE), 100);
+    assert_int_equal(breaker_hit(&breaker, &policy, &milder, 8, "", 15 * MINUTE), BREAKER_SLOWED);
+    assert_int_equal(share(15 * MINUTE), 75);
+}
+
+/* That it is slowed down no more is told once, and as what it is. */
+static void
+test_slowing_is_over(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        breaker_hit(&breaker, &policy, &busy, 7, "", 0);
+    assert_int_equal(breaker_advance(&breaker, &policy, 15 * MINUTE - 1), BREAKER_SAME);
+    assert_int_equal(breaker_advance(&breaker, &policy, 15 * MINUTE), BREAKER_CLOSES);
+    assert_int_equal(breaker_advance(&breaker, &policy, 15 * MINUTE), BREAKER_SAME);
+    breaker_hit(&breaker, &policy, &blocked, 8, "", 15 * MINUTE);
+    breaker_advance(&breaker, &policy, 75 * MINUTE);
+    for (int i = 0; i < 3; i++)
+        breaker_hit(&breaker, &policy, &busy, 7, "", 75 * MINUTE);
+    assert_int_equal(breaker_advance(&breaker, &policy, 90 * MINUTE), BREAKER_COUNTED);
+    assert_int_equal(breaker.state, BREAKER_PROBING);
 }
 
 /* Rules count each by itself, and the one that is quiet longest is forgotten. */
@@ -439,6 +477,20 @@ assert_round_trip(void)
     assert_int_equal(breaker_is_by_hand(&parsed), breaker_is_by_hand(&breaker));
 }
 
+/* Two hosts know the clock each a little differently, and what is told later was earlier. */
+static void
+test_told_out_of_order(void **state)
+{
+    (void)state;
+    breaker_hit(&breaker, &policy, &busy, 7, "", 1000);
+    breaker_hit(&breaker, &policy, &busy, 7, "", 997);
+    assert_round_trip();
+    assert_int_equal(breaker_hit(&breaker, &policy, &busy, 7, "", 997 + HOUR), BREAKER_COUNTED);
+    assert_round_trip();
+    assert_int_equal(breaker_hit(&breaker, &policy, &busy, 7, "", 999 + HOUR), BREAKER_SLOWED);
+    assert_round_trip();
+}
+
 static void
 test_text(void **state)
 {
@@ -538,6 +590,8 @@ main(void)
         cmocka_unit_test_setup(test_threshold, setup),
         cmocka_unit_test_setup(test_under_way_when_slowed, setup),
         cmocka_unit_test_setup(test_others_when_slowed, setup),
+        cmocka_unit_test_setup(test_milder_when_slowed, setup),
+        cmocka_unit_test_setup(test_slowing_is_over, setup),
         cmocka_unit_test_setup(test_rules_apart, setup),
         cmocka_unit_test_setup(test_delicate, setup),
         cmocka_unit_test_setup(test_delicate_after_a_cause, setup),
@@ -551,6 +605,7 @@ main(void)
         cmocka_unit_test_setup(test_cause_over_while_it_recovers, setup),
         cmocka_unit_test_setup(test_idle, setup),
         cmocka_unit_test_setup(test_suspended_by_us, setup),
+        cmocka_unit_test_setup(test_told_out_of_order, setup),
         cmocka_unit_test_setup(test_text, setup),
         cmocka_unit_test(test_histories),
     };

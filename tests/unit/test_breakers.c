@@ -136,6 +136,45 @@ test_a_probe_that_is_refused(void **state)
     assert_int_equal(curbs_provider(w->hosts[0].curbs, w->a1, w->google)->probes, 2);
 }
 
+/* What has grown back with time holds, also where the first that asks is an event in vain. */
+static void
+test_grown_back_when_something_comes(void **state)
+{
+    struct breakers_world *w = *state;
+    const struct breakers_whose a1 = {BREAKERS_ADDRESS, w->a1, NULL, NULL};
+
+    breakers_world_result(w, 0, "gmail.com", "550 listed");
+    breakers_world_later(w, HOUR);
+    breakers_world_result(w, 0, "gmail.com", NULL);
+    breakers_world_result(w, 0, "gmail.com", NULL);
+    breakers_world_later(w, 10 * MINUTE);
+    assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 50);
+    w->now_ms += 10 * MINUTE;
+    breakers_end(w->hosts[0].breakers, &a1, BREAKER_NETWORK, true); /* there was no such cause */
+    breakers_world_later(w, 1);
+    assert_int_equal(curbs_address(w->hosts[0].curbs, w->a1)->share, 100);
+}
+
+/* The clocks of two hosts are some milliseconds apart: what both were told is kept all the same. */
+static void
+test_clocks_apart(void **state)
+{
+    struct breakers_world *w = *state;
+
+    breakers_world_result(w, 0, "gmail.com", "421 reputation");
+    breakers_world_settle(w);
+    breakers_world_later(w, MINUTE);
+    breakers_world_result(w, 0, "gmail.com", "421 reputation");
+    breakers_world_settle(w);
+    w->now_ms -= 3;
+    breakers_world_result(w, 1, "gmail.com", "421 reputation");
+    breakers_world_settle(w);
+    breakers_world_stop(w, 1);
+    breakers_world_start(w, 1, true);
+    assert_int_equal(curbs_account(w->hosts[0].curbs, "client.test")->share, 20);
+    assert_int_equal(curbs_account(w->hosts[1].curbs, "client.test")->share, 20);
+}
+
 /* A domain of no provider has nothing to do with the others. */
 static void
 test_scopes(void **state)
@@ -282,6 +321,8 @@ main(void)
         TEST(test_each_suspended),
         TEST(test_probes_and_steps),
         TEST(test_a_probe_that_is_refused),
+        TEST(test_grown_back_when_something_comes),
+        TEST(test_clocks_apart),
         TEST(test_scopes),
         TEST(test_a_restart_keeps),
         TEST(test_away),
