@@ -190,12 +190,16 @@ rest_odd(struct pace *pace, struct waiter *waiter, int64_t now_ms)
     waiter->odd += waiter->odd < ODDS_MAX;
 }
 
-/* Its lookup ends it, without a grant. */
+/* Its lookup ends it, without a grant.  Often enough in vain: it may be gone. */
 static enum look
 wake_to_end(struct pace *pace, struct waiter *waiter, int64_t now_ms)
 {
     if (!wake_queue(pace->start.wake, waiter->queue_id, now_ms))
         return LOOK_STOP;
+    if (++waiter->vain >= PACE_VAIN_MAX) {
+        waiting_remove(pace->waiting, waiter);
+        return LOOK_WOKEN;
+    }
     waiting_rest(pace->waiting, waiter, now_ms + PACE_RESERVED_MS);
     if (waiter->ends_ms > 0)
         waiting_set_end(pace->waiting, waiter, now_ms + PACE_RESERVED_MS);

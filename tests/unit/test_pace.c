@@ -310,6 +310,27 @@ test_ended(void **state)
     assert_int_equal(waiting_count(pace_world.pace->waiting), 0);
 }
 
+/* Nobody knows where it is: it is not woken for ever, whichever end it has come to. */
+static void
+test_ended_in_vain(void **state)
+{
+    char id[TAG_ID_LENGTH + 1], expected[80];
+
+    (void)state;
+    pace_world.ended = "A1";
+    pace_world_defer(0, "A1");
+    pace_world_run_until((PACE_VAIN_MAX + 2) * (PACE_RESERVED_MS + 1000));
+    pace_world_assert_woken("A1 A1 A1 ");
+    assert_int_equal(waiting_count(pace_world.pace->waiting), 0);
+    tag_id(1, START_MS / 1000, id);
+    pace_world.conf->snapshot->streams[0].deadline_ms = 10 * 1000;
+    pace_world_defer(0, id);
+    pace_world_run_until(2 * (PACE_VAIN_MAX + 2) * (PACE_RESERVED_MS + 1000));
+    snprintf(expected, sizeof(expected), "%s %s %s ", id, id, id);
+    pace_world_assert_woken(expected);
+    assert_int_equal(waiting_count(pace_world.pace->waiting), 0);
+}
+
 /* Outside the hours it is looked at now and then; when they begin, the first go first. */
 static void
 test_hours(void **state)
@@ -449,6 +470,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_never_woken, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_log_behind, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_ended, pace_world_set_up, pace_world_tear_down),
+        cmocka_unit_test_setup_teardown(test_ended_in_vain, pace_world_set_up,
+                                        pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_hours, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_deadline, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_deadline_that_moved, pace_world_set_up,
