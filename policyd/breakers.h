@@ -37,7 +37,8 @@ struct provider;
 
 enum {
     /*
-     * Domains and accounts; beyond it those that only count hits give way, the idlest first.
+     * Domains and accounts; beyond it those that only count hits give way, the idlest first, and
+     * then those that wait for probes longer than conf->suspension.forget_ms.
      * Addresses, and addresses at providers, are bounded by the configuration.
      */
     BREAKERS_MAX = 10000,

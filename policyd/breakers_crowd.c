@@ -1,11 +1,13 @@
 /*
  * Of domains and accounts there can be more than there is room for, and strangers choose them:
- * those that were only counted longest ago give way.
+ * those that were only counted longest ago give way; and if there are none of these, what waits
+ * longest for a probe, where no mail may ever come again.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "policyd/breakers_inside.h"
 
+#include "lib/conf.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -74,6 +76,36 @@ breakers_crowd_leave(struct breakers *breakers, struct breakers_entry *entry)
         crowd->told = false;
 }
 
+/*
+ * Its suspension is over for as long as others are forgotten in, and too few probes were sent since
+ * to tell how it fares.  Looks at all, but only where nothing else gives way.
+ */
+static struct breakers_entry *
+find_left(struct breakers *breakers, const struct breakers_crowd *crowd)
+{
+    int64_t before_ms = breakers_now_ms(breakers) - breakers->conf->suspension.forget_ms;
+    struct breakers_entry *entry, *left = NULL;
+
+    TAILQ_FOREACH(entry, &breakers->all, order)
+    if (crowd_of(breakers, entry->whose.scope) == crowd && entry->now.state == BREAKER_PROBING &&
+        !breaker_is_suspended(&entry->now) && !entry->now.drained && !entry->putting &&
+        entry->now.since_ms <= before_ms &&
+        (left == NULL || entry->now.since_ms < left->now.since_ms))
+        left = entry;
+    return left;
+}
+
+/* It is held back no more.  NULL: there is none. */
+static struct breakers_entry *
+let_go(struct breakers *breakers, struct breakers_entry *entry)
+{
+    if (entry == NULL)
+        return NULL;
+    breaker_resume(&entry->now, breakers_now_ms(breakers));
+    breakers_hold(breakers, entry, BREAKER_SAME);
+    return entry;
+}
+
 /* Say so, when it is the first since there was much room. */
 static void
 tell(struct breakers_crowd *crowd, const char *what)
@@ -92,6 +124,8 @@ breakers_crowd_has_room(struct breakers *breakers, enum breakers_scope scope, bo
     if (crowd == NULL || crowd->count < crowd->most)
         return true;
     idle = TAILQ_FIRST(&crowd->counting);
+    if (idle == NULL)
+        idle = let_go(breakers, find_left(breakers, crowd));
     if (idle != NULL) {
         tell(crowd, "those that were only counted longest ago are forgotten");
         crowd->gave_way++;

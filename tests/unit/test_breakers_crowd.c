@@ -92,6 +92,44 @@ test_always_room(void **state)
         BREAKER_FOR_EVER, "x"));
 }
 
+/*
+ * All of them were suspended, and nobody writes there any more: what waits longest for a probe
+ * gives way, when it is forgotten elsewhere.
+ */
+static void
+test_no_probe_ever_comes(void **state)
+{
+    struct breakers_world *w = *state;
+    char domain[32];
+
+    fill(w);
+    breakers_world_later(w, MINUTE);
+    for (int i = BREAKERS_MAX; i-- > 0;) {
+        snprintf(domain, sizeof(domain), "d%d.test", i);
+        w->now_ms += i == 0;
+        breakers_world_result(w, 0, domain, "550 blocked");
+    }
+    breakers_world_later(w, 25 * HOUR - 2);
+    breakers_world_result(w, 0, "new.test", "550 blocked");
+    assert_false(is_known(w, "new.test"));
+    assert_int_equal(curbs_domain(w->hosts[0].curbs, w->a1, "d1.test")->share, 0);
+    breakers_world_later(w, 1);
+    for (int i = 0; i < BREAKERS_MAX; i++) { /* strangers take one place of these, and no more */
+        snprintf(domain, sizeof(domain), "s%d.test", i);
+        breakers_world_result(w, 0, domain, "550 blocked");
+    }
+    assert_false(is_known(w, "d1.test"));
+    assert_int_equal(curbs_domain(w->hosts[0].curbs, w->a1, "d1.test")->share, 100);
+    assert_true(is_known(w, "d2.test"));
+    for (int i = 0; i < 2; i++)
+        breakers_world_result(w, 0, domain, "550 blocked");
+    assert_int_equal(curbs_domain(w->hosts[0].curbs, w->a1, domain)->share, 0);
+    breakers_world_result(w, 0, "new.test", "550 blocked");
+    assert_false(is_known(w, "d2.test"));
+    assert_true(is_known(w, "d0.test")); /* not yet that long */
+    assert_true(is_known(w, "d3.test"));
+}
+
 /* What gives way is gone from the store, too; what is on the way to it does not give way. */
 static void
 test_giving_way_in_the_store(void **state)
@@ -126,6 +164,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_the_idlest_gives_way),
         TEST(test_always_room),
+        TEST(test_no_probe_ever_comes),
         TEST(test_giving_way_in_the_store),
     };
 
