@@ -333,6 +333,19 @@ forget(struct standing *standing, const struct standing_rules *rules)
 }
 
 void
+standing_come_back(struct standing *standing, int32_t today)
+{
+    if (standing->day - today <= STANDING_AHEAD_MAX)
+        return;
+    standing->day = today;
+    standing->node_count = 0;
+    while (standing->past_count > 0 && standing->past[standing->past_count - 1].day >= today)
+        standing->past_count--;
+    if (standing->since > today)
+        standing->since = today;
+}
+
+void
 standing_turn_to(struct standing *standing, const struct standing_rules *rules, int32_t today)
 {
     if (today <= standing->day)
@@ -375,7 +388,7 @@ standing_see(struct standing_watch *watch, const struct standing_rules *rules,
 {
     enum fault over;
 
-    if (day > watch->day)
+    if (day > watch->day || watch->day - day > STANDING_AHEAD_MAX)
         *watch = (struct standing_watch){.day = day};
     if (day == watch->day)
         standing_count(&watch->today, limits, fault);

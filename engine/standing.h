@@ -35,6 +35,7 @@ enum {
     STANDING_PAST_MAX = 22,  /* days with mail that are kept; the oldest gives way, ... */
     STANDING_PAST_DAYS = 60, /* ... and what is older than that counts no more */
     STANDING_NODES_MAX = 12, /* that send an account's mail on one day; more are not counted */
+    STANDING_AHEAD_MAX = 1,  /* days that clocks of nodes may be apart */
     STANDING_WHO_SIZE = 32,
     STANDING_WHY_SIZE = 112,
     STANDING_FIGURE_MAX = 1000000000,
@@ -128,6 +129,12 @@ bool standing_judge(struct standing *standing, const struct standing_rules *rule
 
 /* On that day something gave reason for attention.  False: that is known. */
 bool standing_accuse(struct standing *standing, int32_t day, const char *why);
+
+/*
+ * It is today.  A standing that is further than STANDING_AHEAD_MAX days ahead was turned by a clock
+ * that was wrong: it comes back, and forgets the days that are to come.
+ */
+void standing_come_back(struct standing *standing, int32_t today);
 
 /* Until today is under way; the days in between had no mail. */
 void standing_turn_to(struct standing *standing, const struct standing_rules *rules, int32_t today);

@@ -154,6 +154,7 @@ make(const struct standings *standings, const struct standings_item *item)
     int32_t today = standings_day(now_s - STANDINGS_TURN_S);
     struct standing *standing = item->standing;
 
+    standing_come_back(standing, today);
     for (size_t i = 2; i-- > 0;) {
         if (item->days[i].day > today)
             continue;

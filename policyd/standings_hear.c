@@ -18,6 +18,8 @@ standings_figures(struct standings *standings, struct standings_item *item, int3
 {
     int32_t today = standings_day(standings_now_s(standings));
 
+    if (item->days[0].day - today > STANDING_AHEAD_MAX) /* the clock was wrong */
+        item->heard_s = item->skip_s = 0;
     if (item->days[0].day != today) {
         item->days[1] = item->days[0].day == today - 1 ? item->days[0]
                                                        : (struct standing_day){.day = today - 1};

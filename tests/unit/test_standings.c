@@ -215,6 +215,37 @@ test_midnight(void **state)
     }
 }
 
+/* A clock that was wrong for a while: what comes after that counts, also after a restart. */
+static void
+test_clock_was_wrong(void **state)
+{
+    struct standings_world *w = *state;
+
+    standings_world_told(w, 0, "a.test", 15, NULL);
+    standings_world_settle(w);
+    w->time_s += 40 * (int64_t)DAY_S;
+    standings_world_next_day(w);
+    standings_world_told(w, 0, "a.test", 15, NULL);
+    standings_world_settle(w);
+    assert_int_equal(standings_world_known(w, 1, "a.test")->day, FIRST + 41);
+    w->time_s -= 40 * (int64_t)DAY_S;
+    standings_world_told(w, 0, "a.test", 20, NULL);
+    standings_world_settle(w);
+    standings_world_stop(w, 0);
+    standings_world_start(w, 0);
+    w->time_s += 2;
+    standings_world_told(w, 0, "a.test", 5, NULL);
+    standings_world_settle(w);
+    for (size_t i = 0; i < HOSTS; i++) {
+        assert_int_equal(standings_world_known(w, i, "a.test")->day, FIRST + 1);
+        assert_int_equal(standing_today(standings_world_known(w, i, "a.test")).results, 25);
+    }
+    standings_world_told(w, 1, "a.test", 8, "550 5.1.1 unknown");
+    standings_world_assert_grade(w, "a.test", GRADE_ATTENTION);
+    standings_world_next_day(w);
+    assert_int_equal(standings_world_known(w, 0, "a.test")->past_count, 2);
+}
+
 /* Nothing stays of who is not heard of any more. */
 static void
 test_forgotten(void **state)
@@ -318,10 +349,19 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_both_count),       TEST(test_at_once),  TEST(test_not_its_fault),
-        TEST(test_restart),          TEST(test_by_hand),  TEST(test_orders_at_once),
-        TEST(test_order_of_what_is), TEST(test_midnight), TEST(test_forgotten),
-        TEST(test_bad_store),        TEST(test_many),     TEST(test_json),
+        TEST(test_both_count),
+        TEST(test_at_once),
+        TEST(test_not_its_fault),
+        TEST(test_restart),
+        TEST(test_by_hand),
+        TEST(test_orders_at_once),
+        TEST(test_order_of_what_is),
+        TEST(test_midnight),
+        TEST(test_clock_was_wrong),
+        TEST(test_forgotten),
+        TEST(test_bad_store),
+        TEST(test_many),
+        TEST(test_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
