@@ -45,6 +45,8 @@ world_ask_store(struct world *world)
 
         if (!make_room(world, meters_count(world->meters)))
             return;
+        if (ask.first) /* of a meter that has the number of one that is gone */
+            book_clear(&world->books[number]);
         ask.node = "world";
         ask.life = 1;
         ask.nodes = 1;

@@ -262,6 +262,46 @@ test_warmup(void **state)
 }
 
 /* The same calls give the same world. */
+/* What an address used as it warmed up counts against nobody else when it is at full volume. */
+static void
+test_full_volume_is_its_own(void **state)
+{
+    static const char text[] =
+        "addresses: { a = { ip = \"192.0.2.1\"; helo = \"a.test\"; warmup = { schedule = "
+        "\"short\"; started = \"2026-12-01\"; }; }; };\n"
+        "pools: { bulk = { addresses = ( \"a\" ); }; };\n"
+        "streams: ( { name = \"bulk\"; pool = \"bulk\"; match = (); account_caps = { day = 150; }; "
+        "} );\n"
+        "providers: { one = { domains = ( \"one.test\" ); }; };\n"
+        "feedback: { log = \"/var/log/mail.log\"; };\n"
+        "warmup: { time_zone = \"UTC\"; schedules = { short = { days = ( 100, 200 ); "
+        "hour = 50; }; }; };\n";
+    struct world_mail mail = {.provider = 1, .apart = true, .count = 1};
+    char account[32];
+    struct world_outcome outcome;
+    struct seen seen;
+
+    (void)state;
+    begin(&seen, text, 0);
+    mail.stream = &seen.conf->snapshot->streams[0];
+    mail.account = account;
+    for (uint32_t i = 0; i < 2 * 1440; i++) { /* each account a little */
+        snprintf(account, sizeof(account), "a%u.test", i % 20);
+        mail.at_ms = start_ms + i * MINUTE_MS;
+        mail.key = hash_mix(i);
+        assert_int_equal(world_send(seen.world, &mail, &outcome), 0);
+    }
+    assert_int_equal(world_run(seen.world, start_ms + 2 * DAY_MS + HOUR_MS), 0);
+    assert_int_equal(world_warmup(seen.world, &seen.conf->snapshot->addresses[0])->phase,
+                     WARMUP_FULL);
+    snprintf(account, sizeof(account), "new.test");
+    mail.at_ms = start_ms + 2 * DAY_MS + HOUR_MS;
+    mail.count = 90; /* what may go at once of a cap that is spread over its day */
+    assert_int_equal(world_send(seen.world, &mail, &outcome), 0);
+    assert_int_equal(outcome.left, 90);
+    end(&seen);
+}
+
 static void
 test_same(void **state)
 {
@@ -355,8 +395,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_caps),   cmocka_unit_test(test_used), cmocka_unit_test(test_ended),
-        cmocka_unit_test(test_warmup), cmocka_unit_test(test_same), cmocka_unit_test(test_blocked),
+        cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_used),
+        cmocka_unit_test(test_ended),
+        cmocka_unit_test(test_warmup),
+        cmocka_unit_test(test_full_volume_is_its_own),
+        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_peak),
     };
 
