@@ -20,7 +20,8 @@
 enum {
     DAY_S = 24 * 3600,
     KEY_SIZE = 64,
-    LOOK_TICKS = 10, /* between two looks at what is suspended; what begins is heard at once */
+    LOOK_TICKS = 10, /* between two looks at what is suspended, where nothing else is new; what
+                        begins is heard at once */
     MADE_MAX = 50,   /* that are made anew in one tick: each takes some 50 us */
 };
 
@@ -321,7 +322,7 @@ warmups_tick(struct warmups *warmups)
         size_t place = warmups->next++ % warmups->count;
         struct warmups_item *item = &warmups->items[place];
 
-        if ((warmups->ticks + place) % LOOK_TICKS == 0)
+        if (is_due(item) || (warmups->ticks + place) % LOOK_TICKS == 0)
             warmups_look(warmups, item);
         if (!is_due(item))
             continue;

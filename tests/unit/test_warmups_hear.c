@@ -77,13 +77,12 @@ on_put(void *arg, const char *key, uint64_t version, const void *bytes, size_t l
     return false;
 }
 
-static int
-setup(void **state)
+static void
+begin(struct world *w, const char *text)
 {
-    struct world *w = mem_new(sizeof(*w));
     const struct snapshot *snapshot;
 
-    w->conf = unit_conf(site);
+    w->conf = unit_conf(text);
     snapshot = w->conf->snapshot;
     w->now_ms = INT64_C(1000000000);
     w->time_s = clock_ms(CLOCK_REALTIME) / 1000;
@@ -95,20 +94,32 @@ setup(void **state)
     w->a1 = (struct breakers_whose){.scope = BREAKERS_ADDRESS, .address = &snapshot->addresses[0]};
     w->a1_at_google = (struct breakers_whose){BREAKERS_PROVIDER, &snapshot->addresses[0],
                                               snapshot_find_provider(snapshot, "google"), NULL};
+}
+
+static int
+setup(void **state)
+{
+    struct world *w = mem_new(sizeof(*w));
+
+    begin(w, site);
     *state = w;
     return 0;
+}
+
+static void
+end(struct world *w)
+{
+    warmups_free(w->warmups);
+    breakers_free(w->breakers);
+    curbs_free(w->curbs);
+    conf_unref(w->conf);
 }
 
 static int
 teardown(void **state)
 {
-    struct world *w = *state;
-
-    warmups_free(w->warmups);
-    breakers_free(w->breakers);
-    curbs_free(w->curbs);
-    conf_unref(w->conf);
-    free(w);
+    end(*state);
+    free(*state);
     return 0;
 }
 
@@ -235,6 +246,49 @@ test_it_lasts(void **state)
     assert_events(w, 0);
 }
 
+/* More addresses than one tick makes anew, with mail from each all the time: none is overlooked. */
+static void
+test_many_busy_ones(void **state)
+{
+    enum { ADDRESSES = 500, TICKS = 40, SUSPENDED = 20 };
+    struct buf text = {0};
+    struct world w = {0};
+
+    (void)state;
+    buf_puts(&text,
+             "feedback: { log = \"/var/log/mail.log\"; }; warmup: { time_zone = \"UTC\"; };\n"
+             "streams: ( { name = \"default\"; pool = \"p\"; match = (); } );\n"
+             "addresses: {\n");
+    for (int i = 0; i < ADDRESSES; i++)
+        buf_printf(&text,
+                   "a%d = { ip = \"192.0.%d.%d\"; helo = \"a.test\"; warmup = { schedule = "
+                   "\"standard\"; started = \"2024-10-04\"; }; };\n",
+                   i, i / 250, 1 + i % 250);
+    buf_puts(&text, "}; pools: { p = { addresses = ( \"a0\"");
+    for (int i = 1; i < ADDRESSES; i++)
+        buf_printf(&text, ", \"a%d\"", i);
+    buf_puts(&text, " ); }; };\n");
+    begin(&w, buf_text(&text));
+    assert_int_equal(w.warmups->count, ADDRESSES);
+    for (int i = 0; i < SUSPENDED; i++)
+        breakers_suspend(w.breakers,
+                         &(struct breakers_whose){.address = w.warmups->items[i].address},
+                         BREAKER_FOR_EVER, "x");
+    next_day(&w);
+    for (int i = 0; i < TICKS; i++) {
+        for (int j = 0; j < ADDRESSES; j++) {
+            w.warmups->items[j].dirty = true;
+            w.warmups->items[j].made_ms = 0;
+        }
+        warmups_tick(w.warmups);
+    }
+    for (int i = 0; i < ADDRESSES; i++)
+        assert_int_equal(w.warmups->items[i].days[0].figures.events,
+                         i < SUSPENDED ? WARMUP_SUSPENDED : 0);
+    end(&w);
+    buf_clear(&text);
+}
+
 int
 main(void)
 {
@@ -248,6 +302,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_listed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_network, setup, teardown),
         cmocka_unit_test_setup_teardown(test_it_lasts, setup, teardown),
+        cmocka_unit_test(test_many_busy_ones),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
