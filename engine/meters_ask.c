@@ -184,6 +184,13 @@ idle_ms(const struct caps *caps)
     return ms > IDLE_LEAST_MS ? ms : IDLE_LEAST_MS;
 }
 
+/* Those of a warm-up may be no more, and meters_set_snapshot() is still to come. */
+static bool
+has_caps(const struct metered *metered)
+{
+    return metered->caps != NULL && metered->caps->count > 0;
+}
+
 uint32_t
 meters_next(struct meters *meters, int64_t now_ms, struct book_ask *ret_ask)
 {
@@ -198,7 +205,7 @@ meters_next(struct meters *meters, int64_t now_ms, struct book_ask *ret_ask)
         meters->queue_first = (meters->queue_first + 1) % meters->queue_room;
         meters->queue_count--;
         metered->queued = false;
-        if (metered->caps == NULL)
+        if (!has_caps(metered))
             continue;
         caps = meters_caps(metered, &left);
         lease = book_lease_size(caps, meters->nodes);
@@ -228,7 +235,7 @@ meters_lapse(struct meters *meters, int64_t gone_ms)
         struct metered *metered = meters_at(meters, (uint32_t)i);
         struct caps left;
 
-        if (metered->caps == NULL)
+        if (!has_caps(metered))
             continue;
         meter_lapse(&metered->meter);
         meter_go_alone(&metered->meter, meters_caps(metered, &left), meters->nodes,

@@ -307,6 +307,25 @@ test_full_volume_and_back(void **state)
     assert_true(meters_provider(w->meters, w->new->index, w->yahoo) != METERS_NONE);
 }
 
+/* It has no caps any more, and its meter was not told yet: nothing is asked without them. */
+static void
+test_before_meters_are_told(void **state)
+{
+    struct world *w = *state;
+    const struct address *big = snapshot_find_address(w->conf->snapshot, "big");
+    struct warmup warmup = {.phase = WARMUP_FULL, .volume = WARMUP_UNLIMITED, .day = TODAY};
+    struct warmup_plan plan = {big->schedule, w->conf->warmup};
+    uint32_t number = meters_address(w->meters, big->index);
+    struct book_ask ask;
+
+    assert_true(allowances_set(w->allowances, big, &warmup, &plan, TODAY));
+    meters_want(w->meters, number);
+    assert_int_equal(meters_next(w->meters, w->now_ms, &ask), METERS_NONE);
+    meters_lapse(w->meters, w->now_ms);
+    assert_true(meters_set_snapshot(w->meters, w->conf->snapshot, w->now_ms));
+    assert_int_equal(meters_address(w->meters, big->index), METERS_NONE);
+}
+
 /* ------------------------------------------------------------------- told */
 
 /* "": the cap over that window is not of a warm-up. */
@@ -398,6 +417,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_stage_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_held_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_volume_and_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_before_meters_are_told, setup, teardown),
         cmocka_unit_test(test_fit),
     };
 
