@@ -170,13 +170,15 @@ parse_words(char *words, struct wanted *wanted)
 
 /* Who needs attention first, then by name. */
 static int
-compare(const void *a, const void *b)
+compare(const void *a, const void *b, void *now_s)
 {
     const struct standings_item *one = *(const struct standings_item *const *)a;
     const struct standings_item *other = *(const struct standings_item *const *)b;
+    enum grade grade = standing_grade(one->standing, *(int64_t *)now_s);
+    enum grade other_grade = standing_grade(other->standing, *(int64_t *)now_s);
 
-    if (one->standing->grade != other->standing->grade)
-        return one->standing->grade > other->standing->grade ? -1 : 1;
+    if (grade != other_grade)
+        return grade > other_grade ? -1 : 1;
     return strcmp(one->name, other->name);
 }
 
@@ -196,7 +198,7 @@ collect(const struct standings *standings, const struct wanted *wanted, size_t *
             (!wanted->graded || standing_grade(item->standing, now_s) == wanted->grade))
             items[count++] = item;
     }
-    qsort(items, count, sizeof(*items), compare);
+    qsort_r(items, count, sizeof(*items), compare, &now_s);
     *ret_count = count;
     return items;
 }
@@ -212,6 +214,7 @@ list(struct standings *standings, const struct wanted *wanted, struct buf *answe
         one = standings_find(standings, wanted->account);
         items = mem_array(1, sizeof(*items));
         items[0] = one;
+        count = !wanted->graded || standings_grade(standings, wanted->account) == wanted->grade;
     } else {
         items = collect(standings, wanted, &count);
     }
@@ -235,9 +238,9 @@ list(struct standings *standings, const struct wanted *wanted, struct buf *answe
         json_close(&json, '}');
         buf_puts(answer, "\n");
     } else if (count == 0) {
-        buf_puts(answer, standings->conf->snapshot->has_grades
-                             ? "no account has sent enough to be graded\n"
-                             : NO_GRADES "\n");
+        buf_puts(answer, !standings->conf->snapshot->has_grades ? NO_GRADES "\n"
+                         : wanted->graded ? "no such account has that grade\n"
+                                          : "no account has sent enough to be graded\n");
     } else if (count > shown_count) {
         buf_printf(answer, "and %zu more: name one, or a grade\n", count - shown_count);
     }

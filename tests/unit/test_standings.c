@@ -129,7 +129,11 @@ test_by_hand(void **state)
     standings_world_assert_grade(w, "a.test", GRADE_TRUSTED);
     standings_world_ask(w, 1, "accounts",
                         "a.test: trusted by hand until 2024-10-04, root: a friend; earned: new");
-    standings_world_ask(w, 1, "accounts grade=attention", "no account");
+    standings_world_ask(w, 1, "accounts grade=attention", "no such account has that grade");
+    standings_world_ask(w, 1, "accounts account=a.test grade=attention", "no such account has");
+    standings_world_ask(w, 1, "accounts account=a.test grade=trusted", "a.test: trusted by hand");
+    standings_world_ask(w, 1, "accounts json account=a.test grade=new",
+                        "{\"accounts\":[],\"more\":0}");
     standings_world_told(w, 1, "a.test", 30, "550 5.7.1 spam");
     standings_world_assert_grade(w, "a.test", GRADE_TRUSTED); /* by hand is by hand */
     w->time_s += 3600;
@@ -145,6 +149,18 @@ test_by_hand(void **state)
     standings_world_ask(w, 0, "grade a.test new -", "error: why?");
     standings_world_ask(w, 0, "grade a.test", "error: there are new");
     standings_world_ask(w, 0, "accounts all", "error: behind accounts");
+}
+
+/* Those that need attention come first, also by hand. */
+static void
+test_list(void **state)
+{
+    struct standings_world *w = *state;
+
+    standings_world_ask(w, 0, "grade a.test trusted - x", "a.test: trusted");
+    standings_world_ask(w, 0, "grade b.test attention - x", "b.test: attention");
+    standings_world_ask(w, 0, "accounts", "b.test: attention");
+    standings_world_ask(w, 0, "accounts grade=trusted", "a.test: trusted");
 }
 
 /* Both order at the same time: the later one that the store hears of holds, on both. */
@@ -356,6 +372,7 @@ main(void)
         TEST(test_by_hand),
         TEST(test_orders_at_once),
         TEST(test_order_of_what_is),
+        TEST(test_list),
         TEST(test_midnight),
         TEST(test_clock_was_wrong),
         TEST(test_forgotten),
