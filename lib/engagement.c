@@ -26,6 +26,7 @@ enum {
 
 #define DAY_MASK ((UINT64_C(1) << DAY_BITS) - 1)
 #define SEPARATORS " \t,;"
+#define MARK "\xef\xbb\xbf" /* U+FEFF, which programs write in front of a table in UTF-8 */
 
 /* Begins the file, and is the key of its checksum. */
 static const uint8_t magic[HASH_KEY_SIZE + 1] = "postpool engaged";
@@ -182,7 +183,8 @@ engagement_line(const char *line, int32_t today, uint64_t *ret_word, struct err 
     if (strlen(line) >= sizeof(text))
         return err_set(err, -EINVAL, "is longer than %zu bytes", sizeof(text) - 1);
     strcpy(text, line);
-    who = text + strspn(text, " \t\r\n");
+    who = text + (strncmp(text, MARK, strlen(MARK)) == 0 ? strlen(MARK) : 0);
+    who += strspn(who, " \t\r\n");
     if (who[0] == '\0' || who[0] == '#')
         return 0;
     length = strcspn(who, SEPARATORS);

@@ -76,8 +76,10 @@ test_lines(void **state)
         {"joe@example.org 2026-11-28", "joe@example.org", TODAY + 1}, /* it is there already */
         {"joe@example.org 99999", "joe@example.org", 0},
         {"\xc3\xbc@example.org 1", "\xc3\xbc@example.org", TODAY - 1},
+        {"\xef\xbb\xbfjoe@example.org 7", "joe@example.org", TODAY - 7}, /* U+FEFF of a table */
     };
-    static const char *const nothing[] = {"", "\n", "  \r\n", "# joe@example.org 7"};
+    static const char *const nothing[] = {"", "\n", "  \r\n", "# joe@example.org 7",
+                                          "\xef\xbb\xbf# 1"};
 
     (void)state;
     for (size_t i = 0; i < COUNT(lines); i++) {
