@@ -8,6 +8,7 @@
 #include "engine/snapshot.h"
 #include "engine/week.h"
 #include "lib/err.h"
+#include "lib/known.h"
 #include "lib/mem.h"
 
 #include <ctype.h>
@@ -120,31 +121,11 @@ assumed_percent(const char *text, uint32_t *ret_parts, struct err *err)
     return 0;
 }
 
-/* What there is, for whoever wrote another name. */
 static int
 no_stream(const struct assumed *assumed, const char *name, struct err *err)
 {
-    struct buf names = {0};
-    int r;
-
-    for (size_t i = 0; i < assumed->snapshot->stream_count; i++)
-        buf_printf(&names, "%s%s", i > 0 ? ", " : "", assumed->snapshot->streams[i].name);
-    r = err_set(err, -EINVAL, "there is no stream \"%s\"; there are: %s", name, buf_text(&names));
-    buf_clear(&names);
-    return r;
-}
-
-static int
-no_provider(const struct assumed *assumed, const char *name, struct err *err)
-{
-    struct buf names = {0};
-    int r;
-
-    for (size_t i = 0; i < assumed->snapshot->provider_count; i++)
-        buf_printf(&names, "%s%s", i > 0 ? ", " : "", assumed->snapshot->providers[i].name);
-    r = err_set(err, -EINVAL, "there is no provider \"%s\"; there are: %s", name, buf_text(&names));
-    buf_clear(&names);
-    return r;
+    return err_set(err, -EINVAL, "there is no stream \"%s\"%s", name,
+                   known_streams(assumed->snapshot, name));
 }
 
 static struct assumed_stream *
@@ -267,7 +248,8 @@ assumed_providers(struct assumed *assumed, const char *text, struct err *err)
             return err_set(err, -EINVAL, "PROVIDER=PERCENT is needed, with commas between several");
         provider = snapshot_find_provider(assumed->snapshot, word);
         if (provider == NULL)
-            return no_provider(assumed, word, err);
+            return err_set(err, -EINVAL, "there is no provider \"%s\"%s", word,
+                           known_providers(assumed->snapshot, word));
         r = assumed_percent(value, &share, err);
         if (r < 0)
             return err_add(err, r, "%s", word);

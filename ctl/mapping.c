@@ -6,6 +6,7 @@
 #include "engine/glob.h"
 #include "engine/snapshot.h"
 #include "lib/err.h"
+#include "lib/known.h"
 #include "lib/mem.h"
 
 #include <errno.h>
@@ -38,6 +39,17 @@ take_by(const char **text)
     return BY_SENDER;
 }
 
+static int
+no_stream(const struct snapshot *snapshot, const char *text, size_t length, struct err *err)
+{
+    char *name = mem_strndup(text, length);
+    int r =
+        err_set(err, -EINVAL, "there is no stream \"%s\"%s", name, known_streams(snapshot, name));
+
+    free(name);
+    return r;
+}
+
 int
 mapping_add(struct mapping *mapping, const struct snapshot *snapshot, const char *text,
             struct err *err)
@@ -52,7 +64,7 @@ mapping_add(struct mapping *mapping, const struct snapshot *snapshot, const char
                        text);
     rule.stream = snapshot_find_stream(snapshot, text, (size_t)(what - text));
     if (rule.stream == NULL)
-        return err_set(err, -EINVAL, "there is no stream \"%.*s\"", (int)(what - text), text);
+        return no_stream(snapshot, text, (size_t)(what - text), err);
     what++;
     rule.by = take_by(&what);
     if (rule.by == BY_CLIENT && !ip_net_parse(what, &rule.net))

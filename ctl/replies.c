@@ -9,6 +9,7 @@
 #include "ctl/attempt.h"
 #include "engine/snapshot.h"
 #include "lib/json.h"
+#include "lib/known.h"
 #include "lib/maillog.h"
 #include "lib/mem.h"
 #include "lib/reply.h"
@@ -263,7 +264,8 @@ test(const struct ctl *ctl, const struct conf *conf, const char *name, const cha
     if (name != NULL) {
         provider = snapshot_find_provider(conf->snapshot, name);
         if (provider == NULL) {
-            fprintf(stderr, "postpool: there is no provider \"%s\" in the configuration\n", name);
+            fprintf(stderr, "postpool: there is no provider \"%s\" in the configuration%s\n", name,
+                    known_providers(conf->snapshot, name));
             return CTL_USAGE;
         }
     }

@@ -14,6 +14,7 @@
 #include "engine/world.h"
 #include "lib/clock.h"
 #include "lib/err.h"
+#include "lib/known.h"
 #include "lib/mem.h"
 
 #include <errno.h>
@@ -224,7 +225,8 @@ add_block(struct simulation *simulation, const char *text, struct err *err)
     if (equals == NULL || date_parse(equals + 1, &day) < 0)
         r = err_set(err, -EINVAL, "\"%s\": ADDRESS=YYYY-MM-DD is needed", text);
     else if (address == NULL)
-        r = err_set(err, -EINVAL, "there is no address \"%s\"", name);
+        r = err_set(err, -EINVAL, "there is no address \"%s\"%s", name,
+                    known_addresses(simulation->conf->snapshot, name));
     else if (simulation->block_count == SIMULATE_BLOCKS_MAX)
         r = err_set(err, -EINVAL, "there can be no more than %d", SIMULATE_BLOCKS_MAX);
     else

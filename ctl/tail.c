@@ -5,6 +5,7 @@
  */
 #include "ctl/ctl.h"
 
+#include "lib/known.h"
 #include "lib/mem.h"
 
 #include <ctype.h>
@@ -78,9 +79,13 @@ is_known(const struct conf *conf, const struct wanted *wanted)
 {
     if (wanted->stream != NULL &&
         snapshot_find_stream(conf->snapshot, wanted->stream, strlen(wanted->stream)) == NULL)
-        return fprintf(stderr, "postpool: there is no stream \"%s\"\n", wanted->stream), false;
+        return fprintf(stderr, "postpool: there is no stream \"%s\"%s\n", wanted->stream,
+                       known_streams(conf->snapshot, wanted->stream)),
+               false;
     if (wanted->address != NULL && snapshot_find_address(conf->snapshot, wanted->address) == NULL)
-        return fprintf(stderr, "postpool: there is no address \"%s\"\n", wanted->address), false;
+        return fprintf(stderr, "postpool: there is no address \"%s\"%s\n", wanted->address,
+                       known_addresses(conf->snapshot, wanted->address)),
+               false;
     return true;
 }
 

@@ -4,7 +4,7 @@
 #include "engine/hash.h"
 #include "lib/conf_caps.h"
 #include "lib/conf_site.h"
-#include "lib/conf_value.h"
+#include "lib/known.h"
 #include "lib/mem.h"
 
 #include <stdlib.h>
@@ -169,19 +169,6 @@ conf_read_addresses(struct conf_reader *reader, config_setting_t *setting)
     free(ips);
 }
 
-static const char *
-nearest_address(const struct snapshot *snapshot, const char *word)
-{
-    const char **names = mem_array(snapshot->address_count, sizeof(*names));
-    const char *text;
-
-    for (size_t i = 0; i < snapshot->address_count; i++)
-        names[i] = snapshot->addresses[i].name;
-    text = conf_nearest(word, names, snapshot->address_count);
-    free(names);
-    return text;
-}
-
 static bool
 read_member(struct conf_reader *reader, config_setting_t *item, struct member_input *input)
 {
@@ -254,7 +241,7 @@ read_members(struct conf_reader *reader, config_setting_t *setting, struct pool 
 
             if (found == NULL)
                 conf_problem(reader, item, "there is no address %s%s", input.name,
-                             nearest_address(snapshot, input.name));
+                             known_addresses(snapshot, input.name));
             else
                 add_member(reader, item, pool, &snapshot->addresses[found->index], input.weight);
         }
@@ -307,13 +294,7 @@ read_ladder(struct conf_reader *reader, config_setting_t *item)
         if (pool != NULL) {
             ladder.pools[ladder.count++] = pool->index;
         } else if (name != NULL) {
-            const char **names = mem_array(snapshot->pool_count, sizeof(*names));
-
-            for (size_t j = 0; j < snapshot->pool_count; j++)
-                names[j] = snapshot->pools[j].name;
-            conf_problem(reader, rung, "there is no pool %s%s", name,
-                         conf_nearest(name, names, snapshot->pool_count));
-            free(names);
+            conf_problem(reader, rung, "there is no pool %s%s", name, known_pools(snapshot, name));
         }
     }
     return ladder;

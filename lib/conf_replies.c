@@ -5,8 +5,8 @@
 
 #include "engine/snapshot.h"
 #include "lib/conf_site.h"
-#include "lib/conf_value.h"
 #include "lib/err.h"
+#include "lib/known.h"
 #include "lib/mem.h"
 #include "lib/replies.h"
 #include "lib/reply.h"
@@ -78,17 +78,12 @@ find_provider(struct conf_reader *reader, config_setting_t *item, const char *na
 {
     const struct snapshot *snapshot = reader->conf->snapshot;
     const struct provider *provider = snapshot_find_provider(snapshot, name);
-    const char **names;
 
     if (provider != NULL)
         return provider;
-    names = mem_array(snapshot->provider_count, sizeof(*names));
-    for (size_t i = 0; i < snapshot->provider_count; i++)
-        names[i] = snapshot->providers[i].name;
     conf_problem(reader, config_setting_get_member(item, "provider"),
                  "there is no provider \"%s\", so that the rule would never fit%s", name,
-                 conf_nearest(name, names, snapshot->provider_count));
-    free(names);
+                 known_providers(snapshot, name));
     return NULL;
 }
 

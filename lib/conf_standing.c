@@ -5,7 +5,7 @@
  */
 #include "lib/conf_site.h"
 
-#include "lib/conf_value.h"
+#include "lib/known.h"
 #include "lib/mem.h"
 
 #include <stdlib.h>
@@ -47,10 +47,7 @@ conf_check_grades(struct conf_reader *reader, config_setting_t *item,
                   const struct conf_grades *grades, struct stream *stream)
 {
     struct snapshot *snapshot = reader->conf->snapshot;
-    const char **names = mem_array(snapshot->pool_count, sizeof(*names));
 
-    for (size_t i = 0; i < snapshot->pool_count; i++)
-        names[i] = snapshot->pools[i].name;
     for (size_t i = 0; i < GRADES; i++) {
         const char *name = grades->pools[i];
 
@@ -60,9 +57,8 @@ conf_check_grades(struct conf_reader *reader, config_setting_t *item,
         stream->by_grade[i] = snapshot_find_pool(snapshot, name);
         if (stream->by_grade[i] == NULL)
             conf_problem(reader, config_setting_lookup(item, "grades"), "there is no pool %s%s",
-                         name, conf_nearest(name, names, snapshot->pool_count));
+                         name, known_pools(snapshot, name));
     }
-    free(names);
     for (size_t i = 0; i < FAULTS; i++)
         if (stream->limits.shares[i] == 0)
             stream->limits.shares[i] = reader->conf->standing_limits.shares[i];

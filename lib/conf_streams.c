@@ -8,6 +8,7 @@
 #include "lib/conf_value.h"
 #include "lib/err.h"
 #include "lib/feedback_id.h"
+#include "lib/known.h"
 #include "lib/mem.h"
 
 #include <errno.h>
@@ -159,17 +160,11 @@ find_pool(struct conf_reader *reader, config_setting_t *item, const char *name,
           struct stream *stream)
 {
     const struct snapshot *snapshot = reader->conf->snapshot;
-    const char **names;
 
     stream->pool = snapshot_find_pool(snapshot, name);
-    if (stream->pool != NULL)
-        return;
-    names = mem_array(snapshot->pool_count, sizeof(*names));
-    for (size_t i = 0; i < snapshot->pool_count; i++)
-        names[i] = snapshot->pools[i].name;
-    conf_problem(reader, config_setting_get_member(item, "pool"), "there is no pool %s%s", name,
-                 conf_nearest(name, names, snapshot->pool_count));
-    free(names);
+    if (stream->pool == NULL)
+        conf_problem(reader, config_setting_get_member(item, "pool"), "there is no pool %s%s", name,
+                     known_pools(snapshot, name));
 }
 
 static void

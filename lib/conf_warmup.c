@@ -9,6 +9,7 @@
 #include "engine/schedule.h"
 #include "lib/conf_value.h"
 #include "lib/err.h"
+#include "lib/known.h"
 #include "lib/mem.h"
 #include "lib/units.h"
 #include "lib/zone_file.h"
@@ -135,15 +136,10 @@ read_share(struct conf_reader *reader, config_setting_t *item, struct schedule *
     const struct snapshot *snapshot = reader->conf->snapshot;
     const char *name = config_setting_name(item);
     struct schedule_share *share = &schedule->shares[schedule->share_count];
-    const char **names;
 
     if (snapshot_find_provider(snapshot, name) == NULL) {
-        names = mem_array(snapshot->provider_count, sizeof(*names));
-        for (size_t i = 0; i < snapshot->provider_count; i++)
-            names[i] = snapshot->providers[i].name;
         conf_problem(reader, item, "there is no provider %s%s", name,
-                     conf_nearest(name, names, snapshot->provider_count));
-        free(names);
+                     known_providers(snapshot, name));
         return;
     }
     share->percent = read_number(reader, item, 100);

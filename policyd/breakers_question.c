@@ -15,6 +15,7 @@
 
 #include "lib/conf.h"
 #include "lib/json.h"
+#include "lib/known.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "policyd/control.h"
@@ -47,6 +48,20 @@ word(char **text)
     return start;
 }
 
+/* The address is not there, or it is and the provider is not. */
+static void
+say_unbound(const struct snapshot *snapshot, const struct asked *asked, struct buf *answer)
+{
+    bool is_provider = asked->whose.address != NULL;
+    struct breakers_names names;
+
+    breakers_names(asked->key, &names);
+    buf_printf(answer, "error: the running configuration has no %s of that name%s",
+               is_provider ? "provider" : "address",
+               is_provider ? known_providers(snapshot, names.other)
+                           : known_addresses(snapshot, names.address));
+}
+
 /* What is held back may be of what the configuration does not have any more. */
 static bool
 parse_what(struct breakers *breakers, const char *what, bool held, struct asked *asked,
@@ -65,10 +80,7 @@ parse_what(struct breakers *breakers, const char *what, bool held, struct asked 
     }
     if (!breakers_is_bound(&asked->whose) &&
         (!held || breakers_entry_find(breakers, asked->key) == NULL)) {
-        buf_printf(answer, "error: the running configuration has no %s of that name",
-                   asked->whose.scope == BREAKERS_PROVIDER && asked->whose.address != NULL
-                       ? "provider"
-                       : "address");
+        say_unbound(breakers->conf->snapshot, asked, answer);
         return false;
     }
     return true;

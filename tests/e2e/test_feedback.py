@@ -164,7 +164,8 @@ def test_replies(make_host):
     assert test("host mx[192.0.2.1] said: 550 5.1.1 no such user (in reply to RCPT TO command)") == \
         "recipient-unknown: recipient, counted\n"
     assert test("250 2.0.0 Ok", status=1) == "no rule fits\n"
-    test("--provider", "nobody", "550 x", status=2)
+    assert 'there is no provider "gogle" in the configuration, did you mean "google"?' in \
+        host.postpool("replies", "test", "--provider", "gogle", "550 x", status=2).stderr
     assert json.loads(test("550 5.1.1 no such user", "--json"))["class"] == "recipient"
     rules = json.loads(host.postpool("replies", "--json").stdout)
     listed = host.postpool("replies").stdout.splitlines()

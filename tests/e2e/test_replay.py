@@ -287,7 +287,7 @@ def test_wrong_files(site, tmp_path):
     assert refused(write("cut.gz", gzip.compress(campaign(500).text().encode())[:2000])) == (
         "postpool: replay: cut.gz: it is compressed, and damaged or cut\n")
     assert refused("--stream", "bulks=*", good) == (
-        'postpool: replay: --stream: there is no stream "bulks"\n')
+        'postpool: replay: --stream: there is no stream "bulks", did you mean "bulk"?\n')
     assert refused("--lifetime", "5", good).startswith("postpool: replay: --lifetime: ")
     assert "100d" in refused("--lifetime", "106751991167d", good)
 

@@ -83,8 +83,12 @@ def test_tail(make_host):
     of_a1 = [json.loads(line) for line in
              tail(host, "-n", "100", "--address", "a1", "--json").splitlines()]
     assert {event["address"] for event in of_a1} == {"a1"}
-    for wrong in (("-n", "x"), ("-n", "1001"), ("--stream", "nobody"), ("--address", "zz"), ("x",)):
+    for wrong in (("-n", "x"), ("-n", "1001"), ("x",)):
         host.postpool("tail", *wrong, status=2)
+    assert 'there is no stream "nobody"; there are: transactional, bulk, alerts, default\n' in \
+        host.postpool("tail", "--stream", "nobody", status=2).stderr
+    assert 'there is no address "aa1", did you mean "a1"?\n' in \
+        host.postpool("tail", "--address", "aa1", status=2).stderr
 
 
 def test_asked_again(make_host):

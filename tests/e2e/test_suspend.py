@@ -138,7 +138,7 @@ def test_wrong_usage(host):
 
 
 def test_unknown_names(host):
-    assert "has no address of that name" in \
+    assert "has no address of that name; there are: a1, " in \
         host.postpool("suspend", "zz", "--why", "x", status=1).stderr
-    assert "has no provider of that name" in \
+    assert "has no provider of that name; there " in \
         host.postpool("suspend", "a1", "--provider", "zz", "--why", "x", status=1).stderr

@@ -452,7 +452,7 @@ test_mapping_mistakes(void **state)
                  "STREAM=login:NAME, client:NETWORK or service:NAME"},
         {"bulk=", "\"bulk=\" is not STREAM=SENDER, say bulk=*@news.example.com: also "
                   "STREAM=login:NAME, client:NETWORK or service:NAME"},
-        {"bulks=*", "there is no stream \"bulks\""},
+        {"bulks=*", "there is no stream \"bulks\", did you mean \"bulk\"?"},
         {"bulk=client:10.0.0.1/8", "\"10.0.0.1/8\" is no network, say 10.0.0.0/8"},
     };
     struct err err;

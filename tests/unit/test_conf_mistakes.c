@@ -262,7 +262,22 @@ static const struct mistake of_pools[] = {
     {ADDRESSES "pools: { p = { addresses = (); }; };\n" STREAMS,
      "text:2: pools.p.addresses: is empty, a pool needs at least one address"},
     {ADDRESSES "pools: { p = { addresses = ( \"a1\" ); overflow = ( \"q\" ); }; };\n" STREAMS,
-     "text:2: pools.p.overflow.1: there is no pool q"},
+     "text:2: pools.p.overflow.1: there is no pool q; there are: p"},
+    {ADDRESSES POOLS STREAMS "replies: ( { name = \"r\"; provider = \"google\"; class = \"none\"; "
+                             "pattern = \"x\"; samples = ( \"550 x\" ); } );\n",
+     "text:4: replies.1.provider: there is no provider \"google\", so that the rule would never "
+     "fit; "
+     "there is none but other, take some in with @include \"providers.conf\""},
+    {ADDRESSES "pools: { p = { addresses = ( \"192.0.2.1\" ); }; };\n" STREAMS,
+     "text:2: pools.p.addresses.1: there is no address 192.0.2.1; there are: a1"},
+    {ADDRESSES "pools: { p = { addresses = ( \"a1\" ); overflow = ( \"spare\" ); };\n"
+               "b1 = { addresses = ( \"a1\" ); }; b2 = { addresses = ( \"a1\" ); };\n"
+               "b3 = { addresses = ( \"a1\" ); }; b4 = { addresses = ( \"a1\" ); };\n"
+               "b5 = { addresses = ( \"a1\" ); }; b6 = { addresses = ( \"a1\" ); };\n"
+               "b7 = { addresses = ( \"a1\" ); }; b8 = { addresses = ( \"a1\" ); };\n"
+               "b9 = { addresses = ( \"a1\" ); }; };\n" STREAMS,
+     "text:2: pools.p.overflow.1: there is no pool spare; there are: p, b1, b2, b3, b4, b5, b6, b7 "
+     "and 2 more"},
     {ADDRESSES "pools: { p = { addresses = ( \"a1\" ); overflow = ( \"p\" ); }; };\n" STREAMS,
      "text:2: pools.p: overflow runs in a circle: p -> p; a ladder must end"},
     {ADDRESSES "pools: { p = { addresses = ( \"a1\" ); overflow = ( \"q\" ); };\n q = { addresses "
@@ -307,7 +322,7 @@ static const struct mistake of_streams[] = {
      "text:3: streams.1.time_zone: \"/etc/passwd\" is no name of a time zone; write such as "
      "\"Europe/Berlin\""},
     {ADDRESSES POOLS "streams: ( { name = \"x\"; pool = \"o\"; match = (); } );\n",
-     "text:3: streams.1.pool: there is no pool o"},
+     "text:3: streams.1.pool: there is no pool o; there are: p"},
     {ADDRESSES POOLS "streams: ( { name = \"X.y\"; pool = \"p\"; match = (); } );\n",
      "text:3: streams.1: the name \"X.y\" does not fit the tag in the sender: write up to 32 "
      "lower-case letters, digits and \"-\", starting with a letter"},
