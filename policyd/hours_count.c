@@ -45,9 +45,9 @@ pool_of(const struct stream *stream, const struct address *address)
 static void
 count(struct tally *tally, const struct outcome *outcome)
 {
-    int class = outcome->own || outcome->late ? (int)ACCUSED_NONE
-                : outcome->rule != NULL       ? (int)outcome->rule->accused
-                                              : TALLY_CLASSES - 1;
+    int class = outcome->ours           ? (int)ACCUSED_NONE
+                : outcome->rule != NULL ? (int)outcome->rule->accused
+                                        : TALLY_CLASSES - 1;
 
     switch (outcome->status) {
     case MAILLOG_SENT:

@@ -6,8 +6,10 @@
 #include "tests/unit/unit.h"
 
 #include "engine/snapshot.h"
+#include "engine/tallies.h"
 #include "lib/conf.h"
 #include "policyd/eximlog.h"
+#include "policyd/hours_count.h"
 #include "policyd/outcome.h"
 
 #include <ctype.h>
@@ -286,6 +288,29 @@ test_expired(void **state)
     conf_unref(conf);
 }
 
+/* Held back by postpool itself until it was too old: no server said anything, nobody is accused. */
+static void
+test_expired_while_it_waits(void **state)
+{
+    struct conf *conf = unit_conf_with(MORE);
+    struct tallies *tallies = tallies_new(10);
+    const struct tally *tally;
+
+    (void)state;
+    assert_true(make(conf, "joe@a.test",
+                     "postfix/error[7]: 4A: to=<x@b.test>, relay=none, delay=2, delays=0/0/0/1, "
+                     "dsn=4.7.1, status=deferred (" OUTCOME_FULL ")"));
+    assert_true(hours_count_outcome(tallies, 1, &outcome));
+    outcome_expire(&outcome, NOV_5 + 5000);
+    assert_true(hours_count_outcome(tallies, 1, &outcome));
+    tally = &tallies_get(tallies, 0)->tally;
+    assert_int_equal(tally->counts[TALLY_DEFERRED + ACCUSED_NONE], 1);
+    assert_int_equal(tally->counts[TALLY_BOUNCED + ACCUSED_NONE], 1);
+    assert_int_equal(tally_bounced(tally), 1);
+    tallies_free(tallies);
+    conf_unref(conf);
+}
+
 /* Past the deadline of its stream: nobody is accused, whatever patterns may fit the words. */
 static void
 test_late(void **state)
@@ -332,7 +357,7 @@ main(void)
         cmocka_unit_test(test_refused),       cmocka_unit_test(test_rescued_by_the_host),
         cmocka_unit_test(test_exim),          cmocka_unit_test(test_no_end),
         cmocka_unit_test(test_expired),       cmocka_unit_test(test_late),
-        cmocka_unit_test(test_words_of_ours),
+        cmocka_unit_test(test_words_of_ours), cmocka_unit_test(test_expired_while_it_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
