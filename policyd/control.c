@@ -192,14 +192,31 @@ control_new(struct event_base *base, int fd, control_ask_fn *ask, void *arg)
 }
 
 void
+control_stop(struct control *control)
+{
+    struct control_call *call, *next;
+
+    if (control == NULL)
+        return;
+    for (call = LIST_FIRST(&control->calls); call != NULL; call = next) {
+        next = LIST_NEXT(call, next);
+        if (call->io != NULL)
+            call_hang_up(call);
+    }
+    if (control->listener != NULL)
+        evconnlistener_free(control->listener);
+    control->listener = NULL;
+    event_del(control->resume);
+}
+
+void
 control_free(struct control *control)
 {
     if (control == NULL)
         return;
+    control_stop(control);
     while (!LIST_EMPTY(&control->calls))
         call_free(LIST_FIRST(&control->calls));
-    if (control->listener != NULL)
-        evconnlistener_free(control->listener);
     event_free(control->resume);
     free(control);
 }

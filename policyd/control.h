@@ -25,7 +25,12 @@ typedef void control_ask_fn(void *arg, struct control_call *call, const char *qu
 
 /* Serve on fd, a listening socket that becomes the control's. */
 struct control *control_new(struct event_base *base, int fd, control_ask_fn *ask, void *arg);
-void control_free(struct control *control); /* takes NULL; open calls are forgotten */
+
+/* Nobody asks any more, and whose call is open hears no answer; calls stay valid.  Takes NULL. */
+void control_stop(struct control *control);
+
+/* Takes NULL.  Calls are gone: behind all that may answer one. */
+void control_free(struct control *control);
 
 /* Who asks, for the log: "root (uid 0)".  Valid as long as call; "?" when not known. */
 const char *control_user(struct control_call *call);

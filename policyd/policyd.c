@@ -510,7 +510,7 @@ policyd_run(const struct policyd_start *start)
 #endif
 out:
     reload_cancel(policyd.reload);
-    control_free(policyd.control);
+    control_stop(policyd.control);
     server_free(policyd.server);
     policy_server_free(policyd.policy);
     hours_free(policyd.hours);
@@ -532,6 +532,7 @@ out:
     standings_free(policyd.standings);
     breakers_free(policyd.breakers);
     volume_free(policyd.volume);
+    control_free(policyd.control);
     netwatch_free(policyd.netwatch);
     mx_free(policyd.mx);
     for (int i = 0; i < 5; i++)

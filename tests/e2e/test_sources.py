@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Where results come from: a file that is rotated, the journal, a pipe."""
 
+import contextlib
 import gzip
 import json
 import os
 import pwd
 import signal
+import socket
 import struct
 import subprocess
 
@@ -251,6 +253,20 @@ def test_many_lines_through_a_pipe(make_host):
     feeder.end()
     assert feedback(host)["lines"] == 5000
     assert feeder.stderr() == "postpool: 1 lines were too long for any log and are left out\n"
+
+
+def test_stopped_while_lines_wait(make_host):
+    """Who hands lines in and is not answered yet is no trouble for the end."""
+    host = followed(make_host, "pipe")
+    host.policyd.start()
+    lines = b"x\n" * 16000
+    with contextlib.ExitStack() as stack:
+        for number in range(1, 50):
+            peer = stack.enter_context(socket.socket(socket.AF_UNIX))
+            peer.connect(str(host.run / "control"))
+            peer.sendall(b"feed %d 1 1 %d\n" % (number, len(lines)) + lines)
+        wait_for(lambda: feedback(host)["lines"] > 0, what="the first lines")
+        host.policyd.stop()
 
 
 def test_progress_on_a_terminal(make_host):
