@@ -251,13 +251,13 @@ read_zone(struct conf_reader *reader, config_setting_t *setting)
                      err.msg);
 }
 
-/* That of this host; warmup is of the first address that needs it. */
+/* That of this host; warmup is of the first address that needs it: NULL: there is none. */
 static void
 read_local_zone(struct conf_reader *reader, config_setting_t *warmup)
 {
     struct err err;
 
-    if (zone_load(LOCAL, &reader->conf->warmup_zone, &err) < 0)
+    if (zone_load(LOCAL, &reader->conf->warmup_zone, &err) < 0 && warmup != NULL)
         conf_warning(reader, warmup, "%s -- days are taken to be those of UTC", err.msg);
 }
 
@@ -413,6 +413,6 @@ conf_check_warmup(struct conf_reader *reader, config_setting_t *addresses)
                          "a warm-up depends on what becomes of the mail, so feedback.log must say "
                          "where that is told");
     }
-    if (first != NULL && strcmp(reader->conf->warmup_zone_name, LOCAL) == 0)
+    if (strcmp(reader->conf->warmup_zone_name, LOCAL) == 0) /* simulate and replay have days, too */
         read_local_zone(reader, first);
 }

@@ -124,7 +124,7 @@ test_time_zones(void **state)
     }
 }
 
-/* Only where something warms up is it read. */
+/* Only where something warms up does it matter that it cannot be read. */
 static void
 test_zone_of_the_host(void **state)
 {
@@ -141,10 +141,17 @@ test_zone_of_the_host(void **state)
     conf = unit_conf(address);
     assert_int_equal(zone_offset_s(conf->warmup_zone, 0, &until_s), 3600);
     conf_unref(conf);
+    conf = unit_conf_with("");
+    assert_int_equal(zone_offset_s(conf->warmup_zone, 0, &until_s), 3600);
+    conf_unref(conf);
     setenv("TZ", "/nowhere", 1);
     problems = unit_problems(address);
     assert_true(unit_says(&problems, "text:1: warning: addresses.a1.warmup: /nowhere: No such file "
                                      "or directory -- days are taken to be those of UTC"));
+    conf_problems_clear(&problems);
+    problems = unit_problems(unit_site);
+    for (size_t i = 0; i < problems.count; i++)
+        assert_null(strstr(problems.items[i].text, "/nowhere"));
     conf_problems_clear(&problems);
     conf = unit_conf_with("");
     assert_null(conf->warmup_zone);
