@@ -139,6 +139,8 @@ take(struct logfile *file, size_t length, bool ends)
 
     file->begin += length + ends;
     file->length -= length + ends;
+    if (length > 0 && line.start[length - 1] == '\r') /* it came by way of another system */
+        line.length--;
     if (file->skipping)
         line.length = 0;
     file->skipping = !ends;

@@ -23,8 +23,8 @@ void logfile_close(struct logfile *file); /* takes NULL */
 int64_t logfile_written_ms(const struct logfile *file);
 
 /*
- * The next line, without its end; good until the next call.  1; 0: there are no more; or a
- * negative errno: it cannot be read, or is damaged from here on.  Of a line that is too long
+ * The next line, without its end, LF or CRLF; good until the next call.  1; 0: there are no more;
+ * or a negative errno: it cannot be read, or is damaged from here on.  Of a line that is too long
  * nothing but an empty one is told.
  */
 int logfile_next(struct logfile *file, struct span *ret_line, struct err *err);

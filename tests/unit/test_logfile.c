@@ -68,6 +68,24 @@ expect_end(struct logfile *file)
     logfile_close(file);
 }
 
+/* As a system that writes them otherwise hands them on. */
+static void
+test_line_ends(void **state)
+{
+    static const char text[] = "one\r\n\r\ntwo\n\r\rthree\r\r\nfour\r";
+    struct logfile *file;
+
+    (void)state;
+    put(text, strlen(text), false);
+    assert_int_equal(logfile_open(path, &file, NULL), 0);
+    expect(file, "one");
+    expect(file, "");
+    expect(file, "two");
+    expect(file, "\r\rthree\r");
+    expect(file, "four");
+    expect_end(file);
+}
+
 static void
 test_lines(void **state)
 {
@@ -243,6 +261,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_line_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long_lines, set_up, tear_down),
