@@ -461,9 +461,14 @@ follow_where(const struct follow *follow, struct follow_place *ret_place)
 int64_t
 follow_lag_bytes(const struct follow *follow)
 {
-    struct stat st;
+    struct stat here, named;
+    int64_t bytes;
 
-    if (follow->fd < 0 || follow->said || fstat(follow->fd, &st) < 0)
+    if (follow->fd < 0 || follow->said || fstat(follow->fd, &here) < 0)
         return -1;
-    return st.st_size - follow->offset;
+    bytes = here.st_size - follow->offset;
+    if (stat(follow->path, &named) == 0 &&
+        (named.st_ino != here.st_ino || named.st_dev != here.st_dev))
+        bytes += named.st_size; /* its turn comes behind this one */
+    return bytes;
 }

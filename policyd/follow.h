@@ -55,7 +55,7 @@ void follow_free(struct follow *follow); /* takes NULL */
  */
 void follow_where(const struct follow *follow, struct follow_place *ret_place);
 
-/* How many bytes are still to be read; -1: the file cannot be read. */
+/* How many bytes are still to be read, of this file and the newest; -1: it cannot be read. */
 int64_t follow_lag_bytes(const struct follow *follow);
 
 #endif

@@ -261,6 +261,32 @@ test_renamed_meanwhile(void **state)
     end();
 }
 
+/* What is not read is told of, also while an old file is gone through first. */
+static void
+test_lag(void **state)
+{
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "one\n");
+    wait_lines(1);
+    end();
+    put(path, "a", "two\n");
+    rename(path, old_path);
+    put(path, "w", "three\nfour\n");
+    begin(&place);
+    look(1); /* it is opened */
+    assert_int_equal(follow_lag_bytes(follow), 4 + 11);
+    wait_lines(1);
+    assert_int_equal(follow_lag_bytes(follow), 11);
+    wait_lines(2);
+    wait_lines(0);
+    assert_int_equal(follow_lag_bytes(follow), 0);
+    assert_string_equal(buf_text(&told), "one\ntwo\nthree\nfour\n");
+    end();
+}
+
 /* Renamed twice in the time that a writer has for the first, and the second is packed at once. */
 static void
 test_renamed_twice_meanwhile(void **state)
@@ -736,6 +762,7 @@ main(void)
         cmocka_unit_test_setup(test_renamed, setup),
         cmocka_unit_test_setup(test_renamed_meanwhile, setup),
         cmocka_unit_test_setup(test_renamed_twice_meanwhile, setup),
+        cmocka_unit_test_setup(test_lag, setup),
         cmocka_unit_test_setup(test_renamed_and_none_there, setup),
         cmocka_unit_test_setup(test_cut, setup),
         cmocka_unit_test_setup(test_half_a_line, setup),
