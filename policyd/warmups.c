@@ -66,9 +66,13 @@ compare_items(const void *address, const void *item)
 struct warmups_item *
 warmups_find(struct warmups *warmups, const struct address *address)
 {
-    return address->schedule != NULL ? bsearch(address, warmups->items, warmups->count,
-                                               sizeof(*warmups->items), compare_items)
-                                     : NULL;
+    struct warmups_item *item = NULL;
+
+    if (address->schedule != NULL)
+        item = bsearch(address, warmups->items, warmups->count, sizeof(*warmups->items),
+                       compare_items);
+    return item != NULL && item->address == address ? item : NULL; /* else of a configuration that
+                                                                      is still to come */
 }
 
 struct warmup_plan

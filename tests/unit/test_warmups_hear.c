@@ -246,6 +246,42 @@ test_it_lasts(void **state)
     assert_events(w, 0);
 }
 
+/*
+ * A reload brings an address that is known to be suspended.  Breakers tell so before warm-ups have
+ * the configuration: that is nobody else's event.
+ */
+static void
+test_reload_brings_one(void **state)
+{
+    struct world *w = *state;
+    struct conf *before = w->conf;
+    struct breaker open = {.hand = {.until_ms = BREAKER_FOR_EVER}};
+    char record[BREAKER_TEXT_SIZE];
+    struct buf text = {0};
+
+    breakers_on_record(w->breakers, "breaker/address/a0", 1, record, breaker_print(&open, record));
+    buf_puts(&text, "addresses: { a0 = { ip = \"192.0.2.9\"; helo = \"a0.test\"; warmup = { "
+                    "schedule = \"standard\"; started = \"2024-10-04\"; }; };\n");
+    buf_puts(&text, strstr(site, "  a1 ="));
+    w->conf = unit_conf(buf_text(&text));
+    assert_true(curbs_set_snapshot(w->curbs, w->conf->snapshot));
+    breakers_set_conf(w->breakers, w->conf, w->curbs);
+    warmups_set_conf(w->warmups, w->conf);
+    warmups_flush(w->warmups);
+    assert_int_equal(w->warmups->count, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(warmup_today(&w->warmups->items[i].now).events, 0);
+    for (size_t i = 0; i < 2; i++) /* but it is soon */
+        warmups_look(w->warmups, &w->warmups->items[i]);
+    warmups_flush(w->warmups);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(warmup_today(&w->warmups->items[i].now).events,
+                         strcmp(w->warmups->items[i].address->name, "a0") == 0 ? WARMUP_SUSPENDED
+                                                                               : 0);
+    conf_unref(before);
+    buf_clear(&text);
+}
+
 /* More addresses than one tick makes anew, with mail from each all the time: none is overlooked. */
 static void
 test_many_busy_ones(void **state)
@@ -302,6 +338,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_listed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_network, setup, teardown),
         cmocka_unit_test_setup_teardown(test_it_lasts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reload_brings_one, setup, teardown),
         cmocka_unit_test(test_many_busy_ones),
     };
 
