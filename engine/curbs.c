@@ -43,8 +43,8 @@ struct curbs {
     uint64_t changes;
 };
 
-/* An address at a domain is kept as the account "address/domain", which no sender's domain is. */
-#define DOMAIN_MARK '/'
+/* An address at a domain is kept as an account of both; a line's end is in no sender's domain. */
+#define DOMAIN_MARK '\n'
 
 static const struct curb nothing = {.share = CURB_WHOLE, .until_ms = CURB_NOT_KNOWN};
 

@@ -155,6 +155,19 @@ test_probes(void **state)
     assert_int_equal(curbs_changes(w->curbs), 3);
 }
 
+/* A sender's domain may be of any text that a stranger writes: it holds back nothing but itself. */
+static void
+test_odd_account(void **state)
+{
+    struct world *w = *state;
+
+    assert_true(curbs_set_domain(w->curbs, w->a1, "y.test", &slowed));
+    assert_true(curbs_set_account(w->curbs, "a1/x.test", &suspended));
+    assert_int_equal(curbs_domain(w->curbs, w->a1, "x.test")->share, CURB_WHOLE);
+    assert_int_equal(curbs_account(w->curbs, "a1/x.test")->share, 0);
+    assert_int_equal(curbs_account(w->curbs, "a1/y.test")->share, CURB_WHOLE);
+}
+
 /* An address at one domain, of which another address, and the sender's domain, know nothing. */
 static void
 test_domain(void **state)
@@ -325,11 +338,17 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_nothing_at_first), TEST(test_each_is_its_own),
-        TEST(test_taken_out),        TEST(test_changes),
-        TEST(test_probes),           TEST(test_domain),
-        TEST(test_another_snapshot), TEST(test_too_many_accounts),
-        TEST(test_too_many_pairs),   TEST(test_model),
+        TEST(test_nothing_at_first),
+        TEST(test_each_is_its_own),
+        TEST(test_taken_out),
+        TEST(test_changes),
+        TEST(test_probes),
+        TEST(test_domain),
+        TEST(test_odd_account),
+        TEST(test_another_snapshot),
+        TEST(test_too_many_accounts),
+        TEST(test_too_many_pairs),
+        TEST(test_model),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
