@@ -140,7 +140,7 @@ refuse_cold(struct walk *walk, const struct candidate *candidate)
 
     walk->full = true;
     walk->pool_open = true;
-    walk->awaited = candidate->address == question->prefer &&
+    walk->awaited = candidate->address == question->prefer && !meters_are_alone(question->meters) &&
                     decide_pool_at(question, 0)->exhausted == EXHAUSTED_DEFER &&
                     !meter_asked_for(&meters_at(question->meters, candidate->meter)->meter,
                                      DECISION_AWAITED_MS, question->now_ms);

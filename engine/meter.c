@@ -208,10 +208,8 @@ meter_go_alone(struct meter *meter, const struct caps *caps, uint32_t nodes, boo
 {
     int64_t longest = caps->items[caps->count - 1].window_ms;
 
-    if (share_pace(caps, nodes) == 0)
-        return;
     meter->own = true;
-    meter->held = 1;
+    meter->held = share_pace(caps, nodes) > 0;
     meter->from_ms = now_ms + (at_once ? 0 : 2 * longest);
     meter->next = nodes; /* while alone: of how many it is one */
 }

@@ -196,7 +196,7 @@ void meters_give_back(struct meters *meters, uint32_t number, int64_t at_ms, int
 bool meters_answered(struct meters *meters, uint32_t number, const struct book_answer *answer,
                      int64_t now_ms);
 
-/* Every use is forgotten: what is held goes, and it is asked for anew. */
+/* Every use is forgotten: what is held goes, save a share, and it is asked for anew. */
 void meters_reset(struct meters *meters, uint32_t number);
 
 /* Let meters_next() look at it when it has something to return or to report. */

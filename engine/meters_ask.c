@@ -156,7 +156,7 @@ meters_reset(struct meters *meters, uint32_t number)
     struct meter *meter = &meters_at(meters, number)->meter;
 
     meter->again_ms = 0;
-    if (!meter->asked) {
+    if (!meter->asked && !meter->own) {
         meter->held = meter->next = 0;
         meter->use_count = 0;
     }

@@ -317,6 +317,11 @@ test_preferred_is_awaited(void **state)
     w->question.prefer = w->a3;
     w->conf->snapshot->pools[0].exhausted = EXHAUSTED_EXCEED;
     assert_non_null(decided(w));
+
+    w->conf->snapshot->pools[0].exhausted = EXHAUSTED_DEFER;
+    meters_set_nodes(w->meters, 1000);
+    meters_lapse(w->meters, NOW_MS); /* there is no store, and no share */
+    assert_non_null(decided(w));
 }
 
 static void

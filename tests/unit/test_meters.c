@@ -272,6 +272,31 @@ test_smaller_while_alone(void **state)
     conf_unref(some);
 }
 
+/* What had no share when the store went away has one as soon as its cap is larger. */
+static void
+test_larger_while_alone(void **state)
+{
+    struct conf *conf = shared_conf(3), *some = shared_conf(400);
+    struct meters *meters = meters_new(conf->snapshot);
+    uint32_t number = meters_find(meters, "address/a1");
+    int64_t now_ms = 1000000;
+
+    (void)state;
+    meters_set_nodes(meters, 4);
+    meters_lapse(meters, now_ms);
+    now_ms += 2 * HOUR_MS;
+    assert_int_equal(taken_in_an_hour(meters, number, now_ms), 0);
+    assert_true(meters_set_snapshot(meters, some->snapshot, now_ms));
+    conf_unref(conf);
+    now_ms += HOUR_MS;
+    assert_int_equal(taken_in_an_hour(meters, number, now_ms), 100);
+    meters_reset(meters, number); /* nobody can forget what this node has of its share */
+    now_ms += HOUR_MS;
+    assert_int_equal(taken_in_an_hour(meters, number, now_ms), 100);
+    meters_free(meters);
+    conf_unref(some);
+}
+
 /* Where the admin wants it so, the share does not wait; no hour holds more of it than the share. */
 static void
 test_share_at_once(void **state)
@@ -371,6 +396,7 @@ main(void)
         cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_smaller_while_alone),
         cmocka_unit_test(test_answer_of_before),
+        cmocka_unit_test(test_larger_while_alone),
         cmocka_unit_test(test_share_at_once),
         cmocka_unit_test(test_first_met_alone),
     };
