@@ -5,6 +5,7 @@
  */
 #include "ctl/prospect.h"
 
+#include "ctl/table.h"
 #include "engine/date.h"
 #include "engine/need.h"
 #include "engine/schedule.h"
@@ -20,57 +21,27 @@
 
 enum {
     COLUMNS_MAX = 6, /* addresses side by side; --json has all */
-    NAME_WIDTH = 16, /* at least, as are the others */
-    WIDTH = 12,
+    COLUMNS_MIN = 3, /* likewise, where the table gets wider than a terminal */
     CELL_SIZE = 64,
     ALIKE_MAX = 5, /* warnings of one kind */
     NAMES_MAX = 8,
 };
 
+/* The cells of the first line. */
 static void
-put_wide(struct buf *out, uint64_t number, int width)
+put_heads(struct table *table, const char *const *heads, size_t count)
 {
-    char text[PROSPECT_NUMBER_SIZE];
-
-    buf_printf(out, " %*s", width, prospect_number(number, text));
-}
-
-static void
-put(struct buf *out, uint64_t number)
-{
-    put_wide(out, number, WIDTH);
-}
-
-static int
-wider(int width, const char *name)
-{
-    return (int)strlen(name) > width ? (int)strlen(name) : width;
-}
-
-/* Of the first column of all tables. */
-static int
-first_width(const struct prospect *prospect)
-{
-    const struct snapshot *snapshot = prospect->conf->snapshot;
-    int width = NAME_WIDTH;
-
-    for (size_t i = 0; i < snapshot->stream_count; i++)
-        width = wider(width, snapshot->streams[i].name);
-    for (size_t i = 0; i < snapshot->pool_count; i++)
-        width = wider(width, snapshot->pools[i].name);
-    for (size_t i = 0; i < snapshot->address_count; i++)
-        if (snapshot->addresses[i].schedule != NULL)
-            width = wider(width, snapshot->addresses[i].name);
-    return width;
+    for (size_t i = 0; i < count; i++)
+        table_text(table, heads[i]);
 }
 
 static void
-put_date(const struct prospect *prospect, int32_t day, struct buf *out)
+put_date(struct table *table, int32_t day)
 {
     char date[DATE_SIZE];
 
     date_print(day, date);
-    buf_printf(out, "%-*s", first_width(prospect), date);
+    table_text(table, date);
 }
 
 /* ------------------------------------------------------------------ streams */
@@ -78,50 +49,59 @@ put_date(const struct prospect *prospect, int32_t day, struct buf *out)
 static void
 print_streams(const struct prospect *prospect, struct buf *out)
 {
+    static const char *const heads[] = {"stream", "came in",  "sent",  "at once",
+                                        "waited", "returned", "waits", "longest"};
     const struct snapshot *snapshot = prospect->conf->snapshot;
+    struct table table = {.columns = 8, .left = 1};
 
-    buf_printf(out, "%-*s %*s %*s %*s %*s %*s %*s %*s\n", first_width(prospect), "stream", WIDTH,
-               "came in", WIDTH, "sent", WIDTH, "at once", WIDTH, "waited", WIDTH, "returned",
-               WIDTH, "still waits", WIDTH, "longest");
+    put_heads(&table, heads, table.columns);
     for (size_t i = 0; i < snapshot->stream_count; i++) {
         struct world_stream its = world_stream(prospect->world, &snapshot->streams[i]);
         char longest[UNITS_SPAN_SIZE];
 
         if (its.offered == 0)
             continue;
-        buf_printf(out, "%-*s", first_width(prospect), snapshot->streams[i].name);
-        put(out, its.offered);
-        put(out, its.sent);
-        put(out, its.at_once);
-        put(out, its.delayed);
-        put(out, its.ended + its.late);
-        put(out, its.waiting);
-        buf_printf(out, " %*s\n", WIDTH,
+        table_text(&table, snapshot->streams[i].name);
+        table_number(&table, its.offered);
+        table_number(&table, its.sent);
+        table_number(&table, its.at_once);
+        table_number(&table, its.delayed);
+        table_number(&table, its.ended + its.late);
+        table_number(&table, its.waiting);
+        table_text(&table,
                    its.waited_most_ms > 0 ? units_print_span(its.waited_most_ms, longest) : "-");
     }
+    table_print(&table, out);
 }
 
 static void
 print_waits(const struct prospect *prospect, struct buf *out)
 {
+    static const char *const heads[] = {"sent within", "1 min", "10 min", "1 h",  "6 h",
+                                        "1 d",         "2 d",   "5 d",    "later"};
     const struct snapshot *snapshot = prospect->conf->snapshot;
-    bool begun = false;
+    struct table table = {.columns = WORLD_WAITS + 1, .left = 1};
 
+    put_heads(&table, heads, table.columns);
     for (size_t i = 0; i < snapshot->stream_count; i++) {
         struct world_stream its = world_stream(prospect->world, &snapshot->streams[i]);
 
         if (its.sent == 0 || its.at_once == its.sent)
             continue;
-        if (!begun)
-            buf_printf(out, "\n%-*s %9s %9s %9s %9s %9s %9s %9s %9s\n", first_width(prospect),
-                       "sent within", "1 min", "10 min", "1 h", "6 h", "1 d", "2 d", "5 d",
-                       "later");
-        begun = true;
-        buf_printf(out, "%-*s", first_width(prospect), snapshot->streams[i].name);
-        for (size_t j = 0; j < WORLD_WAITS; j++)
-            buf_printf(out, " %7.1f %%", (double)its.waits[j] * 100 / (double)its.sent);
-        buf_puts(out, "\n");
+        table_text(&table, snapshot->streams[i].name);
+        for (size_t j = 0; j < WORLD_WAITS; j++) {
+            char cell[CELL_SIZE];
+
+            snprintf(cell, sizeof(cell), "%.1f %%", (double)its.waits[j] * 100 / (double)its.sent);
+            table_text(&table, cell);
+        }
     }
+    if (table.count == table.columns) {
+        table_clear(&table);
+        return;
+    }
+    buf_puts(out, "\n");
+    table_print(&table, out);
 }
 
 /* --------------------------------------------------------------------- days */
@@ -129,7 +109,6 @@ print_waits(const struct prospect *prospect, struct buf *out)
 struct column {
     const struct address *address;
     uint64_t sent;
-    int width;
 };
 
 static int
@@ -150,18 +129,17 @@ as_configured(const void *a, const void *b)
     return x->address->index < y->address->index ? -1 : x->address->index > y->address->index;
 }
 
-/* The addresses that have a column: those that sent most, or warm up.  Returns how many. */
+/* The addresses that have a column, most of them: those that sent most, or warm up.  How many? */
 static size_t
-choose_columns(const struct prospect *prospect, bool warm, struct column columns[COLUMNS_MAX],
-               size_t *ret_all)
+choose_columns(const struct prospect *prospect, bool warm, size_t most,
+               struct column columns[COLUMNS_MAX], size_t *ret_all)
 {
     const struct snapshot *snapshot = prospect->conf->snapshot;
     struct column *all = mem_array(snapshot->address_count, sizeof(*all));
     size_t count = 0, kept;
 
     for (size_t i = 0; i < snapshot->address_count; i++) {
-        struct column column = {&snapshot->addresses[i], 0,
-                                wider(WIDTH, snapshot->addresses[i].name)};
+        struct column column = {&snapshot->addresses[i], 0};
 
         for (size_t j = 0; j < snapshot->stream_count; j++)
             column.sent += world_sent_of(prospect->world, column.address, &snapshot->streams[j]);
@@ -169,7 +147,7 @@ choose_columns(const struct prospect *prospect, bool warm, struct column columns
             all[count++] = column;
     }
     qsort(all, count, sizeof(*all), busier_first);
-    kept = count < COLUMNS_MAX ? count : COLUMNS_MAX;
+    kept = count < most ? count : most;
     qsort(all, kept, sizeof(*all), as_configured);
     for (size_t i = 0; i < kept; i++)
         columns[i] = all[i];
@@ -179,42 +157,68 @@ choose_columns(const struct prospect *prospect, bool warm, struct column columns
 }
 
 static void
-put_names(struct buf *out, const struct column *columns, size_t count)
+put_names(struct table *table, const struct column *columns, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        buf_printf(out, " %*s", columns[i].width, columns[i].address->name);
+        table_text(table, columns[i].address->name);
+}
+
+static void
+put_day(const struct prospect *prospect, const struct world_day *day, const struct column *columns,
+        size_t count, bool others, struct table *table)
+{
+    const struct snapshot *snapshot = prospect->conf->snapshot;
+    uint64_t sent = 0, waiting = 0, shown = 0;
+
+    for (size_t i = 0; i < snapshot->address_count; i++)
+        sent += day->addresses[i].sent;
+    for (size_t i = 0; i < snapshot->stream_count; i++)
+        waiting += day->streams[i].waiting;
+    put_date(table, day->day);
+    table_number(table, sent);
+    table_number(table, waiting);
+    for (size_t i = 0; i < count; i++) {
+        shown += day->addresses[columns[i].address->index].sent;
+        table_number(table, day->addresses[columns[i].address->index].sent);
+    }
+    if (others)
+        table_number(table, sent - shown);
+}
+
+/* With a column for each of the most addresses. */
+static void
+make_days(const struct prospect *prospect, size_t most, struct table *table)
+{
+    struct column columns[COLUMNS_MAX];
+    size_t all, count = choose_columns(prospect, false, most, columns, &all);
+
+    *table = (struct table){.columns = 3 + count + (all > count), .left = 1};
+    table_text(table, "sent on");
+    table_text(table, "in all");
+    table_text(table, "waits");
+    put_names(table, columns, count);
+    if (all > count)
+        table_text(table, "others");
+    for (size_t i = 0; i < world_days(prospect->world); i++) {
+        struct world_day day = world_day(prospect->world, i);
+
+        put_day(prospect, &day, columns, count, all > count, table);
+    }
 }
 
 static void
 print_days(const struct prospect *prospect, struct buf *out)
 {
-    const struct snapshot *snapshot = prospect->conf->snapshot;
-    struct column columns[COLUMNS_MAX];
-    size_t all, count = choose_columns(prospect, false, columns, &all);
+    size_t most = COLUMNS_MAX;
+    struct table table;
 
-    buf_printf(out, "\n%-*s %*s %*s", first_width(prospect), "sent on", WIDTH, "in all", WIDTH,
-               "still waits");
-    put_names(out, columns, count);
-    buf_printf(out, all > count ? " %*s\n" : "\n", WIDTH, "others");
-    for (size_t i = 0; i < world_days(prospect->world); i++) {
-        struct world_day day = world_day(prospect->world, i);
-        uint64_t sent = 0, waiting = 0, shown = 0;
-
-        for (size_t j = 0; j < snapshot->address_count; j++)
-            sent += day.addresses[j].sent;
-        for (size_t j = 0; j < snapshot->stream_count; j++)
-            waiting += day.streams[j].waiting;
-        put_date(prospect, day.day, out);
-        put(out, sent);
-        put(out, waiting);
-        for (size_t j = 0; j < count; j++) {
-            shown += day.addresses[columns[j].address->index].sent;
-            put_wide(out, day.addresses[columns[j].address->index].sent, columns[j].width);
-        }
-        if (all > count)
-            put(out, sent - shown);
-        buf_puts(out, "\n");
+    make_days(prospect, most, &table);
+    while (table_width(&table) > TABLE_WIDTH && most > COLUMNS_MIN) {
+        table_clear(&table);
+        make_days(prospect, --most, &table);
     }
+    buf_puts(out, "\n");
+    table_print(&table, out);
 }
 
 /* ----------------------------------------------------------------- warm-ups */
@@ -244,14 +248,14 @@ mark_of(enum warmup_result result)
 }
 
 static void
-put_cell(struct buf *out, const struct world_address *its, bool over, int width)
+put_cell(struct table *table, const struct world_address *its, bool over)
 {
     char number[PROSPECT_NUMBER_SIZE], cell[CELL_SIZE];
 
     snprintf(cell, sizeof(cell), "%s%c",
              its->allowance == WARMUP_UNLIMITED ? "full" : prospect_number(its->allowance, number),
              over ? mark_of((enum warmup_result)its->result) : ' ');
-    buf_printf(out, " %*s", width, cell);
+    table_text(table, cell);
 }
 
 /* How many days are worth a line: until all have their full volume. */
@@ -343,23 +347,24 @@ static void
 print_warmups(const struct prospect *prospect, struct buf *out)
 {
     struct column columns[COLUMNS_MAX];
-    size_t all, count = choose_columns(prospect, true, columns, &all);
+    size_t all, count = choose_columns(prospect, true, COLUMNS_MAX, columns, &all);
     size_t days = days_of_warmups(prospect, columns, count);
+    struct table table = {.columns = 1 + count, .left = 1};
 
     if (count == 0)
         return;
-    buf_printf(out, "\n%-*s", first_width(prospect), "may send on");
-    put_names(out, columns, count);
-    buf_printf(out, "\n");
+    table_text(&table, "may send on");
+    put_names(&table, columns, count);
     for (size_t i = 0; i < days; i++) {
         struct world_day day = world_day(prospect->world, i);
 
-        put_date(prospect, day.day, out);
+        put_date(&table, day.day);
         for (size_t j = 0; j < count; j++)
-            put_cell(out, &day.addresses[columns[j].address->index],
-                     i + 1 < world_days(prospect->world), columns[j].width);
-        buf_puts(out, "\n");
+            put_cell(&table, &day.addresses[columns[j].address->index],
+                     i + 1 < world_days(prospect->world));
     }
+    buf_puts(out, "\n");
+    table_print(&table, out);
     buf_puts(out, "+ it went on; = it was held; - it went back; . nothing was sent\n\n");
     print_full(prospect, out);
 }
@@ -370,15 +375,15 @@ print_warmups(const struct prospect *prospect, struct buf *out)
 static void
 print_grades(const struct prospect *prospect, struct buf *out)
 {
+    struct table table = {.columns = 1 + GRADES, .left = 1};
     size_t days = world_days(prospect->world);
     struct world_day before = {0};
 
     if (!world_has_standings(prospect->world))
         return;
-    buf_printf(out, "\n%-*s", first_width(prospect), "accounts on");
+    table_text(&table, "accounts on");
     for (int i = 0; i < GRADES; i++)
-        buf_printf(out, " %*s", WIDTH, grade_text((enum grade)i));
-    buf_puts(out, "\n");
+        table_text(&table, grade_text((enum grade)i));
     for (size_t i = 0; i < days; i++) {
         struct world_day day = world_day(prospect->world, i);
         bool same = memcmp(day.grades, before.grades, sizeof(day.grades)) == 0;
@@ -386,58 +391,73 @@ print_grades(const struct prospect *prospect, struct buf *out)
         before = day;
         if (same && i + 1 < days)
             continue;
-        put_date(prospect, day.day, out);
+        put_date(&table, day.day);
         for (int j = 0; j < GRADES; j++)
-            put(out, day.grades[j]);
-        buf_puts(out, "\n");
+            table_number(&table, day.grades[j]);
     }
+    buf_puts(out, "\n");
+    table_print(&table, out);
 }
 
 /* -------------------------------------------------------------------- pools */
 
+/* Why a pool needs so many addresses. */
 static void
-print_need(const struct prospect *prospect, const struct pool *pool, struct buf *out)
+put_need(const struct prospect *prospect, const struct pool *pool, struct table *table)
 {
     struct need need = need_of(prospect->world, pool);
     char number[PROSPECT_NUMBER_SIZE], limit[PROSPECT_NUMBER_SIZE];
+    char *text;
 
     if (need.cap == NULL) {
-        buf_puts(out, "no cap limits it");
+        table_text(table, "no cap limits it");
         return;
     }
-    buf_printf(out, "%s%s%s in a window of \"%s\", %s each", prospect_number(need.peak, number),
-               need.provider != NULL ? " to " : "",
-               need.provider != NULL ? need.provider->name : "", need.cap->name,
-               prospect_number(need.cap->limit, limit));
+    text = mem_printf("%s%s%s in one \"%s\", %s each", prospect_number(need.peak, number),
+                      need.provider != NULL ? " to " : "",
+                      need.provider != NULL ? need.provider->name : "", need.cap->name,
+                      prospect_number(need.cap->limit, limit));
+    table_text(table, text);
+    free(text);
+}
+
+/* It has no mail of its own. */
+static void
+put_overflow(const struct prospect *prospect, const struct pool *pool, struct table *table)
+{
+    char number[PROSPECT_NUMBER_SIZE];
+    char *text = mem_printf("no mail but overflow: %s",
+                            prospect_number(world_sent_from(prospect->world, pool), number));
+
+    table_text(table, text);
+    free(text);
 }
 
 static void
 print_pools(const struct prospect *prospect, struct buf *out)
 {
+    static const char *const heads[] = {"pool",    "addresses", "needs",
+                                        "an hour", "a day",     "because of"};
     const struct snapshot *snapshot = prospect->conf->snapshot;
+    struct table table = {.columns = 6, .left = 1 | 1u << 5};
 
-    buf_printf(out, "\n%-*s %*s %*s %*s %*s  %s\n", first_width(prospect), "pool", WIDTH,
-               "addresses", WIDTH, "needs", WIDTH, "most an hour", WIDTH, "most a day",
-               "because of");
+    put_heads(&table, heads, table.columns);
     for (size_t i = 0; i < snapshot->pool_count; i++) {
         const struct pool *pool = &snapshot->pools[i];
         struct world_peak peak = world_peak(prospect->world, pool, NULL);
-        uint64_t sent = world_sent_from(prospect->world, pool);
-        char number[PROSPECT_NUMBER_SIZE];
 
-        buf_printf(out, "%-*s", first_width(prospect), pool->name);
-        put(out, pool->member_count);
-        put(out, need_of(prospect->world, pool).addresses);
-        put(out, peak.hour);
-        put(out, peak.day);
-        buf_puts(out, "  ");
+        table_text(&table, pool->name);
+        table_number(&table, pool->member_count);
+        table_number(&table, need_of(prospect->world, pool).addresses);
+        table_number(&table, peak.hour);
+        table_number(&table, peak.day);
         if (peak.day > 0)
-            print_need(prospect, pool, out);
+            put_need(prospect, pool, &table);
         else
-            buf_printf(out, "no mail of its own; %s of others' overflow",
-                       prospect_number(sent, number));
-        buf_puts(out, "\n");
+            put_overflow(prospect, pool, &table);
     }
+    buf_puts(out, "\n");
+    table_print(&table, out);
 }
 
 static void

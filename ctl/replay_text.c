@@ -5,6 +5,7 @@
  */
 #include "ctl/replay.h"
 
+#include "ctl/table.h"
 #include "engine/provider.h"
 #include "engine/snapshot.h"
 #include "lib/conf.h"
@@ -21,7 +22,6 @@
 enum {
     NAME_WIDTH = 24,
     WIDTH = 12,
-    PEAK_WIDTH = 22,
     CELL_SIZE = 80,
     RELAYED_MIN = 100,    /* fewer tell of no relayhost ... */
     RELAYED_PERCENT = 90, /* ... nor does a smaller part of them at one host */
@@ -132,17 +132,20 @@ print_log(const struct replay *replay, const struct prospect *prospect, struct b
 
 /* Which streams else, and of how much. */
 static void
-put_perhaps(const struct replay *replay, const struct replay_stream *its, struct buf *out)
+put_perhaps(const struct replay *replay, const struct replay_stream *its, struct table *table)
 {
     const struct snapshot *snapshot = replay->conf->snapshot;
-    const char *between = "  ";
+    struct buf text = {0};
+    const char *between = "";
 
     for (size_t i = 0; i < snapshot->stream_count; i++)
         if (its->perhaps[i] > 0) {
-            buf_printf(out, "%s%.1f %% of %s", between, percent(its->perhaps[i], its->recipients),
+            buf_printf(&text, "%s%.1f %% of %s", between, percent(its->perhaps[i], its->recipients),
                        snapshot->streams[i].name);
             between = ", ";
         }
+    table_text(table, buf_text(&text));
+    buf_clear(&text);
 }
 
 static void
@@ -150,20 +153,24 @@ print_told(const struct replay *replay, struct buf *out)
 {
     const struct arrivals_figures *figures = arrivals_figures(replay->arrivals);
     const struct snapshot *snapshot = replay->conf->snapshot;
+    struct table table = {.columns = 4, .left = 1 | 1u << 3};
 
-    buf_printf(out, "\n%-*s %*s %*s  %s\n", NAME_WIDTH, "stream, as the log tells", WIDTH,
-               "messages", WIDTH, "recipients", "may be, by what no log tells");
+    table_text(&table, "stream, as the log tells");
+    table_text(&table, "messages");
+    table_text(&table, "recipients");
+    table_text(&table, "may be, by what no log tells");
     for (size_t i = 0; i < snapshot->stream_count; i++) {
         const struct replay_stream *its = &replay->streams[i];
 
         if (its->recipients == 0)
             continue;
-        buf_printf(out, "%-*s", NAME_WIDTH, snapshot->streams[i].name);
-        put(out, its->messages);
-        put(out, its->recipients);
-        put_perhaps(replay, its, out);
-        buf_puts(out, "\n");
+        table_text(&table, snapshot->streams[i].name);
+        table_number(&table, its->messages);
+        table_number(&table, its->recipients);
+        put_perhaps(replay, its, &table);
     }
+    buf_puts(out, "\n");
+    table_print(&table, out);
     if (figures->unsure > 0)
         buf_printf(out,
                    "! a log has no headers: the streams of %.1f %% cannot be told -- tell which "
@@ -198,7 +205,7 @@ print_waits(const struct replay *replay, struct buf *out)
 /* --------------------------------------------------------------------- peaks */
 
 static void
-put_peak(struct buf *out, uint64_t peak, uint64_t room)
+put_peak(struct table *table, uint64_t peak, uint64_t room)
 {
     char number[PROSPECT_NUMBER_SIZE], limit[PROSPECT_NUMBER_SIZE], cell[CELL_SIZE];
 
@@ -207,33 +214,38 @@ put_peak(struct buf *out, uint64_t peak, uint64_t room)
                  prospect_number(room, limit), peak > room ? " !" : "");
     else
         snprintf(cell, sizeof(cell), "%s", prospect_number(peak, number));
-    buf_printf(out, " %*s", PEAK_WIDTH, cell);
+    table_text(table, cell);
 }
 
 static void
-print_peak(const struct replay *replay, const struct pool *pool, const struct provider *provider,
-           struct buf *out)
+put_peaks(const struct replay *replay, const struct pool *pool, const struct provider *provider,
+          struct table *table)
 {
     struct world_peak peak = world_peak(replay->world, pool, provider);
 
-    buf_printf(out, "%-*s %-*s", WIDTH, pool->name, WIDTH, provider->name);
-    put_peak(out, peak.minute, replay_room(pool, provider, MINUTE_MS));
-    put_peak(out, peak.hour, replay_room(pool, provider, 60 * MINUTE_MS));
-    put_peak(out, peak.day, replay_room(pool, provider, 24 * 60 * MINUTE_MS));
-    buf_puts(out, "\n");
+    table_text(table, pool->name);
+    table_text(table, provider->name);
+    put_peak(table, peak.minute, replay_room(pool, provider, MINUTE_MS));
+    put_peak(table, peak.hour, replay_room(pool, provider, 60 * MINUTE_MS));
+    put_peak(table, peak.day, replay_room(pool, provider, 24 * 60 * MINUTE_MS));
 }
 
 static void
 print_peaks(const struct replay *replay, struct buf *out)
 {
+    static const char *const heads[] = {"came in for", "to", "most a minute", "most an hour",
+                                        "most a day"};
     const struct snapshot *snapshot = replay->conf->snapshot;
+    struct table table = {.columns = 5, .left = 3};
 
-    buf_printf(out, "\n%-*s %-*s %*s %*s %*s\n", WIDTH, "came in for", WIDTH, "to", PEAK_WIDTH,
-               "most a minute", PEAK_WIDTH, "most an hour", PEAK_WIDTH, "most a day");
+    for (size_t i = 0; i < table.columns; i++)
+        table_text(&table, heads[i]);
     for (size_t i = 0; i < snapshot->pool_count; i++)
         for (size_t j = 0; j < snapshot->provider_count; j++)
             if (world_peak(replay->world, &snapshot->pools[i], &snapshot->providers[j]).day > 0)
-                print_peak(replay, &snapshot->pools[i], &snapshot->providers[j], out);
+                put_peaks(replay, &snapshot->pools[i], &snapshot->providers[j], &table);
+    buf_puts(out, "\n");
+    table_print(&table, out);
     if (snapshot->has_caps)
         buf_puts(out, "of: what the caps of the pool's addresses let pass in that time\n");
 }
