@@ -340,9 +340,9 @@ arrivals_hear(struct arrivals *arrivals, const char *text, size_t length)
 }
 
 void
-arrivals_file(struct arrivals *arrivals, int64_t written_ms)
+arrivals_file(struct arrivals *arrivals, int64_t written_ms, int64_t now_ms)
 {
-    logtime_file(&arrivals->logtime, written_ms);
+    logtime_file(&arrivals->logtime, written_ms, now_ms);
 }
 
 void

@@ -89,7 +89,7 @@ struct arrivals *arrivals_new(const struct arrivals_start *start);
 void arrivals_free(struct arrivals *arrivals); /* takes NULL */
 
 /* Lines come from another file, which was last written then: see ctl/logtime.h. */
-void arrivals_file(struct arrivals *arrivals, int64_t written_ms);
+void arrivals_file(struct arrivals *arrivals, int64_t written_ms, int64_t now_ms);
 
 /* A line, without its end.  May tell of some arrivals, of earlier ones, too. */
 void arrivals_hear(struct arrivals *arrivals, const char *line, size_t length);

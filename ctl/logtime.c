@@ -21,9 +21,11 @@ logtime_init(struct logtime *logtime, const struct zone *zone)
 }
 
 void
-logtime_file(struct logtime *logtime, int64_t written_ms)
+logtime_file(struct logtime *logtime, int64_t written_ms, int64_t now_ms)
 {
-    logtime->latest_ms = written_ms + TEN_YEARS * day_ms;
+    if (written_ms < EARLIEST_MS)
+        written_ms = now_ms;
+    logtime->latest_ms = (written_ms > now_ms ? written_ms : now_ms) + TEN_YEARS * day_ms;
     if (!logtime->known)
         logtime->near_ms = written_ms - HALF_A_YEAR * day_ms;
 }

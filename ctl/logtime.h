@@ -3,8 +3,8 @@
  *
  * The first line is the newest that it can be and not later than its file was last written; each
  * further one is the nearest to the one before.  What is from before there was Postfix, or from ten
- * years and more after its file was last written, is no time: a host that had none yet wrote it, or
- * somebody made it up, and all the years up to it would be gone through.
+ * years and more ahead, is no time: a host that had none yet wrote it, or somebody made it up, and
+ * all the years up to it would be gone through.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,8 +28,8 @@ struct logtime {
 
 void logtime_init(struct logtime *logtime, const struct zone *zone);
 
-/* A file begins, which was last written then. */
-void logtime_file(struct logtime *logtime, int64_t written_ms);
+/* A file begins, which was last written then; where that is no time, as copies may have, now. */
+void logtime_file(struct logtime *logtime, int64_t written_ms, int64_t now_ms);
 
 /* Milliseconds since 1970; -1: it is no time. */
 int64_t logtime_ms(struct logtime *logtime, const struct maillog_time *time);

@@ -9,6 +9,7 @@
 #include "ctl/logfile.h"
 #include "ctl/logtime.h"
 #include "engine/zone.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -75,7 +76,7 @@ peek(const struct replay *replay, struct source *source, struct err *err)
     if (r < 0)
         return r;
     logtime_init(&logtime, replay->local);
-    logtime_file(&logtime, logfile_written_ms(file));
+    logtime_file(&logtime, logfile_written_ms(file), clock_ms(CLOCK_REALTIME));
     while (lines < PEEK_LINES_MAX && (r = logfile_next(file, &line, err)) > 0) {
         struct maillog_frame frame;
 
@@ -153,7 +154,7 @@ read_file(struct replay *replay, const char *path, struct err *err)
 
     if (r < 0)
         return r;
-    arrivals_file(replay->arrivals, logfile_written_ms(file));
+    arrivals_file(replay->arrivals, logfile_written_ms(file), clock_ms(CLOCK_REALTIME));
     while ((r = logfile_next(file, &line, err)) > 0) {
         arrivals_hear(replay->arrivals, line.start, line.length);
         tell_progress(replay, false);

@@ -88,7 +88,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             mapping_add(&mapping, conf->snapshot, text, NULL);
             free(text);
         } else if (*at == '#') {
-            arrivals_file(arrivals, 1793872800000);
+            arrivals_file(arrivals, 1793872800000, 1793872800000);
         } else {
             hear(arrivals, at, length);
             lines++;

@@ -532,20 +532,21 @@ test_years(void **state)
 
     (void)state;
     logtime_init(&logtime, NULL);
-    logtime_file(&logtime, new_year_ms + 190 * 24 * hour_ms); /* in July */
+    logtime_file(&logtime, new_year_ms + 190 * 24 * hour_ms, new_year_ms); /* in July */
     assert_int_equal(time_of(&logtime, "Dec 31 23:00:00"), new_year_ms - hour_ms);
     assert_int_equal(time_of(&logtime, "Jan  1 01:00:00"), new_year_ms + hour_ms);
-    logtime_file(&logtime, new_year_ms + 1900 * 24 * hour_ms); /* which was copied since */
+    logtime_file(&logtime, new_year_ms + 1900 * 24 * hour_ms,
+                 new_year_ms); /* which was copied since */
     assert_int_equal(time_of(&logtime, "Jan  1 02:00:00"), new_year_ms + 2 * hour_ms);
     assert_int_equal(time_of(&logtime, "2025-01-01T00:00:00+01:00"),
                      new_year_ms - 730 * 24 * hour_ms - hour_ms);
     assert_int_equal(time_of(&logtime, "Feb 31 25:00:00"), -1);
 
     logtime_init(&logtime, NULL); /* some minutes are no year */
-    logtime_file(&logtime, new_year_ms);
+    logtime_file(&logtime, new_year_ms, new_year_ms);
     assert_int_equal(time_of(&logtime, "Jan  1 00:05:00"), new_year_ms + hour_ms / 12);
     logtime_init(&logtime, NULL);
-    logtime_file(&logtime, new_year_ms);
+    logtime_file(&logtime, new_year_ms, new_year_ms);
     assert_int_equal(time_of(&logtime, "Jan  3 00:00:00"), new_year_ms - 363 * 24 * hour_ms);
 }
 
@@ -557,7 +558,7 @@ test_times_that_cannot_be(void **state)
 
     (void)state;
     logtime_init(&logtime, NULL);
-    logtime_file(&logtime, new_year_ms);
+    logtime_file(&logtime, new_year_ms, new_year_ms);
     assert_int_equal(time_of(&logtime, "1970-01-01T00:00:07Z"), -1);
     assert_int_equal(time_of(&logtime, "9999-01-01T00:00:00Z"), -1);
     assert_int_equal(time_of(&logtime, "2037-06-01T00:00:00Z"), -1);
@@ -566,6 +567,12 @@ test_times_that_cannot_be(void **state)
     assert_int_equal(time_of(&logtime, "Dec 31 23:00:00"), new_year_ms - hour_ms);
     assert_true(time_of(&logtime, "1998-01-01T00:00:00Z") > 0);
     assert_true(time_of(&logtime, "2036-12-01T00:00:00Z") > 0);
+    logtime_init(&logtime, NULL);
+    logtime_file(&logtime, 0, new_year_ms); /* a copy that does not tell */
+    assert_int_equal(time_of(&logtime, "Dec 31 23:00:00"), new_year_ms - hour_ms);
+    assert_int_equal(time_of(&logtime, "2026-12-31T23:00:00Z"), new_year_ms - hour_ms);
+    logtime_file(&logtime, new_year_ms - 7300 * 24 * hour_ms, new_year_ms); /* or is wrong */
+    assert_int_equal(time_of(&logtime, "2026-12-31T23:00:00Z"), new_year_ms - hour_ms);
     for (int i = 0; i < 300; i++) { /* each is the nearest to the one before, always ahead */
         static const char *const months[] = {"Jan", "May", "Sep"};
         char text[32];
@@ -586,7 +593,7 @@ test_zones(void **state)
     (void)state;
     assert_non_null(zone);
     logtime_init(&logtime, zone);
-    logtime_file(&logtime, forward_ms + 24 * hour_ms);
+    logtime_file(&logtime, forward_ms + 24 * hour_ms, new_year_ms);
     assert_int_equal(time_of(&logtime, "Mar 29 00:30:00"), forward_ms - 3 * hour_ms / 2);
     assert_int_equal(time_of(&logtime, "Mar 29 01:59:59"), forward_ms - 1000);
     assert_int_equal(time_of(&logtime, "Mar 29 03:00:00"), forward_ms);
