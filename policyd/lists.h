@@ -51,7 +51,7 @@ void lists_set_conf(struct lists *lists, const struct conf *conf, const struct d
 /* For status, one of text and json is NULL: a line, or an object, for each list. */
 void lists_status(const struct lists *lists, struct buf *text, struct json *json);
 
-/* Each address at each list, what is not clear first. */
+/* Each address at each list: what is listed first, then what is not clear; LISTS_ROWS_MAX. */
 void lists_print(const struct lists *lists, struct buf *text, struct json *json);
 
 #endif

@@ -172,32 +172,54 @@ print_address(const struct asked_list *asked, size_t place, int width, int64_t n
     buf_puts(text, "\n");
 }
 
-static bool
-is_quiet(const struct survey_address *address)
+/* What matters most is told first, and as far as there is room. */
+enum rank { LISTED, NOT_CLEAR, CLEAR, RANKS };
+
+static enum rank
+rank_of(const struct survey_address *address)
 {
-    return address->finding == SURVEY_CLEAR;
+    return address->finding == SURVEY_LISTED  ? LISTED
+           : address->finding == SURVEY_CLEAR ? CLEAR
+                                              : NOT_CLEAR;
 }
 
-/* Returns how many rows were printed. */
+/* So many rows of each are told.  Returns how many are not. */
 static size_t
-print_rows(const struct lists *lists, bool quiet, size_t room, int width, struct buf *text)
+make_room(const struct lists *lists, size_t room[static RANKS])
+{
+    size_t left = LISTS_ROWS_MAX, omitted = 0;
+
+    memset(room, 0, RANKS * sizeof(*room));
+    for (size_t i = 0; i < lists->count; i++)
+        for (size_t j = 0; j < lists->address_count; j++)
+            room[rank_of(survey_address(lists->items[i].survey, j))]++;
+    for (int rank = 0; rank < RANKS; rank++) {
+        size_t all = room[rank];
+
+        room[rank] = all < left ? all : left;
+        left -= room[rank];
+        omitted += all - room[rank];
+    }
+    return omitted;
+}
+
+static void
+print_rows(const struct lists *lists, enum rank rank, size_t room, int width, struct buf *text)
 {
     int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
-    size_t rows = 0;
 
     for (size_t i = 0; i < lists->address_count; i++)
-        for (size_t j = 0; j < lists->count; j++)
-            if (is_quiet(survey_address(lists->items[j].survey, i)) == quiet && rows < room) {
+        for (size_t j = 0; j < lists->count && room > 0; j++)
+            if (rank_of(survey_address(lists->items[j].survey, i)) == rank) {
                 print_address(&lists->items[j], i, width, now_ms, text);
-                rows++;
+                room--;
             }
-    return rows;
 }
 
 static void
 print_text(const struct lists *lists, struct buf *text)
 {
-    size_t all = lists->address_count * lists->count, rows;
+    size_t room[RANKS], omitted = make_room(lists, room);
     int width = (int)strlen("address");
 
     for (size_t i = 0; i < lists->address_count; i++)
@@ -207,35 +229,43 @@ print_text(const struct lists *lists, struct buf *text)
         print_status(&lists->items[i], text);
     buf_printf(text, "\n%-*s  %-39s  %-20s  %-9s  %-12s\n", width, "address", "ip", "list", "state",
                "answered");
-    rows = print_rows(lists, false, LISTS_ROWS_MAX, width, text);
-    rows += print_rows(lists, true, LISTS_ROWS_MAX - rows, width, text);
-    if (rows < all)
-        buf_printf(text, "and %zu more\n", all - rows);
+    for (int rank = 0; rank < RANKS; rank++)
+        print_rows(lists, (enum rank)rank, room[rank], width, text);
+    if (omitted > 0)
+        buf_printf(text, "and %zu more\n", omitted);
+}
+
+static void
+add_addresses(const struct asked_list *asked, size_t room[static RANKS], struct json *json)
+{
+    int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+
+    json_open(json, "addresses", '[');
+    for (int rank = 0; rank < RANKS; rank++)
+        for (size_t i = 0; i < asked->lists->address_count && room[rank] > 0; i++)
+            if (rank_of(survey_address(asked->survey, i)) == (enum rank)rank) {
+                add_address(asked, i, now_ms, json);
+                room[rank]--;
+            }
+    json_close(json, ']');
 }
 
 /* lists may be NULL, here alone. */
 static void
 print_json(const struct lists *lists, struct json *json)
 {
-    int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
-    size_t rows = 0;
+    size_t room[RANKS], omitted = lists != NULL ? make_room(lists, room) : 0;
 
     json_open(json, NULL, '{');
     json_open(json, "lists", '[');
     for (size_t i = 0; lists != NULL && i < lists->count; i++) {
         json_open(json, NULL, '{');
         add_list(&lists->items[i], json);
-        json_open(json, "addresses", '[');
-        for (size_t quiet = 0; quiet < 2; quiet++)
-            for (size_t j = 0; j < lists->address_count && rows < LISTS_ROWS_MAX; j++)
-                if (is_quiet(survey_address(lists->items[i].survey, j)) == (quiet == 1)) {
-                    add_address(&lists->items[i], j, now_ms, json);
-                    rows++;
-                }
-        json_close(json, ']');
+        add_addresses(&lists->items[i], room, json);
         json_close(json, '}');
     }
     json_close(json, ']');
+    json_number(json, "omitted", (long long)omitted);
     json_close(json, '}');
 }
 
