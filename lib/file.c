@@ -196,24 +196,19 @@ int
 file_lock(const char *path, int wait_ms, struct err *err)
 {
     static const struct timespec pause = {0, LOCK_LOOK_MS * 1000000L};
-    int fd = open_directory(path), r = 0;
+    int fd = open_directory(path);
 
     if (fd < 0)
         return err_set(err, fd, "%s: its directory cannot be opened: %s", path, strerror(-fd));
-    while (r == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            r = err_set(err, -errno, "%s: its directory cannot be locked: %s", path,
-                        strerror(errno));
-        else if (wait_ms <= 0)
-            r = err_set(err, -EBUSY, "%s: another program is at it", path);
-        else
-            nanosleep(&pause, NULL);
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0 && (errno == EWOULDBLOCK || errno == EINTR)) {
+        if (wait_ms <= 0) {
+            close(fd);
+            return err_set(err, -EBUSY, "%s: another program is at it", path);
+        }
+        nanosleep(&pause, NULL);
         wait_ms -= LOCK_LOOK_MS;
     }
-    if (r == 0)
-        return fd;
-    close(fd);
-    return r;
+    return fd; /* also where the file system has no locks for directories */
 }
 
 int

@@ -36,7 +36,8 @@ int file_write_bytes(const char *path, const void *bytes, size_t length, struct 
 /*
  * What reads a file and then replaces it has the file's directory for itself meanwhile: whoever
  * else wants it waits, up to wait_ms.  Returns a descriptor, which ends that when it is closed, or
- * a negative errno with the reason: -EBUSY when another one still has it.
+ * a negative errno with the reason: -EBUSY when another one still has it.  Where the file system
+ * has no locks for directories (NFS) nobody waits.
  */
 int file_lock(const char *path, int wait_ms, struct err *err);
 
