@@ -95,7 +95,7 @@ make_sql(enum hours_by by)
     }
     buf_puts(&sql, ") GROUP BY name ORDER BY ");
     if (by == HOURS_BY_HOUR)
-        buf_puts(&sql, "name");
+        buf_puts(&sql, "name DESC"); /* of too many the newest are told: turn_round() */
     else {
         buf_puts(&sql, "0");
         for (int i = 0; i < TALLY_DELAY; i++) /* what was tried: these two are counted twice */
@@ -140,6 +140,17 @@ take(struct hours_sums *sums, struct hours_sum *sum)
     sums->items[sums->count++] = *sum;
 }
 
+static void
+turn_round(struct hours_sums *sums)
+{
+    for (size_t i = 0; i < sums->count / 2; i++) {
+        struct hours_sum first = sums->items[i];
+
+        sums->items[i] = sums->items[sums->count - 1 - i];
+        sums->items[sums->count - 1 - i] = first;
+    }
+}
+
 int
 hours_sums_read(struct hours_file *file, enum hours_by by, const struct hours_scope *scope,
                 struct hours_sums *ret_sums, struct err *err)
@@ -161,6 +172,8 @@ hours_sums_read(struct hours_file *file, enum hours_by by, const struct hours_sc
     }
     code = code == SQLITE_DONE ? 0 : hours_file_fail(file, err);
     sqlite3_finalize(statement);
+    if (by == HOURS_BY_HOUR)
+        turn_round(&sums);
     if (code < 0)
         hours_sums_clear(&sums);
     *ret_sums = sums;

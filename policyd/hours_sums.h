@@ -45,7 +45,7 @@ struct hours_sum {
 };
 
 struct hours_sums {
-    struct hours_sum *items; /* owned; what has most mail first, hours in their order */
+    struct hours_sum *items; /* owned; what has most mail first; hours in their order, the newest */
     size_t count;
     size_t omitted;             /* how many more there are ... */
     struct hours_sum remainder; /* ... and what they add up to */

@@ -247,6 +247,25 @@ test_omitted(void **state)
     hours_world_begin();
 }
 
+/* Of hours those that are longest ago are added up, the others stand in their order. */
+static void
+test_omitted_hours(void **state)
+{
+    struct hours_sums sums;
+
+    (void)state;
+    for (int i = 0; i < HOURS_SUMS_MAX + 10; i++)
+        hours_world_mail(HOUR - i, "bulk", "p", "b1", "other")->counts[TALLY_SENT] = 1;
+    hours_world_commit();
+    sums = hours_world_sums_of(HOURS_BY_HOUR, 0, HOUR);
+    assert_int_equal(sums.count, HOURS_SUMS_MAX);
+    assert_int_equal(sums.omitted, 10);
+    for (size_t i = 0; i < sums.count; i++)
+        assert_int_equal(sums.items[i].hour, HOUR - HOURS_SUMS_MAX + 1 + (int64_t)i);
+    hours_sums_clear(&sums);
+    hours_world_begin();
+}
+
 /* So many accounts an hour, over all transactions. */
 static void
 test_accounts(void **state)
@@ -379,6 +398,8 @@ run(void)
         cmocka_unit_test_setup_teardown(test_all_or_nothing, hours_world_setup,
                                         hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_sums, hours_world_setup, hours_world_teardown),
+        cmocka_unit_test_setup_teardown(test_omitted_hours, hours_world_setup,
+                                        hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_omitted, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_accounts, hours_world_setup, hours_world_teardown),
         cmocka_unit_test_setup_teardown(test_old, hours_world_setup, hours_world_teardown),
