@@ -154,7 +154,8 @@ make(const struct standings *standings, const struct standings_item *item)
     int32_t today = standings_day(now_s - STANDINGS_TURN_S);
     struct standing *standing = item->standing;
 
-    standing_come_back(standing, today);
+    if (clock_ms(CLOCK_MONOTONIC_COARSE) - standings->day_ms >= STANDINGS_SURE_MS)
+        standing_come_back(standing, today);
     for (size_t i = 2; i-- > 0;) {
         if (item->days[i].day > today)
             continue;
@@ -379,6 +380,7 @@ look_at_the_date(struct standings *standings)
     if (turned == standings->turned_day)
         return;
     standings->turned_day = turned;
+    standings->day_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     for (size_t i = 0; i < STANDINGS_BUCKETS; i++) {
         struct standings_item *item;
 
@@ -442,6 +444,7 @@ standings_new(const struct standings_start *start)
     standings->conf = start->conf;
     TAILQ_INIT(&standings->queue);
     standings->turned_day = standings_day(standings_now_s(standings) - STANDINGS_TURN_S);
+    standings->day_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     if (start->base != NULL) {
         standings->tick = event_new(start->base, -1, EV_PERSIST, on_tick, standings);
         event_add(standings->tick, &second);

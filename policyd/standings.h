@@ -10,6 +10,9 @@
  * that wrote.  A day (UTC) is turned STANDINGS_TURN_S after midnight, so that all hosts have
  * noted what they know of it.
  *
+ * A record of days to come, which a clock brought about that was wrong, comes back when this host
+ * is sure of its own: a clock that is wrong at the start of a host is set right before that.
+ *
  * Figures are written after STANDINGS_NOTE_MS, changes of a grade at once.  What was not
  * written when the daemon is killed is lost.  Results that the log tells again after that are
  * known by their time: those of the last second that was written may count twice.
@@ -39,6 +42,7 @@ struct standings;
 enum {
     STANDINGS_TURN_S = 300, /* after midnight */
     STANDINGS_NOTE_MS = 10 * 1000,
+    STANDINGS_SURE_MS = 3600 * 1000,    /* a date that holds for so long is right */
     STANDINGS_MAX = 200 * 1000,         /* accounts, with those without a record */
     STANDINGS_RECORDS_MAX = 15000,      /* of the 20,000 of a store; ... */
     STANDINGS_NEW_MAX = 12000,          /* ... at so many none begins for one that is new */

@@ -51,6 +51,8 @@ struct standings {
     const struct conf *conf; /* not ours */
     struct event *tick;
     int32_t turned_day; /* that records were turned to */
+    int64_t day_ms;     /* since when it is that day, by a clock that may be wrong for a while;
+                           CLOCK_MONOTONIC_COARSE */
     LIST_HEAD(standings_chain, standings_item) buckets[STANDINGS_BUCKETS];
     TAILQ_HEAD(standings_queue, standings_item) queue; /* those that changed, as they fall due */
     unsigned generation;                               /* of conf */
