@@ -135,6 +135,14 @@ tell_log(struct warmups_item *item)
     item->said = item->now;
 }
 
+/* Is its day still to come, by a clock that may be wrong itself? */
+static bool
+is_ahead(const struct warmups *warmups, const struct warmup *warmup, int32_t today)
+{
+    return warmup->phase != WARMUP_NONE && warmup->day - today > WARMUP_AHEAD_MAX &&
+           clock_ms(CLOCK_MONOTONIC_COARSE) - warmups->day_ms < WARMUPS_SURE_MS;
+}
+
 /* What the store has, and what this host knows beside that. */
 static void
 make(const struct warmups *warmups, const struct warmups_item *item, struct warmup *ret)
@@ -142,14 +150,17 @@ make(const struct warmups *warmups, const struct warmups_item *item, struct warm
     const struct warmup_plan plan = warmups_plan(warmups, item->address);
     int32_t today = turned_day(warmups);
     struct warmup warmup = item->stored;
+    bool ahead = is_ahead(warmups, &warmup, today);
 
-    warmup_begin(&warmup, &plan, item->address->started, warmups_today(warmups));
-    for (size_t i = 2; i-- > 0;) {
+    if (!ahead)
+        warmup_begin(&warmup, &plan, item->address->started, warmups_today(warmups));
+    for (size_t i = 2; i-- > 0 && !ahead;) {
         if (item->days[i].day <= today)
             warmup_turn_to(&warmup, &plan, item->days[i].day);
         warmup_note(&warmup, item->days[i].day, warmups->conf->node, &item->days[i].figures);
     }
-    warmup_turn_to(&warmup, &plan, today);
+    if (!ahead)
+        warmup_turn_to(&warmup, &plan, today);
     for (size_t i = 0; i < item->order_count; i++)
         warmup_order(&warmup, &plan, item->orders[i].order, warmup.day, item->orders[i].who,
                      item->orders[i].why);
@@ -307,6 +318,8 @@ look_at_the_date(struct warmups *warmups)
 
     if (today == warmups->today && turned == warmups->turned_day)
         return;
+    if (turned != warmups->turned_day)
+        warmups->day_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     warmups->today = today;
     warmups->turned_day = turned;
     for (size_t i = 0; i < warmups->count; i++) {
@@ -385,6 +398,7 @@ warmups_new(const struct warmups_start *start)
     struct warmups *warmups = mem_new(sizeof(*warmups));
 
     warmups->start = *start;
+    warmups->day_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     if (start->base != NULL) {
         warmups->tick = event_new(start->base, -1, EV_PERSIST, on_tick, warmups);
         event_add(warmups->tick, &second);

@@ -8,6 +8,10 @@
  * again of what that wrote.  A day is turned WARMUPS_TURN_S after midnight, so that
  * all hosts have noted what they know of it.
  *
+ * A day that is still to come was turned by a clock that was wrong, or this one is.  When this host
+ * had its date for WARMUPS_SURE_MS it comes back; a clock that is behind at the start of a host is
+ * set right before that, and changes nothing.
+ *
  * Figures come from the results of deliveries, by the time that they are told at.
  * What was not noted yet when the daemon is killed is lost, a few seconds' worth:
  * the day then counts a little less.
@@ -38,9 +42,10 @@ struct warmup_plan;
 struct warmups;
 
 enum {
-    WARMUPS_TURN_S = 300,   /* after midnight */
-    WARMUPS_NOTE_MS = 5000, /* between two puts of figures alone */
-    WARMUPS_ORDERS_MAX = 4, /* by hand, of one address, until the store has them */
+    WARMUPS_TURN_S = 300,          /* after midnight */
+    WARMUPS_NOTE_MS = 5000,        /* between two puts of figures alone */
+    WARMUPS_SURE_MS = 3600 * 1000, /* a date that holds for so long is right */
+    WARMUPS_ORDERS_MAX = 4,        /* by hand, of one address, until the store has them */
 };
 
 struct warmups_start {

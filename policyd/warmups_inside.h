@@ -47,7 +47,8 @@ struct warmups {
     unsigned ticks;
     size_t next;                /* where the next tick begins */
     int32_t today;              /* as the last tick knew it, ... */
-    int32_t turned_day;         /* ... and the day that warm-ups were turned to */
+    int32_t turned_day;         /* ... and the day that warm-ups were turned to, ... */
+    int64_t day_ms;             /* ... since when it is that; CLOCK_MONOTONIC_COARSE */
     struct warmups_item *items; /* owned */
     size_t count;
 };

@@ -446,11 +446,38 @@ test_a_clock_that_was_wrong(void **state)
     assert_int_equal(now(w, 1)->day, FIRST + 20);
     w->time_s -= 20 * DAY_S;
     tick(w);
+    assert_int_equal(now(w, 0)->day, FIRST + 20);
+    for (size_t i = 0; i < HOSTS; i++) /* that long */
+        w->hosts[i].warmups->day_ms -= WARMUPS_SURE_MS;
+    tick(w);
     assert_int_equal(now(w, 0)->day, FIRST);
     assert_int_equal(now(w, 1)->day, FIRST);
     sent(w, 0, 8);
     next_day(w);
     assert_stage(w, 1);
+}
+
+/* A host whose clock is far behind when it starts, until it is set: nothing is lost by that. */
+static void
+test_a_clock_that_is_not_set_yet(void **state)
+{
+    struct world *w = *state;
+
+    sent(w, 0, 8);
+    next_day(w);
+    assert_stage(w, 1);
+    stop(w, 0);
+    w->time_s -= 90 * DAY_S;
+    start(w, 0);
+    warmups_on_record(w->hosts[0].warmups, "warmup/a1", w->record.version, w->record.text,
+                      w->record.length);
+    sent(w, 0, 1);
+    tick(w);
+    w->time_s += 90 * DAY_S;
+    tick(w);
+    assert_stage(w, 1);
+    assert_int_equal(now(w, 0)->past_count, 1);
+    assert_int_equal(now(w, 0)->day, FIRST + 1);
 }
 
 static void
@@ -567,6 +594,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_rubbish_in_the_store, setup, teardown),
         cmocka_unit_test_setup_teardown(test_puts_are_few, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_clock_that_was_wrong, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_clock_that_is_not_set_yet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clocks_that_are_set, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orders_at_once, setup, teardown),
