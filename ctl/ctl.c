@@ -19,6 +19,7 @@
 enum {
     ANSWER_MAX = 64 * 1024 * 1024, /* bytes; 10,000 addresses take about 1 MB */
     ANSWER_WAIT_S = 30,
+    QUESTION_MAX = 1024, /* bytes that the daemon takes of a line */
 };
 
 int
@@ -112,8 +113,16 @@ ctl_ask(const struct conf *conf, const char *question, char **ret_answer)
 {
     struct buf answer = {0};
     struct err err;
-    char *line = mem_printf("%s\n", question);
-    int r = ctl_exchange(conf, line, strlen(line), &answer, &err);
+    char *line;
+    int r;
+
+    if (strlen(question) > QUESTION_MAX) {
+        fprintf(stderr, "postpool: what is asked has %zu bytes, postpool-policyd takes %d\n",
+                strlen(question), QUESTION_MAX);
+        return -EMSGSIZE;
+    }
+    line = mem_printf("%s\n", question);
+    r = ctl_exchange(conf, line, strlen(line), &answer, &err);
 
     free(line);
     if (r < 0) {

@@ -159,6 +159,10 @@ def test_by_hand(make_host):
     wait_for(lambda: "two.test" not in host.postpool("accounts").stdout, what="it to be forgotten")
     host.postpool("grade", "one.test", "trusted", "--for", "1s", "--why", "for a moment")
     wait_for(lambda: pool_of(lookup, "one.test") == "sandbox", what="its time to be over")
+    asked = len("grade two.test attention - ")
+    host.postpool("grade", "two.test", "attention", "--why", "x" * (1024 - asked))
+    assert host.postpool("grade", "two.test", "new", "--why", "x" * 2000, status=1).stderr == \
+        "postpool: what is asked has 2021 bytes, postpool-policyd takes 1024\n"
     assert "there are new, trusted, attention and earned" in \
         host.postpool("grade", "x.test", "good", "--why", "x", status=2).stderr
 
