@@ -46,7 +46,7 @@ struct job {
     guard_work_fn *work;
     void (*ready)(void *arg);
     void *arg;     /* not ours */
-    sigset_t mask; /* the signal mask before the guard's */
+    sigset_t mask; /* the signal mask before the guard's, open for its signals */
 };
 
 struct worker {
@@ -58,8 +58,9 @@ struct worker {
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
 
+/* From here on they come while *ret_mask is the mask, and then those that waited, too. */
 static void
-catch_signals(void (*handler)(int), sigset_t *ret_before)
+catch_signals(void (*handler)(int), sigset_t *ret_mask)
 {
     struct sigaction action = {.sa_handler = handler};
     sigset_t ours;
@@ -69,7 +70,9 @@ catch_signals(void (*handler)(int), sigset_t *ret_before)
         sigaction(signals[i], &action, NULL);
         sigaddset(&ours, signals[i]);
     }
-    sigprocmask(SIG_BLOCK, &ours, ret_before);
+    sigprocmask(SIG_BLOCK, &ours, ret_mask);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+        sigdelset(ret_mask, signals[i]);
 }
 
 static int

@@ -24,6 +24,7 @@ enum { BEATS = 4 }; /* signs of life in the watchdog's time */
 struct main {
     struct conf *conf;
     struct sockets sockets;
+    sigset_t mask; /* of signals, before hold_signals() */
 };
 
 /* One descriptor for each client, and some for everything else. */
@@ -111,6 +112,7 @@ run(struct main *m)
 
     if (!systemd_watches(&watchdog_ms))
         return guard_run(m->conf->watchdog_ms, work, on_ready, m);
+    sigprocmask(SIG_SETMASK, &m->mask, NULL);
     start.notify = true;
     start.beat_ms = watchdog_ms / BEATS;
     return policyd_run(&start);
@@ -125,6 +127,21 @@ make_store_folder(const struct conf *conf, const struct daemon_user *user, struc
     if (conf->figures_path[0] == '/') /* what is wrong with it is said when it is used */
         daemon_make_folder(conf->figures_path, user, NULL, NULL);
     return volume_needs_store(conf) ? r : 0;
+}
+
+/*
+ * Whoever started it may end it as soon as he hears that it is ready: that waits until the guard
+ * takes it in, or the process id's file would stay.
+ */
+static void
+hold_signals(sigset_t *ret_before)
+{
+    sigset_t ends;
+
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, ret_before);
 }
 
 /* Everything that needs rights, and then away with them. */
@@ -149,6 +166,7 @@ prepare(const struct daemon_options *options, struct main *m, struct err *err)
         r = daemon_drop(&user, err);
     if (r == 0)
         r = volume_check(m->conf, err);
+    hold_signals(&m->mask);
     if (r == 0)
         r = daemon_ready(err);
     return r;
