@@ -24,6 +24,7 @@ struct reset {
     TAILQ_ENTRY(reset) next;
     struct redis_store *store; /* not ours */
     bool sent;
+    int64_t sent_ms;
     char *key;
 };
 
@@ -31,6 +32,7 @@ struct forgetting {
     store_forgotten_fn *done;
     void *arg;                 /* not ours */
     struct redis_store *store; /* not ours */
+    int64_t sent_ms;
     LIST_ENTRY(forgetting) next;
 };
 
@@ -66,7 +68,7 @@ on_reset(void *arg, const redisReply *reply)
     struct redis_answer answer;
 
     reset->sent = false;
-    if (!redis_op_read(s, reply, redis_clock_boot_ms(), &answer) || answer.status != REDIS_OK_THERE)
+    if (!redis_op_read(s, reply, reset->sent_ms, &answer) || answer.status != REDIS_OK_THERE)
         return;
     if (answer.row_length > 0) {
         struct journal_row row = {reset->key, (void *)answer.row, answer.row_length,
@@ -93,6 +95,7 @@ redis_admin_flush(struct redis_store *s)
         if (reset->sent)
             continue;
         reset->sent = true;
+        reset->sent_ms = redis_clock_boot_ms();
         redis_op_begin(s, &args, "reset", reset->key);
         redis_op_send(s, &args, on_reset, reset);
     }
@@ -124,7 +127,7 @@ on_forgotten(void *arg, const redisReply *reply)
     int r = 0;
     const char *why = "";
 
-    if (!redis_op_read(s, reply, redis_clock_boot_ms(), &answer)) {
+    if (!redis_op_read(s, reply, forgetting->sent_ms, &answer)) {
         r = -EAGAIN;
         why = "the store is away";
     } else if (answer.status == REDIS_ALIVE) {
@@ -155,6 +158,7 @@ redis_admin_forget(struct redis_store *s, const char *node, store_forgotten_fn *
     forgetting->done = done;
     forgetting->arg = arg;
     forgetting->store = s;
+    forgetting->sent_ms = redis_clock_boot_ms();
     LIST_INSERT_HEAD(&s->admin.forgettings, forgetting, next);
     redis_op_begin(s, &args, "forget", NULL);
     redis_args_add(&args, node, strlen(node));

@@ -155,11 +155,12 @@ on_taken(struct redis_store *s)
 }
 
 bool
-redis_life_read_nodes(struct redis_store *s, const redisReply *reply, struct redis_answer *answer)
+redis_life_read_nodes(struct redis_store *s, const redisReply *reply, int64_t sent_ms,
+                      struct redis_answer *answer)
 {
     bool lapsed = redis_life_check(s);
 
-    if (!redis_op_read(s, reply, s->beat_ms, answer))
+    if (!redis_op_read(s, reply, sent_ms, answer))
         return false;
     if (answer->nodes == NULL) {
         redis_link_drop(s->link, "an answer that the script never gives");
@@ -167,7 +168,7 @@ redis_life_read_nodes(struct redis_store *s, const redisReply *reply, struct red
     }
     redis_nodes_note(&s->nodes, answer, s->node_timeout_ms, s->journal);
     if (answer->status == REDIS_OK_THERE && !s->durable && !lapsed)
-        redis_life_heard(s, s->beat_ms);
+        redis_life_heard(s, sent_ms);
     redis_life_note_count(s, answer->count);
     note_learning(s, answer->learning);
     return true;
@@ -181,7 +182,7 @@ on_beat(void *arg, const redisReply *reply)
     uint64_t life = s->life;
 
     s->greeting = false;
-    if (!redis_life_read_nodes(s, reply, &answer))
+    if (!redis_life_read_nodes(s, reply, s->beat_ms, &answer))
         return;
     if (s->life != life) { /* it took too long: that life is over */
         redis_life_beat(s);

@@ -35,8 +35,8 @@ void redis_life_end(struct redis_store *s);
 /* How many nodes there are, as an answer tells. */
 void redis_life_note_count(struct redis_store *s, unsigned count);
 
-/* The answer to beat or confirm.  False: the node is not to go on. */
-bool redis_life_read_nodes(struct redis_store *s, const struct redisReply *reply,
+/* The answer to a beat or confirm that was sent then.  False: the node is not to go on. */
+bool redis_life_read_nodes(struct redis_store *s, const struct redisReply *reply, int64_t sent_ms,
                            struct redis_answer *answer);
 
 /* Something changed that decides whether the store is up: look, and tell. */

@@ -23,7 +23,8 @@ struct redis_restate {
     struct redis_store *store; /* not ours */
     bool dead;
     bool reading;
-    size_t open; /* rows that were sent */
+    size_t open;     /* rows that were sent */
+    int64_t sent_ms; /* the first of those */
     size_t rows;
     int64_t generation;
     char *after;
@@ -75,6 +76,7 @@ on_confirm(void *arg, const redisReply *reply)
     struct redis_store *s = restate->store;
     struct redis_answer answer;
     size_t rows = restate->rows;
+    int64_t sent_ms = restate->sent_ms;
 
     restate->open--;
     if (restate->dead) {
@@ -82,7 +84,7 @@ on_confirm(void *arg, const redisReply *reply)
         return;
     }
     redis_restate_stop(s);
-    if (!redis_life_read_nodes(s, reply, &answer))
+    if (!redis_life_read_nodes(s, reply, sent_ms, &answer))
         return;
     if (answer.status == REDIS_OK_THERE) {
         s->confirmed = answer.confirmed;
@@ -104,7 +106,7 @@ send_confirm(struct redis_restate *restate)
     struct redis_args args;
 
     restate->open++;
-    s->beat_ms = redis_clock_boot_ms();
+    restate->sent_ms = redis_clock_boot_ms();
     redis_op_begin(s, &args, "confirm", NULL);
     redis_args_print(&args, "%" PRId64, restate->generation);
     redis_nodes_confirm(&s->nodes, &args);
@@ -123,7 +125,7 @@ on_row_restated(void *arg, const redisReply *reply)
         restate_ended(restate);
         return;
     }
-    if (!redis_op_read(s, reply, redis_clock_boot_ms(), &answer)) {
+    if (!redis_op_read(s, reply, restate->sent_ms, &answer)) {
         if (s->restate == restate)
             redis_restate_stop(s); /* TRYAGAIN, NOSCRIPT: the next beat begins it again */
         return;
@@ -147,6 +149,7 @@ on_rows(void *arg, const struct journal_row *rows, size_t count)
     restate->reading = false;
     if (restate_ended(restate) || restate->dead)
         return;
+    restate->sent_ms = redis_clock_boot_ms();
     for (size_t i = 0; i < count; i++) {
         restate->open++;
         redis_restate_send(s, &rows[i], on_row_restated, restate);

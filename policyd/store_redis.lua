@@ -42,6 +42,7 @@ local LEARN, LEARN_ALONE = 2000, 500
 local GONE, UNKNOWN = 0, 1 -- lives that no process has: it said goodbye; it was only heard of
 local STEP = 250 -- further ahead of what a node knows than a call takes: the clock was put forward
 local LATE_CALL = 3000 -- more than a node waits for an answer; REDIS_CALL_LATE_MS
+local SLEW = 2048 -- so much slower does time that was left out come back: buckets have room for that
 local CLOCK_OFF = 10 -- so far may the clock be from that idea; a later one would forget uses
 
 local function text(number)
@@ -104,7 +105,8 @@ local is_late = false -- it was sent long ago, and who sent it does not wait any
 -- Time goes on where it was, whatever the server's clock does meanwhile.  Put forward, it would
 -- make windows pass that have not: what is beyond the latest that the caller can imagine is left
 -- out, as far as it came since the last call.  If it was the server that stood still, a later
--- caller knows that this time did pass, and it is put back in.
+-- caller knows that this time did pass, and it comes back in a millisecond at a time: at once it
+-- would make older what nodes counted meanwhile, by the time that they were told.
 --
 -- Another server, or one that has lost all, may lack the shift: until every node has come, whoever
 -- knows an earlier time is right, because the rows tell that one.
@@ -131,16 +133,24 @@ local function tell_time()
     shift = before - t
   end
   local doubt = begins and 0 or tonumber(meta.doubt or 0)
+  local owed = begins and 0 or tonumber(meta.owed or 0)
   if not begins and latest > 0 and t + shift > latest + STEP then
     stepped = t + shift - (meta.learn and latest or max(latest, before))
     shift = shift - stepped
     doubt = meta.learn and 0 or stepped
-  elseif doubt > 0 and estimate > t + shift then
-    local back = min(doubt, estimate - t - shift)
-    shift, doubt = shift + back, doubt - back
+  elseif doubt > 0 and estimate > t + shift + owed then
+    local back = min(doubt, estimate - t - shift - owed)
+    owed, doubt = owed + back, doubt - back
+  end
+  if owed > 0 and t + shift >= tonumber(meta.slewed or 0) + SLEW then
+    shift, owed = shift + 1, owed - 1
+    set('slewed', text(t + shift))
   end
   if text(doubt) ~= (meta.doubt or '0') then
     set('doubt', text(doubt))
+  end
+  if text(owed) ~= (meta.owed or '0') then
+    set('owed', text(owed))
   end
   if text(shift) ~= (meta.shift or '0') then
     set('shift', text(shift))

@@ -61,7 +61,8 @@ def test_transactional_mail_does_not_wait_for_bulk(make_host, full):
 
     def waiting():
         return [message for message in host.postfix.queue() if message["queue_name"] == "deferred"]
-    wait_for(lambda: len(waiting()) == 26, what="26 deferred")
+    wait_for(lambda: len(waiting()) == 26 and sum(sources(host, bulk).values()) == 4,
+             what="26 deferred and four to leave")
     ids = submit_many(host, 5)
     wait_for(lambda: sum(sources(host, ids).values()) == 5, what="the transactional mail")
     assert set(sources(host, ids)) <= {A1, A2}

@@ -7,6 +7,7 @@ With POSTPOOL_LONG=1 each part that goes wrong goes wrong for two minutes.
 import random
 import select
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -168,6 +169,23 @@ def test_redis_loses_its_data(running, folder):
     end(drivers)
     check(drivers)
     print(", ".join(losses))
+
+
+def test_redis_stands_still(running, folder):
+    """For longer than a call may take, again and again: what the nodes count is no older by it."""
+    redis = server(running, folder, 6441)
+    drivers = nodes(running, folder, 4, f'url = "redis://127.0.0.1:{redis.port}";', timeout="30s")
+    wait_up(drivers)
+    until = time.monotonic() + 2 * SECONDS
+    while time.monotonic() < until:
+        redis.process.send_signal(signal.SIGSTOP)
+        time.sleep(random.uniform(0.3, 1.5))
+        redis.process.send_signal(signal.SIGCONT)
+        time.sleep(random.uniform(0.05, 0.8))
+    before = Grants(drivers, KEY).total()
+    wait_for(lambda: Grants(drivers, KEY).total() > before + CAP, 30, "grants go on")
+    end(drivers)
+    check(drivers, least=2 * CAP)
 
 
 def test_clock_is_put_forward(running, folder):
