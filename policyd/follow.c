@@ -309,7 +309,7 @@ tell_lines(struct follow *follow)
 static bool
 look_around(struct follow *follow)
 {
-    struct stat here, named;
+    struct stat here, named, next;
     bool there = stat(follow->path, &named) == 0;
     int fd;
 
@@ -332,7 +332,10 @@ look_around(struct follow *follow)
     if (++follow->old_since_looks * LOOK_MS < LAST_LINE_MS)
         return false; /* who writes may still have the old one open */
     follow->old_since_looks = 0;
-    fd = follow->next;
+    if (follow->next >= 0 && fstat(follow->next, &next) == 0 && next.st_ino == named.st_ino &&
+        next.st_dev == named.st_dev)
+        close_next(follow); /* it may have been copied and cut meanwhile: its copy comes first */
+    fd = follow->next >= 0 ? follow->next : follow_files_next(follow->path, follow->fd);
     follow->next = -1;
     if (fd < 0) /* the old one stays open: there is nothing to go back to */
         say_unreadable(follow, errno);

@@ -692,6 +692,31 @@ test_renamed_often(void **state)
     }
 }
 
+/* Copied and cut again while the first copy may still get a last line. */
+static void
+test_copied_twice_meanwhile(void **state)
+{
+    (void)state;
+    put(path, "w", "");
+    begin(NULL);
+    wait_lines(0);
+    put(path, "a", "one\n");
+    wait_lines(1);
+    wait_lines(0);
+    copy_and_cut(".1");
+    put(path, "a", "two\n");
+    look(3); /* it is in the copy, at its end, and has opened the next */
+    move(".1", ".2");
+    copy_and_cut(".1");
+    put(path, "a", "three\n");
+    wait_lines(1);
+    while (told.length < 8 || strstr(buf_text(&told), "three") == NULL)
+        look(1);
+    assert_string_equal(buf_text(&told), "one\ntwo\nthree\n");
+    end();
+    forget(".2");
+}
+
 /* A day in the life of a log, and of who follows it. */
 static void
 test_anything(void **state)
@@ -778,6 +803,7 @@ main(void)
         cmocka_unit_test_setup(test_copy_is_shorter, setup),
         cmocka_unit_test_setup(test_cut_too_early, setup),
         cmocka_unit_test_setup(test_renamed_often, setup),
+        cmocka_unit_test_setup(test_copied_twice_meanwhile, setup),
         cmocka_unit_test_setup(test_anything, setup),
     };
     int failed;
