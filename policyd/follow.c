@@ -332,11 +332,18 @@ look_around(struct follow *follow)
     if (++follow->old_since_looks * LOOK_MS < LAST_LINE_MS)
         return false; /* who writes may still have the old one open */
     follow->old_since_looks = 0;
-    if (follow->next >= 0 && fstat(follow->next, &next) == 0 && next.st_ino == named.st_ino &&
-        next.st_dev == named.st_dev)
-        close_next(follow); /* it may have been copied and cut meanwhile: its copy comes first */
-    fd = follow->next >= 0 ? follow->next : follow_files_next(follow->path, follow->fd);
+    fd = follow->next;
     follow->next = -1;
+    if (there && fd >= 0 && fstat(fd, &next) == 0 && next.st_ino == named.st_ino &&
+        next.st_dev == named.st_dev) {
+        /* it may have been copied and cut meanwhile: then its copy comes first */
+        int first = follow_files_next(follow->path, follow->fd);
+
+        if (first >= 0) {
+            close(fd);
+            fd = first;
+        }
+    }
     if (fd < 0) /* the old one stays open: there is nothing to go back to */
         say_unreadable(follow, errno);
     else
