@@ -281,7 +281,7 @@ test_clock_stood_still(void **state)
 {
     struct redis_world w = {.node_count = 1, .now_ms = 1700000000000, .prefix = "still"};
     struct redis_answer answer;
-    int64_t now_ms, behind_ms = 3000;
+    int64_t now_ms, end_ms, behind_ms = 300;
     uint64_t seq = 0;
 
     (void)state;
@@ -290,24 +290,25 @@ test_clock_stood_still(void **state)
     redis_world_beat(&w, &w.nodes[0], true);
     w.now_ms += 2000; /* it learns until then */
     now_ms = w.now_ms;
+    end_ms = now_ms + behind_ms * 2200;
     ask_at(&w, ++seq, now_ms, now_ms);
-    answer = ask_at(&w, ++seq, now_ms + 3000, now_ms);
+    answer = ask_at(&w, ++seq, now_ms + behind_ms, now_ms);
     assert_int_equal(answer.now_ms, now_ms);
-    assert_int_equal(answer.stepped_ms, 3000);
-    who_earliest_ms = now_ms + 2000; /* one knows of two seconds of them */
-    answer = ask_at(&w, ++seq, now_ms + 3000, now_ms + 3100);
+    assert_int_equal(answer.stepped_ms, behind_ms);
+    who_earliest_ms = now_ms + 200; /* one knows of a part of it */
+    answer = ask_at(&w, ++seq, now_ms + behind_ms, now_ms + 400);
     assert_int_equal(answer.now_ms, now_ms + 1);
     who_earliest_ms = now_ms + 9000; /* another of more than that, but only so far */
-    answer = ask_at(&w, ++seq, now_ms + 3100, now_ms + 9100);
+    answer = ask_at(&w, ++seq, now_ms + behind_ms + 100, now_ms + 9100);
     assert_int_equal(answer.now_ms, now_ms + 101);
     who_earliest_ms = 0;
-    for (int64_t at_ms = now_ms + 3100; at_ms < now_ms + 3000 * 2100; at_ms += 500) {
-        answer = ask_at(&w, ++seq, at_ms, answer.now_ms + 500);
+    for (int64_t at_ms = now_ms + behind_ms + 100; at_ms < end_ms; at_ms += 64) {
+        answer = ask_at(&w, ++seq, at_ms, answer.now_ms + 64);
         assert_true(at_ms - answer.now_ms >= behind_ms - (at_ms - now_ms) / 2048 - 1);
         assert_true(at_ms - answer.now_ms <= behind_ms);
     }
-    answer = ask_at(&w, ++seq, now_ms + 3000 * 2200, answer.now_ms + 3000 * 100);
-    assert_int_equal(answer.now_ms, now_ms + 3000 * 2200);
+    answer = ask_at(&w, ++seq, end_ms, end_ms);
+    assert_int_equal(answer.now_ms, end_ms);
 }
 
 /* A link that was cut is mended and brings what was sent long ago: that is no sign of life. */
