@@ -6,6 +6,7 @@ import re
 import subprocess
 
 from harness import client
+from harness.caps import A1, A2
 from harness.programs import BUILD, environment
 from harness.socketmap import Socketmap
 from harness.wait import wait_for
@@ -80,9 +81,11 @@ def test_tail(make_host):
     assert tail(host, "-n", "0") == ""
     assert len(tail(host, "-n", "100", "--stream", "transactional").splitlines()) == 12
     assert tail(host, "-n", "100", "--stream", "bulk") == ""
-    of_a1 = [json.loads(line) for line in
-             tail(host, "-n", "100", "--address", "a1", "--json").splitlines()]
-    assert {event["address"] for event in of_a1} == {"a1"}
+    for name, source in (("a1", A1), ("a2", A2)):
+        left = [d for d in host.sink.deliveries if d.source == source]
+        events = [json.loads(line) for line in
+                  tail(host, "-n", "100", "--address", name, "--json").splitlines()]
+        assert [event["address"] for event in events] == 2 * len(left) * [name]
     for wrong in (("-n", "x"), ("-n", "1001"), ("x",)):
         host.postpool("tail", *wrong, status=2)
     assert 'there is no stream "nobody"; there are: transactional, bulk, alerts, default\n' in \
