@@ -31,7 +31,9 @@ def followed(make_host, log=None):
 
 
 def feedback(host):
-    return json.loads(host.postpool("--json", "status").stdout)["feedback"]
+    def status():
+        return json.loads(host.postpool("--json", "status").stdout).get("feedback")
+    return wait_for(status, what="the daemon to be ready")
 
 
 def submit(host, local, count):

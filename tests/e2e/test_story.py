@@ -7,6 +7,7 @@ import subprocess
 
 from harness import client
 from harness.caps import A1, A2
+from harness.grants import wait_answered
 from harness.programs import BUILD, environment
 from harness.socketmap import Socketmap
 from harness.wait import wait_for
@@ -130,6 +131,7 @@ def test_why_nothing_left(make_host):
     host.start()
     submit(host, "first@one.test")
     host.postfix.wait_log(r"status=sent")
+    wait_answered(host.run)
     submit(host, "second@one.test")
     host.postfix.wait_log(r"status=deferred \(postpool: no room")
     line = next(line for line in tail(host).splitlines() if "refused  second@one.test" in line)
