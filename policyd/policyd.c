@@ -316,9 +316,12 @@ on_end(evutil_socket_t number, short what, void *arg)
 static void
 on_hangup(evutil_socket_t number, short what, void *arg)
 {
+    struct policyd *policyd = arg;
+
     (void)number;
     (void)what;
-    policyd_reload(arg, NULL, false);
+    if (!policyd->ending)
+        policyd_reload(policyd, NULL, false);
 }
 
 /* The sign of life, for the guard or for systemd. */
@@ -509,6 +512,7 @@ policyd_run(const struct policyd_start *start)
         sd_notify(0, "STOPPING=1");
 #endif
 out:
+    policyd.ending = true;
     reload_cancel(policyd.reload);
     control_stop(policyd.control);
     server_free(policyd.server);
@@ -522,12 +526,14 @@ out:
     engagements_free(policyd.engagements);
     lists_free(policyd.lists);
     reach_free(policyd.reach);
+    if (policyd.breakers != NULL)
+        breakers_tick(policyd.breakers);
     if (policyd.warmups != NULL)
         warmups_flush(policyd.warmups);
     if (policyd.standings != NULL)
         standings_flush(policyd.standings);
     if (policyd.volume != NULL) /* it goes on for a moment, to hand back what is held */
-        volume_forget_listeners(policyd.volume);
+        volume_end_records(policyd.volume);
     warmups_free(policyd.warmups);
     standings_free(policyd.standings);
     breakers_free(policyd.breakers);

@@ -27,8 +27,9 @@ enum {
     SWEEP_GRANTS = 5000, /* steps of grants_expire() in a sweep */
     FLUSH_MAX = 500,     /* asks in one go: each takes a microsecond or two */
     ACCOUNTS_TELL_MS = 10 * 60 * 1000,
-    END_MS = 500,   /* how long the end waits for what is under way */
-    SILENT_MS = 20, /* a store that owes answers and gives none is not waited for */
+    END_MS = 500,          /* how long the end waits for leases that are under way ... */
+    RECORDS_END_MS = 2000, /* ... and for records: an order by hand may be among them */
+    SILENT_MS = 20,        /* a store that owes answers and gives none is not waited for */
 };
 
 int64_t
@@ -278,18 +279,27 @@ flush_all(struct volume *volume)
         volume_flush(volume);
 }
 
-/* What is under way at the end may be a lease, which has to go back, too: wait for it, not for
- * long. */
+/* Let the loop run until the store owes nothing of that, not for long. */
 static void
-await_answers(struct volume *volume)
+await(struct volume *volume, const uint64_t *owed, int most_ms)
 {
     static const struct timeval step = {0, 10 * 1000};
-    int64_t end_ms = clock_ms(CLOCK_MONOTONIC) + END_MS;
+    int64_t end_ms = clock_ms(CLOCK_MONOTONIC) + most_ms;
 
-    while (volume->store != NULL && volume->owed > 0 && clock_ms(CLOCK_MONOTONIC) < end_ms) {
+    while (*owed > 0 && clock_ms(CLOCK_MONOTONIC) < end_ms) {
         event_base_loopexit(volume->base, &step);
         event_base_loop(volume->base, EVLOOP_ONCE);
     }
+}
+
+void
+volume_end_records(struct volume *volume)
+{
+    volume->on_room = ignore_room;
+    volume->ready = NULL;
+    if (volume_is_up(volume))
+        await(volume, &volume->puts_owed, RECORDS_END_MS);
+    volume->listener_count = 0;
 }
 
 void
@@ -300,7 +310,7 @@ volume_free(struct volume *volume)
     volume->on_room = ignore_room;
     volume_release(volume, NULL);
     flush_all(volume);
-    await_answers(volume);
+    await(volume, &volume->owed, END_MS); /* what is under way may be a lease to give back, too */
     flush_all(volume);
     store_close(volume->store);
     meters_free(volume->meters);

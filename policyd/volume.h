@@ -80,7 +80,13 @@ int volume_set_conf(struct volume *volume, struct conf *conf, struct err *err);
  * of what is there at the start.  They hear of the records of all, and know theirs by the keys.
  */
 void volume_listen(struct volume *volume, const struct volume_listener *listener);
-void volume_forget_listeners(struct volume *volume);
+
+/*
+ * The end: what is being put is waited for, and what those who keep records put because of it; two
+ * seconds at most, and not at all while the store is away.  They hear no more after that.  The
+ * loop runs meanwhile, without on_room and ready.
+ */
+void volume_end_records(struct volume *volume);
 
 /* See store_put().  False: there is no store, and on_put is not called. */
 bool volume_put(struct volume *volume, const char *key, uint64_t version, const void *bytes,

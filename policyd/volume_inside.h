@@ -45,8 +45,9 @@ struct volume {
     int64_t ready_ms;    /* no longer than that, in the store's time */
     void (*ready)(void *arg);
     void *ready_arg;
-    uint64_t owed;   /* answers that the store owes */
-    int64_t owed_ms; /* since when it gave none of them; owed > 0 */
+    uint64_t owed;      /* answers that the store owes */
+    int64_t owed_ms;    /* since when it gave none of them; owed > 0 */
+    uint64_t puts_owed; /* puts of records that it did not answer yet */
     void (*on_room)(void *arg);
     void *arg; /* not ours */
     struct volume_figures figures;

@@ -12,18 +12,13 @@ volume_listen(struct volume *volume, const struct volume_listener *listener)
     volume->listeners[volume->listener_count++] = *listener;
 }
 
-void
-volume_forget_listeners(struct volume *volume)
-{
-    volume->listener_count = 0;
-}
-
 bool
 volume_put(struct volume *volume, const char *key, uint64_t version, const void *bytes,
            size_t length)
 {
     if (volume->store == NULL)
         return false;
+    volume->puts_owed++;
     store_put(volume->store, key, version, bytes, length);
     return true;
 }
@@ -33,6 +28,7 @@ on_put(void *arg, const char *key, bool written, uint64_t version, const void *b
 {
     struct volume *volume = arg;
 
+    volume->puts_owed -= volume->puts_owed > 0;
     for (size_t i = 0; i < volume->listener_count; i++)
         volume->listeners[i].on_put(volume->listeners[i].arg, key, written, version, bytes, length);
 }

@@ -104,6 +104,24 @@ def test_redis_is_away(make_nodes):
         wait_for(lambda: held(node) == {"d1": "suspended", "s1": "suspended"}, 30, "both to know")
 
 
+def test_orders_just_before_the_end(make_nodes):
+    """They are kept, one after another of the same thing, though the store is slow to answer."""
+    redis, (node,) = make_nodes(two_addresses, *hosts(1))
+    run(node, "suspend", "s1", "--why", "x")
+    redis.cli("CLIENT", "PAUSE", "1500")
+    run(node, "resume", "s1")
+    run(node, "drain", "d1", "--why", "x")
+    run(node, "suspend", "s1", "--why", "y")
+    run(node, "resume", "d1")
+    run(node, "resume", "s1")
+    run(node, "grade", "a.test", "trusted", "--for", "1h", "--why", "x")
+    run(node, "grade", "a.test", "attention", "--for", "1h", "--why", "y")
+    restart(node)
+    assert held(node) == {}
+    accounts = json.loads(run(node, "accounts", "--json"))["accounts"]
+    assert [(one["account"], one["grade"]) for one in accounts] == [("a.test", "attention")]
+
+
 def test_many_that_come_and_go(make_nodes):
     """Nothing is left of what is over, whatever a host missed meanwhile."""
     redis, (one, two) = make_nodes(two_addresses, *hosts(2))
