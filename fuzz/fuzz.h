@@ -41,7 +41,8 @@ struct conf;
 /*
  * A configuration with all that a lookup or a message can meet: a pool of a
  * few addresses, one large enough for a tree, one without a present address
- * and one that overflows into it; a provider, and a few rules for replies.  Loaded once, not the caller's.
+ * and one that overflows into it; a provider, and a few rules for replies.  Loaded once, not the
+ * caller's.
  */
 struct conf *fuzz_conf(void);
 

@@ -51,10 +51,10 @@ struct session {
     unsigned own_headers;                    /* how many stream headers came with it */
     unsigned own_marks;                      /* how many headers of marks */
     unsigned hint_headers;                   /* likewise of hints */
-    bool has_feedback_id; /* it came with one, which conf->strip may take out */
-    unsigned *strip_counts;            /* owned: how many of each header in conf->strip */
-    struct report_reader *report;      /* owned; NULL: it came to no complaint address */
-    char report_address[ADDR_MAX + 1]; /* that it came to */
+    bool has_feedback_id;                    /* it came with one, which conf->strip may take out */
+    unsigned *strip_counts;                  /* owned: how many of each header in conf->strip */
+    struct report_reader *report;            /* owned; NULL: it came to no complaint address */
+    char report_address[ADDR_MAX + 1];       /* that it came to */
     const char *report_names[REPORT_LINE_HEADERS]; /* headers that it is asked for */
     struct bulk bulk;                              /* seen where any stream requires something */
 };

@@ -238,9 +238,12 @@ list(struct standings *standings, const struct wanted *wanted, struct buf *answe
         json_close(&json, '}');
         buf_puts(answer, "\n");
     } else if (count == 0) {
-        buf_puts(answer, !standings->conf->snapshot->has_grades ? NO_GRADES "\n"
-                         : wanted->graded ? "no such account has that grade\n"
-                                          : "no account has sent enough to be graded\n");
+        if (!standings->conf->snapshot->has_grades)
+            buf_puts(answer, NO_GRADES "\n");
+        else if (wanted->graded)
+            buf_puts(answer, "no such account has that grade\n");
+        else
+            buf_puts(answer, "no account has sent enough to be graded\n");
     } else if (count > shown_count) {
         buf_printf(answer, "and %zu more: name one, or a grade\n", count - shown_count);
     }
