@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "ctl/ctl.h"
+#include "ctl/logfile.h"
 
 #include "engine/date.h"
 #include "lib/clock.h"
@@ -32,6 +33,7 @@ enum {
     ROOM = 65536,     /* words, at first */
     DAY_S = 24 * 3600,
     LOCK_WAIT_MS = 60 * 1000, /* for another import to write its file */
+    LINE_MAX_BYTES = 1024,    /* an address takes 320, a date with a time 30 */
 };
 
 static const char usage[] =
@@ -41,8 +43,9 @@ static const char usage[] =
     "import: recipients and their last activity, one a line, for addresses that warm up:\n"
     "    joe@example.org 2026-11-20       the date, or so many days ago: joe@example.org 7\n"
     "    SHA-256,2026-11-20               of the address in lower case, in hexadecimal\n"
-    "FILE \"-\" is standard input.  They take the place of those that were there; with --merge\n"
-    "these stay, with the newer date of both.  The policy daemon takes them up at once.\n"
+    "FILE is plain or compressed by gzip; \"-\" is standard input.  They take the place of those\n"
+    "that were there; with --merge these stay, with the newer date of both.  The policy daemon\n"
+    "takes them up at once.\n"
     "show: how many there are, and who passes when; test: what is known of one.\n";
 
 static int
@@ -132,13 +135,13 @@ struct import {
     size_t count;    /* of recipients */
     size_t room;     /* of words */
     uint64_t lines, bad;
-    uint64_t bytes, size; /* of FILE; size 0: not known */
     int64_t shown_ms;
 };
 
 static void
-show_progress(struct import *import, bool last)
+show_progress(struct import *import, const struct logfile *file, bool last)
 {
+    int percent = logfile_percent(file);
     int64_t now_ms;
 
     if (!isatty(STDERR_FILENO) || (!last && import->lines % SHOW_LINES != 0))
@@ -148,9 +151,8 @@ show_progress(struct import *import, bool last)
         return;
     import->shown_ms = now_ms;
     fprintf(stderr, "\r%" PRIu64 " lines", import->lines);
-    if (import->size > 0)
-        fprintf(stderr, ", %3d %%",
-                (int)(import->bytes < import->size ? import->bytes * 100 / import->size : 100));
+    if (percent >= 0)
+        fprintf(stderr, ", %3d %%", percent);
     fputs(last ? "\n" : "", stderr);
 }
 
@@ -175,39 +177,42 @@ tell_bad(struct import *import, const char *name, const char *why)
                 import->lines, why);
 }
 
-/* 0, or a negative errno after saying why. */
+/* 1 with *ret_word set, 0 for one that says nothing, or -EINVAL with the reason. */
 static int
-read_lines(struct import *import, FILE *file, const char *name)
+parse(const struct span *line, bool was_long, int32_t day, uint64_t *ret_word, struct err *err)
 {
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t length;
-    int32_t day = today();
-    int r = 0;
+    char text[LINE_MAX_BYTES + 1];
 
-    while (r == 0 && (length = getline(&line, &room, file)) >= 0) {
-        struct err err;
+    if (was_long || line->length > LINE_MAX_BYTES)
+        return err_set(err, -EINVAL, "is too long: more than %d bytes", LINE_MAX_BYTES);
+    if (memchr(line->start, '\0', line->length) != NULL)
+        return err_set(err, -EINVAL, "has a NUL byte in it");
+    memcpy(text, line->start, line->length);
+    text[line->length] = '\0';
+    return engagement_line(text, day, ret_word, err);
+}
+
+static int
+read_lines(struct import *import, struct logfile *file, const char *name, struct err *err)
+{
+    int32_t day = today();
+    struct span line;
+    int r;
+
+    while ((r = logfile_next(file, &line, err)) > 0) {
+        struct err why;
         uint64_t word;
         int told;
 
         import->lines++;
-        import->bytes += (uint64_t)length;
-        told = strlen(line) == (size_t)length ? engagement_line(line, day, &word, &err)
-                                              : err_set(&err, -EINVAL, "has a NUL byte in it");
+        told = parse(&line, logfile_was_long(file), day, &word, &why);
         if (told < 0)
-            tell_bad(import, name, err.msg);
+            tell_bad(import, name, why.msg);
         else if (told > 0 && !add_word(import, word))
-            r = -EFBIG;
-        show_progress(import, false);
+            return err_set(err, -EFBIG, "%s: more than %d recipients", name, ENGAGEMENT_MAX);
+        show_progress(import, file, false);
     }
-    if (r == 0 && ferror(file))
-        r = -errno;
-    show_progress(import, true);
-    free(line);
-    if (r == -EFBIG)
-        fprintf(stderr, "postpool: %s: more than %d recipients\n", name, ENGAGEMENT_MAX);
-    else if (r < 0)
-        fprintf(stderr, "postpool: %s: %s\n", name, strerror(-r));
+    show_progress(import, file, true);
     return r;
 }
 
@@ -232,23 +237,20 @@ merge(struct import *import, const char *path)
     return fits ? 0 : -EFBIG;
 }
 
+/* 0, or a negative errno after saying why. */
 static int
-read_file(struct import *import, const char *name)
+read_file(struct import *import, const char *path)
 {
-    bool standard = strcmp(name, "-") == 0;
-    FILE *file = standard ? stdin : fopen(name, "re");
-    struct stat st;
-    int r;
+    struct logfile *file;
+    struct err err;
+    int r = logfile_open(path, &file, &err);
 
-    if (file == NULL) {
-        fprintf(stderr, "postpool: %s: %s\n", name, strerror(errno));
-        return -ENOENT;
+    if (r == 0) {
+        r = read_lines(import, file, strcmp(path, "-") == 0 ? LOGFILE_INPUT : path, &err);
+        logfile_close(file);
     }
-    if (fstat(fileno(file), &st) == 0 && S_ISREG(st.st_mode))
-        import->size = (uint64_t)st.st_size;
-    r = read_lines(import, file, standard ? "standard input" : name);
-    if (!standard)
-        fclose(file);
+    if (r < 0)
+        fprintf(stderr, "postpool: %s\n", err.msg);
     return r;
 }
 

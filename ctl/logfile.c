@@ -22,7 +22,9 @@ struct logfile {
     char *path; /* owned */
     gzFile gz;  /* owned; hands on what is not compressed as it is */
     int64_t written_ms;
+    int64_t size; /* bytes, compressed; 0: not known */
     bool begun, at_end;
+    bool was_long;        /* the line that was told last */
     bool skipping;        /* what comes is the rest of a line that is too long */
     size_t begin, length; /* of bytes: what is read and not handed out */
     char bytes[CHUNK];
@@ -48,6 +50,7 @@ open_path(const char *path, struct logfile *file, struct err *err)
     }
     file->written_ms = is_input || !S_ISREG(about.st_mode) ? clock_ms(CLOCK_REALTIME)
                                                            : (int64_t)about.st_mtim.tv_sec * 1000;
+    file->size = S_ISREG(about.st_mode) ? (int64_t)about.st_size : 0;
     file->gz = mem_must(gzdopen(fd, "r"));
     gzbuffer(file->gz, CHUNK);
     return 0;
@@ -63,7 +66,7 @@ logfile_open(const char *path, struct logfile **ret_file, struct err *err)
         free(file);
         return r;
     }
-    file->path = mem_strdup(strcmp(path, "-") == 0 ? "standard input" : path);
+    file->path = mem_strdup(strcmp(path, "-") == 0 ? LOGFILE_INPUT : path);
     *ret_file = file;
     return 0;
 }
@@ -82,6 +85,22 @@ int64_t
 logfile_written_ms(const struct logfile *file)
 {
     return file->written_ms;
+}
+
+int
+logfile_percent(const struct logfile *file)
+{
+    int64_t read = file->size > 0 ? gzoffset(file->gz) : -1;
+
+    if (read < 0)
+        return -1;
+    return read < file->size ? (int)(read * 100 / file->size) : 100;
+}
+
+bool
+logfile_was_long(const struct logfile *file)
+{
+    return file->was_long;
 }
 
 /* Is it compressed by what is not read here?  Its bytes would be taken for lines of no log. */
@@ -141,6 +160,7 @@ take(struct logfile *file, size_t length, bool ends)
     file->length -= length + ends;
     if (length > 0 && line.start[length - 1] == '\r') /* it came by way of another system */
         line.length--;
+    file->was_long = file->skipping;
     if (file->skipping)
         line.length = 0;
     file->skipping = !ends;

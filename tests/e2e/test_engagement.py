@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Recipients that were active of late are the first that a new address takes."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -166,7 +167,9 @@ def test_taken_up_without_a_word(make_host):
 def test_what_import_says(make_host):
     host = make_host(warming(with_file))
     said = listed(host, "email,date\n\n# none\njoe@one.test 2126-01-01\nann@one.test\n"
-                        "ann@one.test 4\nann@one.test 2\n", status=1)
+                        "ann@one.test 4\nann@one.test 2\n"
+                        f"joe@one.test {'7' * 1012}\njoe@one.test 7{' ' * 300000}\n"
+                        "joe@one.test 7\0\n", status=1)
     assert said.stdout.startswith(host.conf["store"]["path"].rsplit("/", 1)[0] +
                                   "/engagement: 1 recipients\n")
     lines = said.stderr.splitlines()
@@ -174,9 +177,15 @@ def test_what_import_says(make_host):
         ":1: begins neither with an address nor with 64 hexadecimal digits of SHA-256",
         ":4: has a date that is yet to come",
         ":5: has no date such as 2026-11-27 and no number of days behind the recipient",
-        ": 3 of 7 lines were passed over"]
+        ":8: is too long: more than 1024 bytes",
+        ":9: is too long: more than 1024 bytes",
+        ":10: has a NUL byte in it",
+        ": 6 of 10 lines were passed over"]
     assert "active on " + date(2) in host.postpool("engagement", "test", "ann@one.test").stdout
     assert "not known" in host.postpool("engagement", "test", "joe@one.test", status=1).stdout
+    packed = host.run / "packed"
+    packed.write_bytes(gzip.compress(b"bob@one.test 3\r\n"))
+    assert ": 1 recipients\n" in host.postpool("engagement", "import", packed).stdout
     said = listed(host, "nothing\n", status=1)
     assert "no line has a recipient and when it was active -- nothing is changed" in said.stderr
     shown = json.loads(host.postpool("--json", "engagement", "show").stdout)

@@ -122,15 +122,18 @@ test_many_lines(void **state)
         put(text.data, text.length, compressed);
         assert_int_equal(logfile_open(path, &file, NULL), 0);
         at = text.data;
+        assert_int_equal(logfile_percent(file), 0);
         for (int i = 0; i < 40000; i++) {
             size_t length = strcspn(at, "\n");
             struct span span;
 
+            assert_in_range(logfile_percent(file), 0, 100);
             assert_int_equal(logfile_next(file, &span, NULL), 1);
             assert_int_equal(span.length, length);
             assert_memory_equal(span.start, at, length);
             at += length + 1;
         }
+        assert_int_equal(logfile_percent(file), 100);
         expect_end(file);
     }
     buf_clear(&text);
@@ -152,9 +155,13 @@ test_long_lines(void **state)
         put(text, 4 + length + (ends ? 5 : 0), false);
         assert_int_equal(logfile_open(path, &file, NULL), 0);
         expect(file, "one");
+        assert_false(logfile_was_long(file));
         expect(file, "");
-        if (ends)
+        assert_true(logfile_was_long(file));
+        if (ends) {
             expect(file, "two");
+            assert_false(logfile_was_long(file));
+        }
         expect_end(file);
     }
     free(text);
