@@ -52,7 +52,7 @@ store: {{ type = "redis"; path = "{self.folder}/{name}.db"; {store} }};
             return
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(timeout=20)
+        status = self.process.wait(timeout=60)
         text = self.log.read_text(errors="replace")
         assert status == 0 and not SANITIZER.search(text), f"{self.name}: status {status}\n{text[-4000:]}"
 
