@@ -79,6 +79,7 @@ def test_what_has_all_goes_out(host, name):
 
 
 def test_reject(host):
+    host.postfix.wait_queue_empty()
     text = refusal(host, ["X-Stream: strict"])
     assert text == ("550 5.7.1 list_unsubscribe: bulk mail needs one List-Unsubscribe header with "
                     "a URI in <> (RFC 2369)")
