@@ -11,7 +11,7 @@ from harness.wait import wait_for
 from harness.waking import NEVER, arrivals, of_stream, status, wait_all, waking
 
 BULK = ("X-Stream: bulk",)
-CLOSED = "postpool: outside the hours of its stream, they begin within a minute"
+CLOSED = "postpool: outside the hours of its stream, they begin within an hour"
 
 
 def clock_before(seconds, what=12 * 3600):
@@ -41,12 +41,14 @@ def results(host, test_id):
 
 def test_outside_its_hours_mail_waits_and_then_leaves_by_priority(make_host):
     """Nothing of it is in the active queue, that of others leaves; and then all of it does."""
-    opens_at = time.time() + 40
+    def both_open_in(seconds, conf):
+        for name in ("bulk", "default"):
+            opens_in(seconds, name)(conf)
 
     def change(conf):
         with_caps()(conf)
+        both_open_in(3600, conf)
         for name in ("bulk", "default"):
-            opens_in(opens_at - time.time(), name)(conf)
             stream_of(conf, name)["pool"] = "bulk"
         conf["pools"]["bulk"] = {"addresses": ["b1"]}
         conf["addresses"]["b1"]["caps"] = window("10s", 30)
@@ -57,14 +59,15 @@ def test_outside_its_hours_mail_waits_and_then_leaves_by_priority(make_host):
     host.start()
     low = submit_many(host, 30, headers=())
     high = submit_many(host, 30, headers=BULK)
+    wait_for(lambda: status(host)["wake"]["waiting"] == 60, what="all to wait")
+    # The resolver keeps its last answer, which must be none of theirs.
     host.deliver("x@site.test", "x@one.test", ("X-Stream: transactional",))
-    wait_for(lambda: of_stream(host, "bulk")["waiting"] + of_stream(host, "default")["waiting"]
-             == 60, what="all to wait")
-    assert {entry["queue_name"] for entry in host.postfix.queue()} == {"deferred"}
+    wait_for(lambda: {entry["queue_name"] for entry in host.postfix.queue()} == {"deferred"},
+             what="an active queue that is empty")
     assert host.postfix.log().count(f"status=deferred ({CLOSED})") == 60
     told = status(host)
     assert told["outside_hours"] == 60
-    assert 0 < of_stream(host, "bulk")["opens_in_ms"] <= 40000
+    assert 0 < of_stream(host, "bulk")["opens_in_ms"] <= 3600000
     assert of_stream(host, "transactional")["opens_in_ms"] == 0
     text = host.postpool("status").stdout
     assert "\nstream bulk is outside its hours until " in text and " 12:00\n" in text
@@ -72,12 +75,17 @@ def test_outside_its_hours_mail_waits_and_then_leaves_by_priority(make_host):
     explained = host.postpool("explain", "--sender", "x@site.test", "--recipient", "x@one.test",
                               "--header", BULK[0]).stdout
     assert re.search(r"(?m)^hours      outside its hours, until \d{4}-\d\d-\d\d 12:00$", explained)
-    assert time.time() < opens_at, "the host is too slow for this test"
+    wait_for(lambda: status(host)["figures"]["waiting"] == 0, what="that to be kept")
+    host.policyd.stop()
+    opens_at = time.time() + 20
+    both_open_in(20, host.conf)
+    host.write_conf()
+    host.policyd.start()
     wait_all(host, low + high)
     seen = arrivals(host, low + high)
     assert seen[0][0] >= opens_at - 1
     assert all(place >= 30 for _, place in seen[:30])  # and 30 of the other in the next 10 s
-    assert seen[30][0] > seen[0][0] + 8
+    assert seen[30][0] > opens_at + 8
     host.postfix.wait_queue_empty()
     assert "hours      within them\n" in host.postpool(
         "explain", "--sender", "x@site.test", "--recipient", "x@one.test", status=None).stdout
@@ -140,8 +148,8 @@ def test_past_its_deadline_mail_is_returned(make_host):
 
 def test_a_message_whose_time_is_over_is_not_tried(make_host):
     """Greylisted, and tried again too late; the age is known without a log."""
-    host = make_host(lambda conf: stream_of(conf, "transactional").update(deadline="3s"),
-                     {"minimal_backoff_time": "5s", "maximal_backoff_time": "5s",
+    host = make_host(lambda conf: stream_of(conf, "transactional").update(deadline="10s"),
+                     {"minimal_backoff_time": "15s", "maximal_backoff_time": "15s",
                       "queue_run_delay": "2s"})
     test_id = host.submit("games@local.test", ["defer-once-x@one.test"],
                           ("X-Stream: transactional",))
@@ -154,14 +162,13 @@ def test_a_message_whose_time_is_over_is_not_tried(make_host):
     assert not arrivals(host, [test_id])
     tagged = re.search(r"from=<(games\+pp=transactional\.[^>]*)>", host.postfix.log())[1]
     told = host.postpool("explain", "--sender", tagged, "--recipient", "x@one.test").stdout
-    assert "\ndeadline   3s after it came in, which is over: it is returned\n" in told
+    assert "\ndeadline   10s after it came in, which is over: it is returned\n" in told
 
 
 def test_what_is_delivered_in_time_is_told(make_host):
-    """Two at once and one after 3 s, where three of four are to be within 1.6 s."""
-    host = make_host(lambda conf: stream_of(conf, "transactional").update(slo="1600ms",
-                                                                          slo_share=75),
-                     {"minimal_backoff_time": "3s", "maximal_backoff_time": "3s",
+    """Three at once and two after 15 s, where three of four are to be within 10 s."""
+    host = make_host(lambda conf: stream_of(conf, "transactional").update(slo="10s", slo_share=75),
+                     {"minimal_backoff_time": "15s", "maximal_backoff_time": "15s",
                       "queue_run_delay": "1s"}, start=False)
     waking(host)
     host.start()
@@ -169,7 +176,7 @@ def test_what_is_delivered_in_time_is_told(make_host):
     def told():
         return of_stream(host, "transactional")["slo"]
 
-    assert told() == {"ms": 1600, "percent": 75, "sent": 0, "within": 0, "breached": False}
+    assert told() == {"ms": 10000, "percent": 75, "sent": 0, "within": 0, "breached": False}
     submit_many(host, 2)
     wait_for(lambda: told()["sent"] == 2, what="two results")
     assert told()["within"] == 2 and not told()["breached"]
@@ -179,13 +186,13 @@ def test_what_is_delivered_in_time_is_told(make_host):
     wait_for(lambda: told()["sent"] == 5, what="all results")
     assert told()["within"] == 3 and told()["breached"]
     text = host.postpool("status").stdout
-    assert ("\nstream transactional: 3 of 5 within 1600ms in the last hour, 75 % are to be: BREACHED"
+    assert ("\nstream transactional: 3 of 5 within 10s in the last hour, 75 % are to be: BREACHED"
             "\n") in text
     assert "slo" not in of_stream(host, "bulk")
     report = json.loads(host.postpool("--json", "report", "--by", "stream").stdout)
     row = next(row for row in report["rows"] if row["stream"] == "transactional")
     assert row["slo"]["share"] == 0.6 and row["slo"]["breached"]
-    assert ("stream transactional: about 60.0 % within 1600ms, 75 % are to be: BREACHED"
+    assert ("stream transactional: about 60.0 % within 10s, 75 % are to be: BREACHED"
             in host.postpool("report", "--by", "stream").stdout)
     wait_for(lambda: "-- its slo is breached" in host.policyd.log(), what="the breach to be told")
     wait_for(lambda: submit_many(host, 6) and "its slo holds again after" in host.policyd.log(),
