@@ -16,12 +16,16 @@ def test_what_an_admin_takes_away_holds_nobody_up(make_host, how):
     host = make_host(with_caps(a1=window("10s", 10), a2=window("10s", 5)), NEVER, start=False)
     waking(host)
     host.start()
+    for name in ("a1", "a2"):
+        host.postpool("suspend", name, "--why", "until all wait")
     submit_many(host, 100)
-    wait_for(lambda: status(host)["wake"]["waiting"] >= 80, what="many to wait")
+    wait_for(lambda: status(host)["wake"]["waiting"] == 100, what="all to wait")
+    for name in ("a1", "a2"):
+        host.postpool("resume", name)
     host.postfix.command("postsuper", how, "ALL")
     wait_for(lambda: status(host)["wake"]["waiting"] == 0, what="none of them to wait")
     ids = submit_many(host, 30)
-    wait_all(host, ids, 60)
+    wait_all(host, ids)
 
 
 OUTAGES = [
