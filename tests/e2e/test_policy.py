@@ -15,7 +15,7 @@ from harness import client, namespace, programs
 from harness.client import Refused
 from harness.policy import Policy, request
 from harness.wait import wait_for
-from test_protocol import make_policyd
+from test_protocol import in_time, make_policyd
 
 OVER = "DEFER_IF_PERMIT 4.7.1 hourly limit of 20 recipients for "
 
@@ -67,45 +67,74 @@ def status(daemon):
     return json.loads(done.stdout)
 
 
+def first_known(attempt):
+    """What attempt(account) gives, of the first account of which the store told all in time.
+
+    It returns that, and how many were let in without knowing, as they are when the store is late
+    by 250 ms.  A machine that stands still makes it so, but not each time.
+    """
+    for _ in range(5):
+        found, unsure = attempt(f"app-{client.new_id()}")
+        if unsure == 0:
+            return found
+    raise AssertionError("some were let in without knowing, each time")
+
+
+def known(daemon, ask):
+    """What ask(account) gives, likewise, of a daemon that goes on."""
+    def attempt(account):
+        before = status(daemon)["policy"]["unsure"]
+        return ask(account), status(daemon)["policy"]["unsure"] - before
+    return first_known(attempt)
+
+
 # What is asked and answered
 
 
-def test_a_quota_is_used_up_and_no_more(policy):
-    actions = policy.message("app-a", [f"r{i}@one.test" for i in range(30)])
+def test_a_quota_is_used_up_and_no_more(policyd, policy):
+    account, actions = known(policyd, lambda account: (
+        account, policy.message(account, [f"r{i}@one.test" for i in range(30)])))
     assert actions[:20] == ["DUNNO"] * 20
-    assert all(a.startswith(OVER + "app-a reached, ") for a in actions[20:])
+    assert all(a.startswith(f"{OVER}{account} reached, ") for a in actions[20:])
     assert policy.message("app-b", ["r@one.test"]) == ["DUNNO"]
 
 
 def test_a_quota_is_shared_by_connections(policyd):
     clients = [Policy(policyd.path) for _ in range(8)]
-    for number, one in enumerate(clients):
-        one.write(b"".join(request(sasl_username="app-c", instance=f"c{number}",
-                                   recipient=f"r{i}@one.test") for i in range(10)))
-    actions = [one.answer() for one in clients for _ in range(10)]
-    assert actions.count("DUNNO") == 20
+
+    def ask(account):
+        for number, one in enumerate(clients):
+            one.write(b"".join(request(sasl_username=account, instance=f"{account}.{number}",
+                                       recipient=f"r{i}@one.test") for i in range(10)))
+        return [one.answer() for one in clients for _ in range(10)]
+
+    assert known(policyd, ask).count("DUNNO") == 20
     for one in clients:
         one.close()
 
 
-def test_what_other_checks_refused_is_given_back(policy):
-    known = {"sasl_username": "app-d", "instance": "d1"}
-    for i in range(20):
-        assert policy.ask(recipient=f"r{i}@one.test", **known) == "DUNNO"
-    assert policy.ask(protocol_state="END-OF-MESSAGE", recipient_count="5", **known) == "DUNNO"
-    assert policy.message("app-d", [f"s{i}@one.test" for i in range(16)]).count("DUNNO") == 15
+def test_what_other_checks_refused_is_given_back(policyd, policy):
+    def ask(account):
+        same = {"sasl_username": account, "instance": account}
+        for i in range(20):
+            assert policy.ask(recipient=f"r{i}@one.test", **same) == "DUNNO"
+        assert policy.ask(protocol_state="END-OF-MESSAGE", recipient_count="5", **same) == "DUNNO"
+        return policy.message(account, [f"s{i}@one.test" for i in range(16)])
+
+    assert known(policyd, ask).count("DUNNO") == 15
 
 
-def test_a_message_as_a_whole(policy):
+def test_a_message_as_a_whole(policyd, policy):
     """Where only the end of messages asks."""
-    def whole(instance, count):
-        return policy.ask(protocol_state="END-OF-MESSAGE", sasl_username="app-e",
-                          instance=instance, recipient="", recipient_count=str(count))
-    assert whole("e1", 21).startswith(OVER)
-    assert whole("e2", 15) == "DUNNO"
-    assert whole("e2", 15) == "DUNNO"
-    assert whole("e3", 6).startswith(OVER)
-    assert whole("e4", 5) == "DUNNO"
+    def ask(account):
+        return [policy.ask(protocol_state="END-OF-MESSAGE", sasl_username=account,
+                           instance=f"{account}.{instance}", recipient="",
+                           recipient_count=str(count))
+                for instance, count in ((1, 21), (2, 15), (2, 15), (3, 6), (4, 5))]
+
+    actions = known(policyd, ask)
+    assert [action == "DUNNO" for action in actions] == [False, True, True, False, True]
+    assert actions[0].startswith(OVER) and actions[3].startswith(OVER)
 
 
 def test_mail_from_elsewhere_is_not_ours(policy):
@@ -114,12 +143,14 @@ def test_mail_from_elsewhere_is_not_ours(policy):
 
 
 def test_figures(policyd, policy):
-    before = status(policyd)["policy"]
-    policy.message("app-f", [f"r{i}@one.test" for i in range(25)])
-    after = status(policyd)["policy"]
+    def ask(account):
+        before = status(policyd)["policy"]
+        policy.message(account, [f"r{i}@one.test" for i in range(25)])
+        return before, status(policyd)["policy"]
+
+    before, after = known(policyd, ask)
     assert after["asked"] - before["asked"] == 26
     assert after["over"] - before["over"] == 5
-    assert after["unsure"] == before["unsure"] == 0
     text = programs.postpool("-c", policyd.conf, "status").stdout
     assert re.search(r"\d+ policy requests, \d+ clients; of the site's own mail: \d+ asked, \d+ over",
                      text)
@@ -128,42 +159,53 @@ def test_figures(policyd, policy):
 def test_counted_beyond_a_restart(directory_of):
     need_world()
     daemon = make_service(directory_of("restart"))
-    with Policy(daemon.path) as one:
-        assert one.message("app-g", [f"r{i}@one.test" for i in range(12)]) == ["DUNNO"] * 12
     daemon.stop()
-    daemon.start()
-    with Policy(daemon.path) as one:
-        actions = one.message("app-g", [f"s{i}@one.test" for i in range(12)])
-        assert actions.count("DUNNO") == 8
-    daemon.kill_all()
-    daemon.start()
-    with Policy(daemon.path) as one:
-        assert one.message("app-g", ["t@one.test"])[0].startswith(OVER)
-    daemon.stop()
+
+    def lives(account):
+        let_in, unsure = [], 0
+        for end in (daemon.stop, daemon.kill_all, daemon.stop):
+            daemon.start()
+            with Policy(daemon.path) as one:
+                actions = one.message(account, [f"r{i}@one.test" for i in range(12)])
+            let_in.append(actions.count("DUNNO"))
+            unsure += status(daemon)["policy"]["unsure"]
+            end()
+        return let_in, unsure
+
+    assert first_known(lives) == [12, 8, 0]
 
 
 def test_a_reload_in_the_middle_of_a_message(directory_of):
     need_world()
     daemon = make_service(directory_of("reload"))
-    known = {"sasl_username": "app-h", "instance": "h1"}
-    with Policy(daemon.path) as one:
+
+    def ask(account):
+        same, start = {"sasl_username": account, "instance": account}, len(daemon.log())
         for i in range(10):
-            assert one.ask(recipient=f"r{i}@one.test", **known) == "DUNNO"
+            assert one.ask(recipient=f"r{i}@one.test", **same) == "DUNNO"
         programs.postpool("-c", daemon.conf, "reload", status=None)
-        daemon.wait_log("reload: configuration taken over")
-        assert one.ask(protocol_state="END-OF-MESSAGE", recipient_count="10", **known) == "DUNNO"
-        assert one.message("app-h", [f"s{i}@one.test" for i in range(11)]).count("DUNNO") == 10
+        daemon.wait_log("reload: configuration taken over", start)
+        assert one.ask(protocol_state="END-OF-MESSAGE", recipient_count="10", **same) == "DUNNO"
+        return one.message(account, [f"s{i}@one.test" for i in range(11)])
+
+    with Policy(daemon.path) as one:
+        assert known(daemon, ask).count("DUNNO") == 10
     daemon.stop()
 
 
 def test_reset_of_a_login_with_a_blank(policyd, policy):
     """It is that login's quota that is forgotten, and not that of its first word."""
-    for login in ("app z", "app"):
-        assert policy.message(login, [f"r{i}@one.test" for i in range(21)]).count("DUNNO") == 20
-    programs.postpool("-c", policyd.conf, "reset", "account/default/app z")
-    policyd.wait_log(r"reset: account/default/app z by ")
-    wait_for(lambda: policy.message("app z", ["s@one.test"]) == ["DUNNO"], what="room")
-    assert policy.message("app", ["s@one.test"])[0].startswith(OVER)
+    def ask(first):
+        let_in = [policy.message(login, [f"r{i}@one.test" for i in range(21)]).count("DUNNO")
+                  for login in (f"{first} z", first)]
+        account = f"account/transactional/{first} z"
+        programs.postpool("-c", policyd.conf, "reset", account)
+        policyd.wait_log(f"reset: {account} by ")
+        wait_for(lambda: policy.message(f"{first} z", ["s@one.test"]) == ["DUNNO"], what="room")
+        return let_in, policy.message(first, ["s@one.test"])[0]
+
+    let_in, action = known(policyd, ask)
+    assert let_in == [20, 20] and action.startswith(OVER)
     programs.postpool("-c", policyd.conf, "reset", "account/default/", status=1)
 
 
@@ -192,10 +234,13 @@ def test_split_at_every_byte(policyd, policy):
     assert_served(policyd)
 
 
-def test_one_byte_at_a_time(policy):
-    for byte in ASKED:
-        policy.write_and_wait(bytes([byte]))
-    assert policy.answer() == "DUNNO"
+def test_one_byte_at_a_time(policyd):
+    def slowly(one):
+        for byte in ASKED:
+            one.write_and_wait(bytes([byte]))
+        return one.answer()
+
+    assert in_time(policyd, slowly, Policy) == "DUNNO"
 
 
 MALFORMED = {
@@ -256,10 +301,14 @@ def test_odd_but_well_formed(policyd, policy, data):
     assert_served(policyd)
 
 
-def test_a_reply_names_a_user_harmlessly(policy):
-    user = "app-\udcff\x1b[31m" + "x" * 300
-    actions = policy.message(user, [f"r{i}@one.test" for i in range(21)])
-    assert actions[20].startswith(OVER + "app-??[31m" + "x" * 54 + "... reached, ")
+def test_a_reply_names_a_user_harmlessly(policyd, policy):
+    def ask(account):
+        user = account + "\udcff\x1b[31m" + "x" * 300
+        return account, policy.message(user, [f"r{i}@one.test" for i in range(21)])
+
+    account, actions = known(policyd, ask)
+    shown = (account + "??[31m" + "x" * 300)[:64]
+    assert actions[20].startswith(f"{OVER}{shown}... reached, ")
 
 
 # Slow, silent and many
@@ -288,12 +337,14 @@ def test_a_client_that_does_not_read_is_no_longer_read(policyd, policy):
 
 
 def test_a_silent_client_costs_only_itself(policyd):
-    with Policy(policyd.path) as silent:
+    def be_silent(silent):
         silent.write(ASKED[:10])
         for _ in range(100):
             assert_served(policyd)
         silent.write(ASKED[10:])
-        assert silent.answer() == "DUNNO"
+        return silent.answer()
+
+    assert in_time(policyd, be_silent, Policy) == "DUNNO"
 
 
 def test_a_thousand_idle_clients(policyd):
@@ -426,31 +477,37 @@ def recipients(count):
 
 def test_a_sender_over_quota_hears_it(make_host):
     host = make_host(with_policy("", transactional={"hour": 20}))
-    test_id, refused = send(host, "app-news", recipients(15))
+    host.policyd.conf = host.conf_path
+    account, first, second = known(host.policyd, lambda account: (
+        account, *(send(host, account, recipients(15)) for _ in range(2))))
+    test_id, refused = first
     assert refused == []
     host.sink.wait(test_id, 15)
-    test_id, refused = send(host, "app-news", recipients(15))
+    test_id, refused = second
     assert len(refused) == 10
     for reply in refused:
         assert re.match(r"450 4\.7\.1 <\S+@one\.test>: Recipient address rejected: hourly limit of "
-                        r"20 recipients for app-news reached, (room again in|no room for another) "
-                        r"\d+ min$", reply)
+                        rf"20 recipients for {account} reached, (room again in|no room for another)"
+                        r" \d+ min$", reply)
     host.sink.wait(test_id, 5)
     test_id, refused = send(host, "app-other", recipients(3))
     assert refused == []
     host.sink.wait(test_id, 3)
-    # Recipients that Postfix itself refuses do not count.
-    with host.smtp() as smtp:
-        smtp.login("app-third")
-        smtp.cmd("MAIL FROM:<me@site.test>", "2")
-        for i in range(5):
-            smtp.cmd(f"RCPT TO:<nobody{i}@local.test>")
-        for recipient in recipients(2):
-            smtp.cmd(f"RCPT TO:<{recipient}>", "2")
-        smtp.cmd("DATA", "3")
-        smtp.data(client.message(client.new_id()))
-    refused = send(host, "app-third", recipients(20))[1]
-    assert len(refused) == 2
+
+    def refused_by_postfix(account):
+        with host.smtp() as smtp:
+            smtp.login(account)
+            smtp.cmd("MAIL FROM:<me@site.test>", "2")
+            for i in range(5):
+                smtp.cmd(f"RCPT TO:<nobody{i}@local.test>")
+            for recipient in recipients(2):
+                smtp.cmd(f"RCPT TO:<{recipient}>", "2")
+            smtp.cmd("DATA", "3")
+            smtp.data(client.message(client.new_id()))
+        return send(host, account, recipients(20))[1]
+
+    # Such recipients do not count.
+    assert len(known(host.policyd, refused_by_postfix)) == 2
     assert "warning" not in "".join(l for l in host.postfix.log().splitlines() if "smtpd" in l)
 
 
