@@ -191,12 +191,20 @@ class Postfix:
         lines = self.command("postqueue", "-j").stdout.splitlines()
         return [json.loads(line) for line in lines]
 
-    def flush(self):
+    def results(self):
+        """How many results of deliveries the log has."""
+        return self.log().count(" status=")
+
+    def flush(self, limit=60):
+        """Have all that is deferred tried again: also what has a result, but is still active."""
+        wait_for(lambda: all(m["queue_name"] in ("deferred", "hold") for m in self.queue()), limit,
+                 lambda: f"nothing to be under way, has {self.queue()}", every=0.1)
         self.command("postqueue", "-f")
 
     def wait_queue_empty(self, limit=60):
-        wait_for(lambda: not self.queue(), limit, lambda: f"an empty queue, has {self.queue()}",
-                 every=0.2)
+        """A listing misses what becomes active meanwhile, so that two in a row have to be empty."""
+        wait_for(lambda: not self.queue() and not self.queue(), limit,
+                 lambda: f"an empty queue, has {self.queue()}", every=0.2)
 
     def wait_log(self, pattern, limit=60):
         return wait_for(lambda: re.search(pattern, self.log()), limit,
