@@ -59,6 +59,7 @@ def test_what_is_written_down(simulator):
 
 def test_a_rate_limit_of_each_source(simulator):
     limit = simulator.add(rules.RateLimit(3, seconds=3600))
+    begin = time.time()
     for _ in range(3):
         send(simulator)
     assert refusal(simulator) == ("421 4.7.0 [127.0.1.1] Too many messages from your host, "
@@ -67,7 +68,7 @@ def test_a_rate_limit_of_each_source(simulator):
     limit.seconds = 2
     wait_for(lambda: not_refused(simulator), what="room in the window")
     taken = [a.at for a in simulator.attempts_from(A1) if a.taken]
-    assert taken[3] - taken[0] >= 2
+    assert len(taken) == 4 and taken[3] - begin >= 2
 
 
 def not_refused(simulator):
