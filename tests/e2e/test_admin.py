@@ -74,8 +74,10 @@ def test_reload_says_much_in_few_lines(host, first_conf):
         assert f"reload: {much}" in daemon.log()[since:]
         assert daemon.log()[since:].count("reload: ") == 3
     host.write_conf(first_conf)
+    milter = len(host.milter.log())
     changes = json.loads(host.postpool("reload", "--json").stdout)["policyd"]["changes"]
     assert len(changes) == 122
+    host.milter.wait_log("reload: configuration taken over", milter)
 
 
 BAD = [
@@ -153,7 +155,7 @@ def test_milter_reload_keeps_open_connections(host, first_conf):
         host.write_conf(conf)
         logged = len(host.milter.log())
         host.milter.signal(signal.SIGUSR1)
-        host.milter.wait_log("other", logged)
+        host.milter.wait_log("reload: configuration taken over", logged)
         host.policyd.signal(signal.SIGHUP)
         smtp.cmd("DATA", "3")
         smtp.data(client.message(first))

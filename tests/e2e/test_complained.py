@@ -52,6 +52,10 @@ def account(host, name):
     return json.loads(host.postpool("--json", "accounts", name).stdout)["accounts"][0]
 
 
+def wait_results(host, name, count):
+    wait_for(lambda: account(host, name)["today"]["results"] == count, 60, f"{count} results")
+
+
 def send(host, sender, count, stream="bulk"):
     """What the provider got: (mark, address), one for each message; every second has a hint."""
     ids = []
@@ -120,6 +124,8 @@ def log_it(host):
 def test_complaints_bring_attention(host):
     sent = send(host, "lists.test", 30)
     others = send(host, "other.test", 30)
+    wait_results(host, "lists.test", 30)
+    wait_results(host, "other.test", 30)
     assert {address for _, address in sent} <= {"a1", "a2"}
     for delivery, _ in sent[:4]:
         report(host, COMPLAINTS, complaint(delivery, delivery.source))
@@ -150,6 +156,7 @@ def test_complaints_bring_attention(host):
 def test_bounces_that_come_late(host):
     """They count beside the results, once over a restart."""
     sent = send(host, "lists.test", 30)
+    wait_results(host, "lists.test", 30)
     for delivery, _ in sent[:6]:
         report(host, BOUNCES, bounce(delivery))
     log_it(host)

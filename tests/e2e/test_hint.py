@@ -147,8 +147,8 @@ def test_explained(host, send):
     assert f"hint       the recipient was active on {date(45)}, 45 days ago\n" in text
     assert "within 30 days; of this one the last was 45 days ago" in text
     send(["joe@one.test"], hint="high")
-    (tagged,) = set(re.findall(r"from=<(app\+pp=default\.\w{16}\.\w{8}@site\.test)>",
-                               host.postfix.log()))
+    tagged = host.postfix.wait_log(
+        r"from=<(app\+pp=default\.\w{16}\.\w{8}@site\.test)>").group(1)
     assert explained(host, "--sender", tagged)[1] == date(3)
     altered = re.sub(r"\.(\w{15})(\w)\.", lambda m: f".{m[1]}{'a' if m[2] != 'a' else 'b'}.", tagged)
     assert explained(host, "--sender", altered) == ("a2", None)

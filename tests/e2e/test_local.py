@@ -38,7 +38,7 @@ def test_local_mail_is_untouched(host):
     assert b"Return-Path: <me@site.test>\n" in mail
     assert b"X-Stream: bulk\n" in mail
     assert STREAM.encode() not in mail and b"pp=" not in mail
-    assert "status=sent (delivered to maildir)" in host.postfix.log()
+    host.postfix.wait_log(r"status=sent \(delivered to maildir\)")
 
 
 def test_local_mail_by_sendmail_is_untouched(host):

@@ -11,7 +11,6 @@ from . import client, libconf, programs
 from .postfix import Postfix
 from .programs import Daemon, postpool
 from .sink import Sink
-from .wait import wait_for
 
 USER = "nobody"  # whom the daemons become
 
@@ -159,7 +158,7 @@ class Host:
         self.write_conf()
         milter_log = len(self.milter.log())
         self.postpool("reload")
-        wait_for(lambda: len(self.milter.log()) > milter_log, what="the milter's reload")
+        self.milter.wait_log("reload: configuration taken over", milter_log)
 
     def logs(self):
         """The ends of all logs, for a failed test's report."""
