@@ -3,6 +3,7 @@
 
 import json
 import re
+import threading
 import time
 
 import pytest
@@ -84,16 +85,26 @@ def test_an_address_that_is_refused_is_no_reason_to_bounce(make, simulator):
     assert re.search(rf"{blocked}: to=<x@one.test>.*dsn=4.7.1, status=deferred", host.postfix.log())
 
 
+class HeldBlock(rules.Block):
+    """Refuses all, but says so not before it may; until then the simulator stands still."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.may_speak = threading.Event(), threading.Event()
+
+    def refuses(self, attempt):
+        self.asked.set()
+        return self.may_speak.wait(20)
+
+
 def test_without_policyd_the_result_stands(make, simulator):
     """It was asked for the address, and is gone when the server speaks."""
     host = make()
-    for source in THREE:
-        simulator.block(source)
-    slow = simulator.add(rules.Slow(1))
+    block = simulator.add(HeldBlock())
     queue_id = submit(host, "x@one.test")
-    wait_for(lambda: simulator.sessions, what="a connection")
+    assert block.asked.wait(60)
     host.policyd.stop()
-    simulator.remove(slow)
+    block.may_speak.set()
     assert [status for status, _ in wait_results(host, queue_id, 1)] == ["bounced"]
     host.policyd.start()
 
