@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from datetime import datetime
 
 import pytest
 
@@ -37,23 +38,35 @@ def test_fifty_of_five_hundred(make_host):
     ids += submit_many(host, 50)
     host.postfix.wait_queue_empty(180)
     assert sources(host, ids) == {A1: 50, A2: len(ids) - 50}
+    wait_answered(host.run)
     told = cap(host, "address/a1")
     assert told["caps"][0]["counted"] == 50
     assert told["state"] == "full"
     assert told["room_in_ms"] > 0
 
 
+def decided(host):
+    """(time, address) of each decision that there was room: that may be well before it arrives."""
+    told = host.postpool("--json", "tail", "--once", "-n", "1000").stdout
+    events = [json.loads(line) for line in told.splitlines()]
+    return [(datetime.fromisoformat(event["time"]).timestamp(), event["address"])
+            for event in events if event["kind"] == "decided" and "address" in event
+            and "asked again" not in event.get("why", "")]
+
+
 def test_a_full_pool_defers_until_its_window_turns(make_host):
     host = make_host(with_caps(a1=window("15s", 10), a2=window("15s", 5)))
-    begin = time.monotonic()
     ids = submit_many(host, 30)
-    wait_for(lambda: sum(sources(host, ids).values()) == 15, what="15 deliveries")
-    wait_for(lambda: "status=deferred (postpool: no room under the caps, expected within a minute)"
-             in host.postfix.log(), what="the others to be deferred")
+    host.postfix.wait_log(
+        r"status=deferred \(postpool: no room under the caps, expected within a minute")
     host.postfix.wait_queue_empty(180)
     seen = Counter(d.id for d in host.sink.deliveries)
     assert [seen[i] for i in ids] == [1] * 30
-    assert time.monotonic() - begin > 15  # nothing more fits into the first window
+    left = decided(host)
+    assert Counter(address for _, address in left) == \
+        {name: sources(host, ids)[ip] for name, ip in (("a1", A1), ("a2", A2))}
+    for name, most in (("a1", 10), ("a2", 5)):
+        assert most_in_window([(at, at) for at, address in left if address == name], 15) <= most
 
 
 def test_exceed_sends_and_tells(make_host):
@@ -84,7 +97,9 @@ def test_what_is_not_used_leaves_the_file(make_host):
     host = make_host(with_caps(a1=window("10s", 100), d1=window("10s", 100)), start=False)
     host.policyd.start()
     with Socketmap(host.run / "lookup") as postfix:
-        assert address_of(ask_one(postfix, sender_domain="site.test")[2]) == "d1"
+        # where the store is slow, there may be no lease at first
+        wait_for(lambda: address_of(ask_one(postfix, sender_domain="site.test")[2]) == "d1",
+                 what="room")
     assert entries(host) == 2
     wait_for(lambda: entries(host) == 0, 90, "an empty file")
 
@@ -238,25 +253,30 @@ def test_killed_in_a_loop(make_host):
     loads = [Load(host.run / "lookup", pause=0.001, sender_domain=f"x{n}.test") for n in range(2)]
     for load in loads:
         load.start()
-    end = time.monotonic() + 25
+    begin = time.monotonic()
     kills = 0
-    while time.monotonic() < end:
+
+    def from_each():
+        return Counter(address for load in loads for _, _, address in list(load.grants))
+
+    def killed_enough():
+        nonlocal kills
         for worker in host.policyd.workers():
             try:
                 host.policyd.signal_worker(worker, signal.SIGKILL)
                 kills += 1
             except (ProcessLookupError, AssertionError):
                 pass
-        time.sleep(0.4)
+        came = from_each()
+        return (time.monotonic() - begin > 25 and kills > 5
+                and came["a1"] > 100 and came["a2"] > 10)
+    wait_for(killed_enough, 120, lambda: f"something to be sent all the same, was {from_each()}",
+             every=0.4)
     for load in loads:
         load.stop()
     grants = [g for load in loads for g in load.grants]
-    a1 = [g for g in grants if g[2] == "a1"]
-    a2 = [g for g in grants if g[2] == "a2"]
-    assert kills > 5
-    assert most_in_window(a1, 10) <= 200
-    assert most_in_window(a2, 20) <= 100
-    assert len(a1) > 100 and len(a2) > 10  # something was sent all the same
+    assert most_in_window([g for g in grants if g[2] == "a1"], 10) <= 200
+    assert most_in_window([g for g in grants if g[2] == "a2"], 20) <= 100
 
 
 def test_all_of_a_cap_is_used(make_host):
@@ -400,6 +420,7 @@ def test_restart_keeps_what_was_counted(make_host):
     host.write_conf()
     host.policyd.start()
     assert take(host.run, 15) == {"a1": 15}
+    wait_answered(host.run)
     host.restart_policyd()
     # What was held came back at the end.
     assert take(host.run, 15) == {"a1": 5, "a2": 1, None: 9}
