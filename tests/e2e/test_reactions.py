@@ -34,12 +34,12 @@ GREYLISTED = {"name": "greylisted", "class": "greylist", "code": 4, "pattern": "
               "samples": ["450 4.2.0 <bob@example.net>: Recipient address rejected: Greylisted"]}
 
 
-def reacting(make_host, simulator, *replies, main=None, **pool):
+def reacting(make_host, simulator, *replies, **pool):
     """A host of one pool of three addresses that hears what becomes of its mail.
 
-    By itself Postfix tries nothing again while a test runs, unless main lets it.
+    By itself Postfix tries nothing again while a test runs.
     """
-    host = waking(make_host(start=False, sink=simulator, main=NEVER | (main or {})))
+    host = waking(make_host(start=False, sink=simulator, main=NEVER))
     host.conf["suspension"] = {"probes": PROBES, "probe_every": "20s", "steps": ["25", "50"],
                                "step": "3s"}
     host.conf["addresses"] = {name: {"ip": ip, "helo": f"{name}.mail.test"}
