@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 from contextlib import ExitStack
+from datetime import datetime
 
 import pytest
 
@@ -47,6 +48,7 @@ def make_node(directory_of):
 
         node = Node(root, name, url, change)
         node.log_path, node.sent = log, 0
+        node.when = datetime.now()  # of all its results, so that they are of one hour
         to_end.callback(node.stop)
         node.start()
         wait_for(lambda: node.status()["figures"]["written_ms_ago"] >= 0, what="the first place to be kept")
@@ -69,9 +71,9 @@ def deliver(node, count, service="pp-d1", sender="news@a.test"):
         for _ in range(count):
             node.sent += 1
             queue_id = f"{node.sent:X}A"
-            log.write(maillog.line("qmgr", f"{queue_id}: from=<{sender}>, size=5, nrcpt=1 (queue active)")
-                      + maillog.result(queue_id, "r@one.test", maillog.SENT, service=service)
-                      + maillog.line("qmgr", f"{queue_id}: removed"))
+            log.write(maillog.line("qmgr", f"{queue_id}: from=<{sender}>, size=5, nrcpt=1 (queue active)", node.when)
+                      + maillog.result(queue_id, "r@one.test", maillog.SENT, service, when=node.when)
+                      + maillog.line("qmgr", f"{queue_id}: removed", node.when))
 
 
 def wait_sent(node, wanted, *args, limit=60):
