@@ -437,6 +437,8 @@ follow_new(struct event_base *base, const char *path, const struct follow_place 
         abort(); /* as mem_new() does */
     if (from != NULL)
         follow->from = *from;
+    else
+        open_it(follow); /* what is written from now on is behind its end */
     again(follow, 0);
     return follow;
 }

@@ -44,7 +44,7 @@ struct follow_events {
 };
 
 /*
- * Follow path from a place on; from its end if none is known.  A file that is
+ * Follow path from a place on; from the end that it has now if from is NULL.  A file that is
  * not there, or may not be read, is tried again and again, and said once.
  */
 struct follow *follow_new(struct event_base *base, const char *path,

@@ -299,12 +299,12 @@ on_trouble(void *arg, const char *why)
         log_info("figures: %s can be written", hours->path);
         return;
     }
+    if (hours->state == OPENING && !feedback_is_followed(hours->feedback))
+        queued_free(feedback_follow(hours->feedback, NULL, NULL));
     log_error("figures: %s -- what happens to mail is %s", why,
               hours->state == COUNTING ? "counted in memory until the file can be written"
               : hours->state == DEAF   ? "read from the log again when the file can be written"
                                        : "not counted until it can be used");
-    if (hours->state == OPENING && !feedback_is_followed(hours->feedback))
-        queued_free(feedback_follow(hours->feedback, NULL, NULL));
 }
 
 /* ------------------------------------------------------------ begin and end */

@@ -18,8 +18,7 @@ test_from_the_end(void **state)
     (void)state;
     follow_world_put(follow_world.path, "w", "one\ntwo\n");
     follow_world_begin(NULL);
-    follow_world_wait(0);
-    follow_world_put(follow_world.path, "a", "three\nfo");
+    follow_world_put(follow_world.path, "a", "three\nfo"); /* before the loop comes to it */
     follow_world_wait(1);
     follow_world_put(follow_world.path, "a", "ur\n");
     follow_world_wait(1);
