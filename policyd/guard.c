@@ -24,8 +24,8 @@ enum {
     PAUSE_MIN_MS = 100, /* before a worker that died young is replaced */
     PAUSE_MAX_MS = 1000,
     YOUNG_MS = 1000,
-    END_MS = 5000, /* for the worker to end after SIGTERM */
-    GRACE_MS = 50, /* the guard may have been asleep itself */
+    END_MS = 15000, /* for the worker to end after SIGTERM: it waits for store and disk */
+    GRACE_MS = 50,  /* the guard may have been asleep itself */
 };
 
 static volatile sig_atomic_t end_asked;
@@ -131,6 +131,7 @@ worker_end(struct worker *worker)
     struct timespec pause = {0, 20 * 1000 * 1000};
     int64_t deadline = clock_ms(CLOCK_MONOTONIC) + END_MS;
     siginfo_t info;
+    int status;
 
     kill(worker->pid, SIGTERM);
     for (;;) {
@@ -145,7 +146,8 @@ worker_end(struct worker *worker)
         }
         nanosleep(&pause, NULL);
     }
-    return worker_reap(worker);
+    status = worker_reap(worker);
+    return status == 128 + SIGTERM ? 0 : status; /* it had not come so far as to take the signal */
 }
 
 enum sign { SIGN_ALIVE, SIGN_SILENT, SIGN_GONE, SIGN_SIGNAL };

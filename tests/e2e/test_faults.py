@@ -11,9 +11,11 @@ from collections import Counter
 
 import pytest
 
+from conftest import need_world
 from harness import client, namespace
 from harness.host import ALERTS, BULK, REST
 from harness.wait import wait_for
+from test_protocol import make_policyd
 
 
 class Load(threading.Thread):
@@ -100,6 +102,23 @@ def replace_worker(host):
     (worker,) = wait_for(host.policyd.workers, what="the worker")
     host.policyd.signal_worker(worker, signal.SIGKILL)
     wait_for(lambda: host.policyd.workers() not in ([], [worker]), what="a new worker")
+
+
+def test_ended_while_a_worker_starts(directory_of):
+    """Who ends the daemon before its new worker can hear of it has ended it well."""
+    def change(conf):  # to read them takes it a while
+        conf["addresses"] |= {f"n{n}": {"ip": f"10.79.{n // 250}.{n % 250}", "helo": "n.mail.test"}
+                              for n in range(5000)}
+
+    need_world()
+    policyd = make_policyd(directory_of("starting"), change)
+    for _ in range(3):
+        (worker,) = policyd.workers()
+        policyd.signal_worker(worker, signal.SIGKILL)
+        wait_for(lambda w=worker: policyd.workers() not in ([], [w]), what="a new worker")
+        policyd.stop()
+        policyd.start()
+    policyd.stop()
 
 
 def test_a_new_worker_has_what_reloads_brought(host):
