@@ -56,6 +56,15 @@ def assert_once(host, ids):
     assert Counter(d.id for d in host.sink.deliveries if d.id in wanted) == Counter(ids)
 
 
+def wait_deferred(host, count):
+    """Wait until all that is in the queue are so many messages, each of them tried in vain."""
+    def are_there():
+        ids = {m["queue_id"] for m in host.postfix.queue()}
+        tried = set(re.findall(r" (\w+): to=<.* status=deferred ", host.postfix.log()))
+        return len(ids) == count and ids <= tried
+    wait_for(are_there, what=lambda: f"{count} deferred messages: {host.postfix.queue()}", every=0.2)
+
+
 def assert_nothing_deferred(host):
     deferred = [line for line in host.postfix.log().splitlines() if "status=deferred" in line]
     assert deferred == []
@@ -73,8 +82,7 @@ def test_policyd_killed(host):
     host.policyd.kill_all()
     ids = [host.submit("news@lists.test", [f"r{n}@one.test"]) for n in range(20)]
     local = host.submit("me@site.test", ["games@local.test"])
-    wait_for(lambda: sum(m["queue_name"] == "deferred" for m in host.postfix.queue()) == 21,
-             what="21 deferred messages", every=0.2)
+    wait_deferred(host, 21)
     host.policyd.start()
     assert_once(host, [before, *ids])
     assert {d.source for i in ids for d in host.sink.of(i)} <= BULK
@@ -350,8 +358,7 @@ def test_a_removed_address_is_no_longer_chosen(moving):
     moving.sink.clear()
     namespace.ip("addr", "del", "10.77.0.2/32", "dev", "lo")
     ids = [moving.submit("news@lists.test", [f"r{n}@three.test"]) for n in range(10)]
-    wait_for(lambda: sum(m["queue_name"] == "deferred" for m in moving.postfix.queue()) == 10,
-             what="10 deferred messages", every=0.2)
+    wait_deferred(moving, 10)
     (other,) = moving.deliver("me@site.test", "a@three.test")
     assert other.source in REST
     namespace.ip("addr", "add", "10.77.0.1/32", "dev", "lo")
