@@ -65,21 +65,20 @@ class Mail:
         wait_for(lambda: used(self.host) == (allowance, allowance, 0), what="the results")
 
 
-def zone_of_morning():
-    """A time zone where it is far from midnight."""
-    hours = (10 - time.gmtime().tm_hour) % 24
-    return f"+{hours:02}:00" if hours <= 14 else f"-{24 - hours:02}:00"
-
-
-def days_later(host, days):
-    """The clocks of Postfix and of both daemons go on."""
-    clock = fake_clock(f"+{25 * days}h")
-    host.postfix.stop()
-    host.milter.stop()
-    host.policyd.stop()
+def set_clocks(host, days):
+    """Those of Postfix and of both daemons: so many days later, and far from midnight (UTC)."""
+    clock = fake_clock(f"+{25 * days + host.to_morning}h")
     # The queue manager sets times of files, and reads them.
     host.postfix.environment = {"NO_FAKE_STAT": "1", **clock}
     host.policyd.environment = host.milter.environment = clock
+
+
+def days_later(host, days):
+    """The clocks go on."""
+    host.postfix.stop()
+    host.milter.stop()
+    host.policyd.stop()
+    set_clocks(host, days)
     host.policyd.start()
     host.milter.start()
     host.postfix.start()
@@ -92,6 +91,8 @@ def make(make_host, simulator):
         host = make_host(change, main={"import_environment": IMPORT}, start=False, sink=simulator)
         host.conf["feedback"] = {"log": str(host.postfix.maillog)}
         host.write_conf()
+        host.to_morning = (10 - time.gmtime().tm_hour) % 24
+        set_clocks(host, 0)
         host.start()
         return host
     return make_one
@@ -104,7 +105,7 @@ def test_an_address(make, simulator):
     """
     def change(conf):
         conf["addresses"]["a1"]["warmup"]["schedule"] = {"days": [300, 390, 510], "hour": 100}
-        conf["warmup"].update(engaged=["30d"], time_zone=zone_of_morning())
+        conf["warmup"].update(engaged=["30d"], time_zone="UTC")
         conf["replies"] = [BLOCKED]
         conf["suspension"] = {"probes": 1, "probe_every": "1s", "steps": ["50"], "step": "1s"}
 
