@@ -87,6 +87,7 @@ service_of(const struct process *process)
     return "";
 }
 
+/* When it came to its place: the bytes of a file that was renamed to there are older. */
 static int64_t
 changed_ms(const char *path)
 {
@@ -94,7 +95,7 @@ changed_ms(const char *path)
 
     if (path == NULL || stat(path, &status) < 0)
         return 0;
-    return (int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000;
+    return (int64_t)status.st_ctim.tv_sec * 1000 + status.st_ctim.tv_nsec / 1000000;
 }
 
 static void

@@ -22,7 +22,7 @@ enum { DRAIN_TIME_MAX_MS = 30000 };
 struct drain {
     const char *queue_directory;        /* not ours */
     const struct cf_services *services; /* delivery processes of these must be gone */
-    const char *intake_since;           /* smtpd and cleanup older than this file, too; or NULL */
+    const char *intake_since;           /* smtpd and cleanup of before it was put there; or NULL */
 };
 
 /* Wait, at most DRAIN_TIME_MAX_MS.  Sets how many of each are left. */
