@@ -27,6 +27,7 @@ def configuration(run):
     """The configuration of the tests, to be changed at will; sockets are in run."""
     return {
         "node": "mta1",
+        "watchdog": "30s",  # a busy machine may stand still for longer than the default
         "user": USER,
         "tag_secret_file": f"{run}/tag.secret",
         "listen": {"lookup": f"unix:{run}/lookup", "control": f"unix:{run}/control",
