@@ -39,6 +39,12 @@ def results(host, test_id):
     return re.findall(rf"{found[1]}: to=.* status=(\w+) \((.*)\)", host.postfix.log())
 
 
+def wait_states(host, test_id, *states):
+    """Its results are these; the log tells of mail later than it comes."""
+    wait_for(lambda: len(results(host, test_id)) >= len(states), what="all of its results")
+    assert tuple(state for state, _ in results(host, test_id)) == states
+
+
 def test_outside_its_hours_mail_waits_and_then_leaves_by_priority(make_host):
     """Nothing of it is in the active queue, that of others leaves; and then all of it does."""
     def both_open_in(seconds, conf):
@@ -132,7 +138,7 @@ def test_past_its_deadline_mail_is_returned(make_host):
     words = " ".join(bounce.split())
     assert ("postpool: it could not be delivered in time, and is not sent later than 15s after it "
             "came in") in words
-    assert [state for state, _ in results(host, closed)] == ["deferred", "bounced"]
+    wait_states(host, closed, "deferred", "bounced")
     wait_for(lambda: host.postfix.log().count("status=bounced") == 3, what="three to be returned")
     sent = [d for d in list(host.sink.deliveries) if d.sender != "<>"]
     assert len(sent) == 2 and {d.id for d in sent} < set(full)
@@ -158,7 +164,7 @@ def test_a_message_whose_time_is_over_is_not_tried(make_host):
     host.deliver("x@site.test", "x@one.test")
     bounce = host.postfix.wait_mailbox("games", test_id).decode()
     assert "Status: 5.4.7" in bounce
-    assert [state for state, _ in results(host, test_id)] == ["deferred", "bounced"]
+    wait_states(host, test_id, "deferred", "bounced")
     assert not arrivals(host, [test_id])
     tagged = re.search(r"from=<(games\+pp=transactional\.[^>]*)>", host.postfix.log())[1]
     told = host.postpool("explain", "--sender", tagged, "--recipient", "x@one.test").stdout
