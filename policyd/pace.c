@@ -38,6 +38,7 @@ enum {
     IDLE_MS = 1000,     /* between two looks when there is nothing to wait for */
     EACH_MS = 100,      /* one with many recipients waits so long for each */
     CACHED_MS = 31 * 1000, /* Postfix' resolver keeps its last answer for 30 s */
+    AGAIN_MS = 1000,       /* a lookup that did not come; the next time is four times as late */
     BEHIND_MS = 2000,      /* a log that is so long behind is not acted upon */
 };
 
@@ -119,6 +120,22 @@ sweep_reserved(struct pace *pace, const struct lookup_view *view, int64_t now_ms
     }
 }
 
+/*
+ * The log tells of a deferral before the queue manager is done with it, and a message that is
+ * active still postqueue(1) passes by, without a word.
+ */
+static void
+wake_again(struct pace *pace, int64_t now_ms)
+{
+    for (size_t i = 0; i < pace->reserved_count; i++) {
+        struct reserved *one = &pace->reserved[i];
+        int64_t woken_ms = one->until_ms - PACE_RESERVED_MS;
+
+        if (one->again_ms <= now_ms && wake_queue_again(pace->start.wake, one->queue_id, now_ms))
+            one->again_ms = now_ms + 3 * (now_ms - woken_ms);
+    }
+}
+
 /* What became of a look at a message. */
 enum look { LOOK_WOKEN, LOOK_DONE, LOOK_RESTS, LOOK_MOVED, LOOK_FULL, LOOK_STOP };
 
@@ -162,6 +179,7 @@ note_reserved(struct pace *pace, const struct waiter *waiter, const struct grant
 
     one->key = *key;
     one->until_ms = now_ms + PACE_RESERVED_MS;
+    one->again_ms = now_ms + AGAIN_MS;
     snprintf(one->queue_id, sizeof(one->queue_id), "%s", waiter->queue_id);
 }
 
@@ -358,6 +376,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
         pace_forget_all(pace);
     if (view.grants != NULL && wake_is_on(pace->start.wake) && !behind) {
         more = true;
+        wake_again(pace, now_ms);
         for (int i = 0; i < PACE_STEPS_MAX && more; i++)
             more = step(pace, &view, now_ms);
         more = more || waiting_first(pace->waiting, now_ms + EARLY_MS) != NULL;

@@ -19,6 +19,7 @@ struct waiting;
 struct reserved {
     struct grant_key key;
     int64_t until_ms;
+    int64_t again_ms; /* not asked for by then: it is woken once more */
     char queue_id[MAILLOG_QUEUE_ID_MAX + 1];
 };
 

@@ -34,7 +34,7 @@ struct wake {
     struct recall *recall;
     struct outage outage;
     int64_t probe_ms; /* while it fails: not before */
-    uint64_t woken, failed;
+    uint64_t woken, again, failed;
     int64_t span;          /* number of the one under way */
     uint32_t spans[SPANS]; /* how many were woken in each; by number % SPANS */
 };
@@ -174,19 +174,35 @@ turn(struct wake *wake, int64_t now_ms)
     wake->span = span;
 }
 
-bool
-wake_queue(struct wake *wake, const char *queue_id, int64_t now_ms)
+static bool
+run(struct wake *wake, const char *queue_id, int64_t now_ms)
 {
-    if (wake_ready_ms(wake, now_ms) > now_ms || wake_when_ms(wake, queue_id, now_ms) > now_ms ||
-        !postqueue_run(wake->postqueue, queue_id))
+    if (wake_ready_ms(wake, now_ms) > now_ms || !postqueue_run(wake->postqueue, queue_id))
         return false;
     bucket_take(&wake->bucket, wake->per_second, burst(wake), now_ms);
     wake->probe_ms = now_ms + WAKE_PROBE_MS;
+    return true;
+}
+
+bool
+wake_queue(struct wake *wake, const char *queue_id, int64_t now_ms)
+{
+    if (wake_when_ms(wake, queue_id, now_ms) > now_ms || !run(wake, queue_id, now_ms))
+        return false;
     recall_note(wake->recall, queue_id, now_ms);
     turn(wake, now_ms);
     wake->spans[wake->span % SPANS]++;
     wake->woken++;
     return true;
+}
+
+bool
+wake_queue_again(struct wake *wake, const char *queue_id, int64_t now_ms)
+{
+    bool was_run = run(wake, queue_id, now_ms);
+
+    wake->again += was_run;
+    return was_run;
 }
 
 void
@@ -221,6 +237,7 @@ wake_status(struct wake *wake, struct buf *text, struct json *json)
     if (json == NULL)
         return;
     json_number(json, "woken", (long long)wake->woken);
+    json_number(json, "again", (long long)wake->again);
     json_number(json, "last_minute", minute);
     json_number(json, "per_second", wake->per_second);
     json_number(json, "under_way", (long long)postqueue_under_way(wake->postqueue));

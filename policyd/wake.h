@@ -38,6 +38,9 @@ int64_t wake_when_ms(const struct wake *wake, const char *queue_id, int64_t now_
 /* Wake it.  False: not now, as the two above would tell. */
 bool wake_queue(struct wake *wake, const char *queue_id, int64_t now_ms);
 
+/* The same for one that was woken, and may not have been found: how often is the caller's. */
+bool wake_queue_again(struct wake *wake, const char *queue_id, int64_t now_ms);
+
 /* It was good that it was woken: it left, or tried another address. */
 void wake_helped(struct wake *wake, const char *queue_id);
 

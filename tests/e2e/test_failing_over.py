@@ -2,7 +2,11 @@
 """What a suspension hits is tried again at once from another address, by postpool alone."""
 
 import json
+import os
+import signal
+import threading
 import time
+from pathlib import Path
 
 from harness import client, provider_rules as rules
 from harness.feeder import Feeder
@@ -75,6 +79,44 @@ def test_a_block_hits_nobody(make_host, simulator):
     assert "status=bounced" not in host.postfix.log()
     assert not [a for a in simulator.attempts if a.source == A1 and a.at > arrived.at + 10]
     host.postfix.wait_queue_empty()
+
+
+class BlockedLater(rules.Block):
+    """Of the address that comes first; it says so when it may, and stands still until then."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.may_speak = threading.Event(), threading.Event()
+
+    def refuses(self, attempt):
+        if not self.asked.is_set():
+            self.blocked.add(attempt.source)
+            self.asked.set()
+            self.may_speak.wait(60)
+        return super().refuses(attempt)
+
+
+def test_the_log_is_quicker_than_the_queue_manager(make_host, simulator):
+    """A message that is still active is not taken up, and nobody says so: it is woken again."""
+    host = pooled(make_host, simulator)
+    block = simulator.add(BlockedLater())
+    submit(host, ["x@one.test"])
+    assert block.asked.wait(60)
+    submit(host, ["last@two.test"])  # Postfix' resolver keeps its last answer
+    host.postfix.wait_log(r"(?s)qmgr.*queue active.*qmgr.*queue active")
+    (qmgr,) = [pid for pid in host.postfix.processes()
+               if Path(f"/proc/{pid}/comm").read_text() == "qmgr\n"]
+    os.kill(qmgr, signal.SIGSTOP)
+    try:
+        block.may_speak.set()
+        host.postfix.wait_log(r"to=<x@one.test>.*status=deferred")
+        wait_for(lambda: status(host)["wake"]["woken"] > 0 and status(host)["wake"]["under_way"] == 0,
+                 what="it to be woken")
+        assert "x@one.test" not in taken(simulator)
+    finally:
+        os.kill(qmgr, signal.SIGCONT)
+    wait_for(lambda: taken(simulator) == {"x@one.test", "last@two.test"}, 20,
+             lambda: status(host)["wake"])
 
 
 def test_suspended_by_hand(make_host, simulator):

@@ -34,6 +34,7 @@ bool __wrap_wake_is_on(const struct wake *wake);
 int64_t __wrap_wake_ready_ms(const struct wake *wake, int64_t now_ms);
 int64_t __wrap_wake_when_ms(const struct wake *wake, const char *queue_id, int64_t now_ms);
 bool __wrap_wake_queue(struct wake *wake, const char *queue_id, int64_t now_ms);
+bool __wrap_wake_queue_again(struct wake *wake, const char *queue_id, int64_t now_ms);
 void __wrap_wake_helped(struct wake *wake, const char *queue_id);
 void __wrap_wake_hold(struct wake *wake, const char *queue_id, int64_t until_ms, int64_t now_ms);
 
@@ -126,15 +127,29 @@ __wrap_wake_when_ms(const struct wake *wake, const char *queue_id, int64_t now_m
     return pace_world.rests_ms > now_ms ? pace_world.rests_ms : now_ms;
 }
 
+static bool
+note(char *ids, size_t size, const char *queue_id)
+{
+    size_t length = strlen(ids);
+
+    snprintf(ids + length, size - length, "%s ", queue_id);
+    return true;
+}
+
 bool
 __wrap_wake_queue(struct wake *wake, const char *queue_id, int64_t now_ms)
 {
-    size_t length = strlen(pace_world.woken);
-
     (void)wake;
     (void)now_ms;
-    snprintf(pace_world.woken + length, sizeof(pace_world.woken) - length, "%s ", queue_id);
-    return true;
+    return note(pace_world.woken, sizeof(pace_world.woken), queue_id);
+}
+
+bool
+__wrap_wake_queue_again(struct wake *wake, const char *queue_id, int64_t now_ms)
+{
+    (void)wake;
+    (void)now_ms;
+    return note(pace_world.again, sizeof(pace_world.again), queue_id);
 }
 
 void
@@ -279,4 +294,11 @@ pace_world_assert_woken(const char *expected)
 {
     assert_string_equal(pace_world.woken, expected);
     pace_world.woken[0] = '\0';
+}
+
+void
+pace_world_assert_again(const char *expected)
+{
+    assert_string_equal(pace_world.again, expected);
+    pace_world.again[0] = '\0';
 }

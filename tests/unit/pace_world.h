@@ -36,6 +36,7 @@ extern struct pace_world {
     int64_t late_ms;   /* the time of day is behind */
     int given_back, helped;
     char woken[300]; /* "A B ": queue ids */
+    char again[300]; /* likewise of those that were woken once more */
 } pace_world;
 
 extern const uint8_t pace_world_secret[HASH_KEY_SIZE];
@@ -56,5 +57,6 @@ void pace_world_look_up(const char *id);
 
 /* Those that were woken since the last call: "A B ". */
 void pace_world_assert_woken(const char *expected);
+void pace_world_assert_again(const char *expected);
 
 #endif

@@ -87,6 +87,33 @@ test_woken_in_vain(void **state)
     }
 }
 
+/* The queue manager may not have been done with it: it is woken again, and again, less and less. */
+static void
+test_woken_too_early(void **state)
+{
+    (void)state;
+    pace_world.room = true;
+    pace_world_defer(0, "A1");
+    pace_world_defer(0, "A2");
+    pace_world_run_until(900);
+    pace_world_assert_woken("A1 A2 ");
+    pace_world_look_up("A2");
+    pace_world_run_until(1100);
+    pace_world_assert_again("A1 ");
+    pace_world_run_until(3900);
+    pace_world_assert_again("");
+    pace_world_run_until(4200);
+    pace_world_assert_again("A1 ");
+    pace_world_run_until(PACE_RESERVED_MS - 1000);
+    pace_world_assert_again("A1 ");
+    assert_int_equal(waiting_count(pace_world.pace->waiting), 1);
+    pace_world_look_up("A1");
+    pace_world_run_until(2 * PACE_RESERVED_MS);
+    pace_world_assert_again("");
+    pace_world_assert_woken("");
+    assert_int_equal(pace_world.helped, 2);
+}
+
 /* Nobody knows where it is: others are not to wait for it for ever. */
 static void
 test_given_up(void **state)
@@ -457,6 +484,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_room, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_active_first, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test(test_woken_in_vain),
+        cmocka_unit_test_setup_teardown(test_woken_too_early, pace_world_set_up,
+                                        pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_given_up, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_all_given_up, pace_world_set_up, pace_world_tear_down),
         cmocka_unit_test_setup_teardown(test_gone, pace_world_set_up, pace_world_tear_down),
