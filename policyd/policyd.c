@@ -520,7 +520,7 @@ out:
     hours_free(policyd.hours);
     feedback_free(policyd.feedback);
     pace_free(policyd.pace);
-    policyd.pace = NULL; /* what the end of others brings does not concern it */
+    policyd.pace = NULL;
     wake_free(policyd.wake);
     history_free(policyd.history);
     engagements_free(policyd.engagements);

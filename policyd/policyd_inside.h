@@ -55,7 +55,7 @@ struct policyd {
     bool reload_again;              /* another was asked for meanwhile */
     struct reload_asks reload_asks; /* who waits for it */
     struct reload_asks reload_next; /* and for the other one */
-    bool ending;                    /* parts are gone already */
+    bool ending;                    /* nothing is woken or reloaded any more: parts are gone */
     time_t started;
 };
 

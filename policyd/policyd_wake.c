@@ -32,7 +32,7 @@ on_change(void *arg, const struct breakers_whose *whose, bool suspended)
 {
     struct policyd *policyd = arg;
 
-    if (suspended && whose->scope != BREAKERS_ACCOUNT)
+    if (suspended && whose->scope != BREAKERS_ACCOUNT && !policyd->ending)
         pace_on_suspended(policyd->pace, whose->address,
                           whose->scope == BREAKERS_PROVIDER ? whose->provider : NULL,
                           whose->scope == BREAKERS_DOMAIN ? whose->name : NULL);

@@ -122,6 +122,18 @@ def test_orders_just_before_the_end(make_nodes):
     assert [(one["account"], one["grade"]) for one in accounts] == [("a.test", "attention")]
 
 
+def test_another_host_is_first_just_before_the_end(make_nodes):
+    """What it wrote is heard of at the end, and what this host ordered is put behind it."""
+    redis, (one, two) = make_nodes(two_addresses, *hosts(2))
+    redis.cli("CLIENT", "PAUSE", "1500")
+    run(two, "suspend", "d1", "--why", "y")
+    run(one, "drain", "d1", "--why", "x")
+    restart(one)
+    wait_for(lambda: held(two) == {"d1": "suspended"}, 10, "the other host to know")
+    for node in (one, two):
+        wait_for(lambda: "y; drained: x" in run(node, "suspensions"), 10, "both orders")
+
+
 def test_many_that_come_and_go(make_nodes):
     """Nothing is left of what is over, whatever a host missed meanwhile."""
     redis, (one, two) = make_nodes(two_addresses, *hosts(2))
