@@ -141,8 +141,8 @@ struct import {
 static void
 show_progress(struct import *import, const struct logfile *file, bool last)
 {
-    int percent = logfile_percent(file);
     int64_t now_ms;
+    int percent;
 
     if (!isatty(STDERR_FILENO) || (!last && import->lines % SHOW_LINES != 0))
         return;
@@ -150,6 +150,7 @@ show_progress(struct import *import, const struct logfile *file, bool last)
     if (!last && now_ms < import->shown_ms + SHOW_MS)
         return;
     import->shown_ms = now_ms;
+    percent = logfile_percent(file);
     fprintf(stderr, "\r%" PRIu64 " lines", import->lines);
     if (percent >= 0)
         fprintf(stderr, ", %3d %%", percent);
